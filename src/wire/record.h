@@ -1,0 +1,119 @@
+/*-------------------------------------------------------------------------
+ *
+ * record.h
+ *		The bytes of one Kafka record become one change to a row.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_WIRE_RECORD_H
+#define VENICE_WIRE_RECORD_H
+
+#include "common/decode_error.h"
+#include "utils/jsonb.h"
+
+/*
+ * How keys and values are written.  Values are of the first three; keys of any:
+ * WIRE_INT4 and WIRE_INT8 are big-endian (Kafka's Java serializers), WIRE_UUID
+ * is 36 characters or 16 bytes, and WIRE_VALUE means that the key columns are
+ * members of the value and the record's key counts for tombstones only.
+ */
+typedef enum WireFormat
+{
+	WIRE_CONFLUENT_AVRO,
+	WIRE_AVRO,
+	WIRE_JSON,
+	WIRE_TEXT,
+	WIRE_INT4,
+	WIRE_INT8,
+	WIRE_UUID,
+	WIRE_VALUE
+} WireFormat;
+
+/* By the option's spelling, as in "confluent-avro"; false for any other word. */
+extern bool WireFormatParse(const char *name, WireFormat *format);
+extern const char *WireFormatName(WireFormat format);
+
+typedef struct RecordColumn
+{
+	const char *name;
+	const char *field;			/* path into the record; NULL: the name */
+	Oid			type;
+	int32		typmod;
+	bool		is_key;
+	bool		not_null;		/* a NULL rejects the record, 23502 */
+	bool		has_default;	/* a missing field takes the default, else NULL */
+	Datum		default_value;
+	bool		default_isnull;
+} RecordColumn;
+
+typedef struct RecordFormat
+{
+	WireFormat	key_format;
+	WireFormat	value_format;
+	const char *key_schema;		/* Avro JSON: the writer's for WIRE_AVRO, the reader's or
+								 * NULL for WIRE_CONFLUENT_AVRO */
+	const char *value_schema;	/* likewise */
+	int			max_record_bytes;	/* key and value together; more is rejected, 54000 */
+	const RecordColumn *columns;	/* values[i] below is for columns[i] */
+	int			ncolumns;
+} RecordFormat;
+
+typedef struct RawRecord
+{
+	const char *key;
+	int			key_bytes;		/* -1: null */
+	const char *value;
+	int			value_bytes;	/* -1: null, a tombstone */
+} RawRecord;
+
+typedef enum RecordVerdict
+{
+	RECORD_PUT,					/* every column is filled */
+	RECORD_DELETE,				/* the key columns are filled, the others are NULL */
+	RECORD_NEEDS_SCHEMA,		/* add or refuse *schema_id, then decode the record again */
+	RECORD_REJECTED				/* *error says why */
+} RecordVerdict;
+
+typedef struct RecordDecoder RecordDecoder;
+
+/*
+ * A decoder that lives in context and keeps its own copy of the format.  Raises
+ * 22023 when the format makes no sense or a fixed schema is invalid, 42804 when
+ * a fixed schema or a scalar key does not fit the columns.
+ */
+extern RecordDecoder *RecordDecoderCreate(const RecordFormat *format, MemoryContext context);
+
+/*
+ * What the registry has under a schema id: the texts that the schema refers to,
+ * then the schema itself.  One that is invalid or does not fit the columns is no
+ * error here; its records are rejected with the reason.
+ */
+extern void RecordDecoderAddSchema(RecordDecoder *decoder, int32 schema_id,
+								   const char *const *texts, int ntexts);
+
+/* The registry has no such schema: its records are rejected with this reason. */
+extern void RecordDecoderRefuseSchema(RecordDecoder *decoder, int32 schema_id,
+									  const DecodeError *error);
+
+/* Ask again for the refused ids. */
+extern void RecordDecoderForgetRefused(RecordDecoder *decoder);
+
+/*
+ * Decode one record into values[] and isnull[], both of ncolumns.  By-reference
+ * Datums are allocated in CurrentMemoryContext or belong to the decoder (defaults);
+ * nothing points into the record.  A type's input function may raise an ERROR; the
+ * decoder stays usable after it.  *schema_id is set with RECORD_NEEDS_SCHEMA and
+ * *error with RECORD_REJECTED, else they are left alone.
+ */
+extern RecordVerdict RecordDecode(RecordDecoder *decoder, const RawRecord *record,
+								  Datum *values, bool *isnull,
+								  int32 *schema_id, DecodeError *error);
+
+/*
+ * For people: {"key": ..., "value": ...}, guessing no schema.  JSON stays JSON,
+ * other valid text becomes a string, a Confluent frame {"schema_id": n, "bytes":
+ * hex}, and anything else is hex.
+ */
+extern Jsonb *RecordDescribe(const RawRecord *record);
+
+#endif							/* VENICE_WIRE_RECORD_H */
