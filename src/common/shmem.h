@@ -1,0 +1,191 @@
+/*-------------------------------------------------------------------------
+ *
+ * shmem.h
+ *		What venice's processes tell each other.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_SHMEM_H
+#define VENICE_SHMEM_H
+
+#include "datatype/timestamp.h"
+#include "storage/condition_variable.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+
+/*
+ * For every room above worker/.
+ */
+
+/* Ask for the memory, while shared_preload_libraries is being processed. */
+extern void SharedMemoryRequest(void);
+
+/* Was the library preloaded, so that there are workers? */
+extern bool WorkersPreloaded(void);
+
+/*
+ * Raise 55000 unless workers can run here: the library is preloaded and the
+ * server is not in recovery.  what begins the message: "a push through Kafka".
+ */
+extern void WorkersRequire(const char *what);
+
+/*
+ * When this transaction commits, wake this database's supervisor, or the
+ * launcher if it has none; nothing without preload.  May be called repeatedly.
+ */
+extern void SupervisorWakeAtCommit(void);
+
+/* Likewise the launcher, so that it looks at this database again. */
+extern void LauncherWakeAtCommit(void);
+
+/*
+ * Stop ingesting into a version of a store (-1: all its versions).  Returns
+ * when no worker touches it any more, and keeps it so until the end of the
+ * caller's transaction.  Waits interruptibly; the caller must hold no lock that a
+ * worker may want for long (it gives up its own waits after a second).
+ */
+extern void IngestionStop(const char *store, int version);
+
+/*
+ * For worker/ and ingest/: the memory itself.  Everything is guarded by
+ * Shared->lock, unless it says otherwise.
+ */
+#define SHARED_DATABASES	128
+#define SHARED_WORKERS		256 /* the upper limit of venice.max_ingest_workers */
+#define SHARED_UNITS		1024
+#define SHARED_HOLDS		128
+#define SHARED_PROGRESS		64
+
+typedef enum DatabaseState
+{
+	DATABASE_UNKNOWN,			/* to be probed */
+	DATABASE_ABSENT,			/* has no extension */
+	DATABASE_PRESENT
+} DatabaseState;
+
+typedef struct SharedDatabase
+{
+	bool		in_use;
+	bool		seen;			/* the launcher's mark while it scans */
+	Oid			database;
+	DatabaseState state;
+	pid_t		pid;			/* of the supervisor or probe, 0: none */
+	Latch	   *latch;			/* its latch, NULL until it has attached */
+	bool		installed;		/* what its supervisor found */
+	uint32		generation;		/* counts wake-ups: a probe that overlapped one is void */
+	int			failures;		/* in a row */
+	TimestampTz next_start_time;
+	TimestampTz starved_since;	/* wants a worker and has none; 0: not starved */
+	pid_t		maintenance_pid;	/* 0: none */
+	bool		maintenance_starting;
+	TimestampTz maintenance_launch_time;
+} SharedDatabase;
+
+typedef struct SharedWorker
+{
+	bool		in_use;
+	uint32		generation;
+	Oid			database;
+	pid_t		pid;			/* 0 until it has attached */
+	Latch	   *latch;
+	TimestampTz launch_time;
+} SharedWorker;
+
+/* SURFACE's states of a unit of ingestion, in the order of unit_state_names. */
+typedef enum UnitState
+{
+	UNIT_WAITING_FOR_WORKER,
+	UNIT_WAITING_FOR_TOPIC,
+	UNIT_RUNNING,
+	UNIT_CAUGHT_UP,
+	UNIT_RETRYING,
+	UNIT_PAUSED,
+	UNIT_FAILED
+} UnitState;
+
+#define UNIT_TOPIC_BYTES	250 /* Kafka's limit is 249 */
+#define UNIT_ERROR_BYTES	512
+
+/* One partition of one version's topic, being ingested. */
+typedef struct SharedUnit
+{
+	bool		in_use;
+	uint32		generation;		/* of the use of this entry */
+	Oid			database;
+	NameData	store;
+	int			version;
+	char		topic[UNIT_TOPIC_BYTES];
+	int32		partition;		/* -1: its task is to find out how many there are */
+	UnitState	state;
+	int			worker;			/* index of its worker, -1: none */
+	bool		stop_requested;
+	bool		end_requested;	/* as the supervisor last read it */
+	int			failures;		/* in a row */
+	TimestampTz next_retry_time;	/* 0: not waiting */
+	int64		next_offset;	/* -1: not known */
+	int64		end_offset;		/* -1: not fixed */
+	int64		high_watermark; /* -1: not known */
+	int64		messages;		/* counters since the push began, as in partition_state */
+	int64		bytes;
+	int64		rows;
+	int64		tombstones;
+	int64		rejected;
+	int64		batches;		/* since the worker took it */
+	TimestampTz last_record_time;	/* the newest record's own timestamp */
+	TimestampTz last_message_time;
+	TimestampTz last_commit_time;
+	TimestampTz last_error_time;
+	char		last_error[UNIT_ERROR_BYTES];
+} SharedUnit;
+
+/* A backend that must not be disturbed by ingestion until its transaction ends. */
+typedef struct SharedHold
+{
+	pid_t		pid;			/* 0: free */
+	Oid			database;
+	NameData	store;
+	int			version;		/* -1: all */
+} SharedHold;
+
+/* A version that is being built. */
+typedef struct SharedProgress
+{
+	pid_t		pid;			/* 0: free */
+	Oid			database;
+	NameData	store;
+	int			version;
+	int			phase;			/* a BuildPhase, or PROGRESS_SWAPPING */
+	TimestampTz started_time;
+} SharedProgress;
+
+#define PROGRESS_SWAPPING	100
+
+typedef struct VeniceShared
+{
+	LWLock	   *lock;
+	ConditionVariable released; /* a worker let go of a unit */
+	Latch	   *launcher_latch;
+	SharedDatabase databases[SHARED_DATABASES];
+	int			worker_count;	/* venice.max_ingest_workers */
+	SharedWorker workers[SHARED_WORKERS];
+	SharedUnit	units[SHARED_UNITS];
+	SharedHold	holds[SHARED_HOLDS];
+	SharedProgress progress[SHARED_PROGRESS];
+} VeniceShared;
+
+/* NULL without preload. */
+extern VeniceShared *Shared;
+
+extern const char *UnitStateName(UnitState state);
+
+/* The entry of a database, or NULL; made with make if there is room.  Lock held exclusively. */
+extern SharedDatabase *SharedDatabaseFind(Oid database, bool make);
+
+/* Does some backend hold this version of this database?  Lock held. */
+extern bool SharedVersionIsHeld(const char *store, int version);
+
+/* Say what is being built here; the entry goes with ProgressEnd or the end of the process. */
+extern void ProgressReport(const char *store, int version, int phase);
+extern void ProgressEnd(void);
+
+#endif							/* VENICE_SHMEM_H */
