@@ -89,7 +89,7 @@ read_raw(AvroCursor *cursor, size_t bytes, const unsigned char **data)
 bool
 AvroReadBytes(AvroCursor *cursor, const char **data, size_t *bytes)
 {
-	const unsigned char *raw;
+	const unsigned char *raw = NULL;
 	int64_t		length;
 
 	if (!read_long(cursor, &length))
@@ -159,16 +159,27 @@ check_text(const AvroCursor *cursor, const char *data, size_t bytes)
 }
 
 bool
+AvroReadUnion(const AvroSchema *writer, AvroCursor *cursor, int *branch)
+{
+	int64_t		number;
+
+	if (!read_long(cursor, &number))
+		return false;
+	if (number < 0 || number >= writer->count)
+		return malformed(cursor, "a union has no such branch");
+	*branch = (int) number;
+	return true;
+}
+
+bool
 AvroReadBranch(const AvroPlan **plan, AvroCursor *cursor)
 {
+	int			branch = 0;
+
 	if ((*plan)->branches != NULL)
 	{
-		int64_t		branch;
-
-		if (!read_long(cursor, &branch))
+		if (!AvroReadUnion((*plan)->writer, cursor, &branch))
 			return false;
-		if (branch < 0 || branch >= (*plan)->writer->count)
-			return malformed(cursor, "a union has no such branch");
 		*plan = (*plan)->branches[branch];
 	}
 	if ((*plan)->refusal != NULL)
@@ -180,7 +191,7 @@ bool
 AvroReadScalar(const AvroPlan *plan, AvroCursor *cursor, AvroScalar *scalar)
 {
 	const AvroSchema *writer = plan->writer;
-	const unsigned char *raw;
+	const unsigned char *raw = NULL;
 
 	scalar->type = plan->reader->type;
 	switch (writer->type)
@@ -346,7 +357,7 @@ skip_blocks(const AvroSchema *writer, AvroCursor *cursor)
 bool
 AvroSkip(const AvroSchema *writer, AvroCursor *cursor)
 {
-	const unsigned char *raw;
+	const unsigned char *raw = NULL;
 	const char *data;
 	size_t		bytes;
 	int64_t		number;
@@ -378,11 +389,7 @@ AvroSkip(const AvroSchema *writer, AvroCursor *cursor)
 			return (number >= 0 && number < writer->count) ||
 				malformed(cursor, "an enum has no such symbol");
 		case AVRO_UNION:
-			if (!read_long(cursor, &number))
-				return false;
-			if (number < 0 || number >= writer->count)
-				return malformed(cursor, "a union has no such branch");
-			return AvroSkip(writer->branches[number], cursor);
+			return AvroReadUnion(writer, cursor, &i) && AvroSkip(writer->branches[i], cursor);
 		case AVRO_ARRAY:
 		case AVRO_MAP:
 			return skip_blocks(writer, cursor);

@@ -140,6 +140,9 @@ extern void AvroCursorInit(AvroCursor *cursor, const void *data, size_t data_byt
 /* The datum must have been read to its last byte. */
 extern bool AvroCursorEnd(const AvroCursor *cursor);
 
+/* Which branch of the writer's union follows. */
+extern bool AvroReadUnion(const AvroSchema *writer, AvroCursor *cursor, int *branch);
+
 /* The plan of the branch that the datum chooses; plan itself if it is no union's. */
 extern bool AvroReadBranch(const AvroPlan **plan, AvroCursor *cursor);
 
