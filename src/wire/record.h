@@ -8,55 +8,12 @@
 #ifndef VENICE_WIRE_RECORD_H
 #define VENICE_WIRE_RECORD_H
 
-#include "common/decode_error.h"
+#include "postgres.h"
+
 #include "utils/jsonb.h"
 
-/*
- * How keys and values are written.  Values are of the first three; keys of any:
- * WIRE_INT4 and WIRE_INT8 are big-endian (Kafka's Java serializers), WIRE_UUID
- * is 36 characters or 16 bytes, and WIRE_VALUE means that the key columns are
- * members of the value and the record's key counts for tombstones only.
- */
-typedef enum WireFormat
-{
-	WIRE_CONFLUENT_AVRO,
-	WIRE_AVRO,
-	WIRE_JSON,
-	WIRE_TEXT,
-	WIRE_INT4,
-	WIRE_INT8,
-	WIRE_UUID,
-	WIRE_VALUE
-} WireFormat;
-
-/* By the option's spelling, as in "confluent-avro"; false for any other word. */
-extern bool WireFormatParse(const char *name, WireFormat *format);
-extern const char *WireFormatName(WireFormat format);
-
-typedef struct RecordColumn
-{
-	const char *name;
-	const char *field;			/* path into the record; NULL: the name */
-	Oid			type;
-	int32		typmod;
-	bool		is_key;
-	bool		not_null;		/* a NULL rejects the record, 23502 */
-	bool		has_default;	/* a missing field takes the default, else NULL */
-	Datum		default_value;
-	bool		default_isnull;
-} RecordColumn;
-
-typedef struct RecordFormat
-{
-	WireFormat	key_format;
-	WireFormat	value_format;
-	const char *key_schema;		/* Avro JSON: the writer's for WIRE_AVRO, the reader's or
-								 * NULL for WIRE_CONFLUENT_AVRO */
-	const char *value_schema;	/* likewise */
-	int			max_record_bytes;	/* key and value together; more is rejected, 54000 */
-	const RecordColumn *columns;	/* values[i] below is for columns[i] */
-	int			ncolumns;
-} RecordFormat;
+#include "common/decode_error.h"
+#include "wire/format.h"
 
 typedef struct RawRecord
 {
