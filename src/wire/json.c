@@ -43,9 +43,9 @@
 /* The text of most values that are not strings fits. */
 #define SHORT_TEXT_BYTES	128
 
-/* Numbers of no more bytes, with "e-9999" for an exponent, fit numeric for sure. */
+/* Numbers of no more bytes, with no more than "e-999" for an exponent, fit numeric. */
 #define MAX_NUMBER_BYTES	4000
-#define MAX_EXPONENT_BYTES	6
+#define MAX_EXPONENT_BYTES	5
 
 typedef enum TargetKind
 {
@@ -613,7 +613,8 @@ fill_missing(JsonReader *reader)
 			continue;
 		if (column->not_null)
 			return WireReject(reader->error, ERRCODE_NOT_NULL_VIOLATION,
-							  "null value in column \"%s\", which is not null", column->name);
+							  "column \"%s\" is not null, but the %s has no value for it",
+							  column->name, reader->part);
 		if (OidIsValid(input->domain))
 		{
 			reader->column = i;
@@ -796,8 +797,7 @@ column_context(void *arg)
 	JsonReader *reader = arg;
 
 	if (reader->column >= 0)
-		errcontext("column \"%s\" of the record's %s", reader->columns[reader->column].name,
-				   reader->part);
+		errcontext("column \"%s\"", reader->columns[reader->column].name);
 }
 
 Jsonb *

@@ -84,10 +84,10 @@ typedef struct RecordSide
 	bool	   *isnull;
 
 	/* One of these, by format */
-	AvroReader *avro;
+	AvroReader *avro;			/* with a registry, for the schema of the last record */
+	RegisteredSchema *recent;	/* that schema; NULL without a registry */
 	JsonReader *json;
 	ScalarKey  *scalar;
-	RegisteredSchema *recent;	/* the schema of the last record */
 } RecordSide;
 
 struct RecordDecoder
@@ -112,10 +112,12 @@ static RegisteredSchema *schema_enter(RecordDecoder *decoder, int32 schema_id);
 static RecordVerdict side_decode(RecordDecoder *decoder, RecordSide *side,
 								 const char *data, int data_bytes,
 								 int32 *schema_id, DecodeError *error);
-static RecordVerdict frame_decode(RecordDecoder *decoder, RecordSide *side,
-								  const char *data, int data_bytes,
-								  int32 *schema_id, DecodeError *error);
-static bool frame_read(const char *data, int data_bytes, int32 *schema_id);
+static void side_context(void *arg);
+static bool avro_decode(RecordSide *side, const char *data, int data_bytes, DecodeError *error);
+static RecordVerdict frame_read(RecordDecoder *decoder, RecordSide *side,
+								const char **data, int *data_bytes,
+								int32 *schema_id, DecodeError *error);
+static bool frame_parse(const char *data, int data_bytes, int32 *schema_id);
 static bool frame_reject(const char *part, const char *data, int data_bytes, DecodeError *error);
 static void schema_compile(RecordDecoder *decoder, RecordSide *side, RegisteredSchema *schema);
 static void side_give(const RecordSide *side, Datum *values, bool *isnull);
@@ -437,15 +439,24 @@ static RecordVerdict
 side_decode(RecordDecoder *decoder, RecordSide *side, const char *data, int data_bytes,
 			int32 *schema_id, DecodeError *error)
 {
+	ErrorContextCallback context;
+	RecordVerdict verdict = RECORD_PUT;
 	bool		decoded = false;
+
+	context.callback = side_context;
+	context.arg = side;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
 
 	switch (side->format)
 	{
 		case WIRE_CONFLUENT_AVRO:
-			return frame_decode(decoder, side, data, data_bytes, schema_id, error);
+			verdict = frame_read(decoder, side, &data, &data_bytes, schema_id, error);
+			if (verdict != RECORD_PUT)
+				break;
+			/* fall through */
 		case WIRE_AVRO:
-			decoded = AvroReaderDecode(side->avro, data, data_bytes, side->values, side->isnull,
-									   error);
+			decoded = avro_decode(side, data, data_bytes, error);
 			break;
 		case WIRE_JSON:
 			decoded = JsonReaderDecode(side->json, data, data_bytes, side->values, side->isnull,
@@ -462,20 +473,53 @@ side_decode(RecordDecoder *decoder, RecordSide *side, const char *data, int data
 					   "tombstone's key cannot be decoded where keys are read from values of format \"avro\"");
 			break;
 	}
-	return decoded ? RECORD_PUT : RECORD_REJECTED;
+
+	error_context_stack = context.previous;
+	if (verdict == RECORD_PUT && !decoded)
+		verdict = RECORD_REJECTED;
+	return verdict;
 }
 
+/* For what an input function raises. */
+static void
+side_context(void *arg)
+{
+	const RecordSide *side = arg;
+
+	if (side->recent != NULL)
+		errcontext("%s of the record, with schema %d", part_names[side->part],
+				   side->recent->schema_id);
+	else
+		errcontext("%s of the record", part_names[side->part]);
+}
+
+static bool
+avro_decode(RecordSide *side, const char *data, int data_bytes, DecodeError *error)
+{
+	DecodeError reason;
+
+	if (AvroReaderDecode(side->avro, data, data_bytes, side->values, side->isnull, &reason))
+		return true;
+	if (side->recent != NULL)
+		return WireReject(error, reason.sqlstate, "%s with schema %d: %s",
+						  part_names[side->part], side->recent->schema_id, reason.message);
+	return WireReject(error, reason.sqlstate, "%s: %s", part_names[side->part], reason.message);
+}
+
+/*
+ * Take the frame off and make the side's reader the one for its schema.
+ * RECORD_PUT is success.
+ */
 static RecordVerdict
-frame_decode(RecordDecoder *decoder, RecordSide *side, const char *data, int data_bytes,
-			 int32 *schema_id, DecodeError *error)
+frame_read(RecordDecoder *decoder, RecordSide *side, const char **data, int *data_bytes,
+		   int32 *schema_id, DecodeError *error)
 {
 	RegisteredSchema *schema = side->recent;
-	AvroReader *reader;
 	int32		id;
 
-	if (!frame_read(data, data_bytes, &id))
+	if (!frame_parse(*data, *data_bytes, &id))
 	{
-		frame_reject(part_names[side->part], data, data_bytes, error);
+		frame_reject(part_names[side->part], *data, *data_bytes, error);
 		return RECORD_REJECTED;
 	}
 
@@ -495,18 +539,19 @@ frame_decode(RecordDecoder *decoder, RecordSide *side, const char *data, int dat
 	if (!schema->sides[side->part].compiled)
 		schema_compile(decoder, side, schema);
 
-	reader = schema->sides[side->part].reader;
-	if (reader == NULL)
+	side->avro = schema->sides[side->part].reader;
+	if (side->avro == NULL)
 	{
 		*error = schema->sides[side->part].error;
 		return RECORD_REJECTED;
 	}
-	return AvroReaderDecode(reader, data + FRAME_BYTES, data_bytes - FRAME_BYTES,
-							side->values, side->isnull, error) ? RECORD_PUT : RECORD_REJECTED;
+	*data += FRAME_BYTES;
+	*data_bytes -= FRAME_BYTES;
+	return RECORD_PUT;
 }
 
 static bool
-frame_read(const char *data, int data_bytes, int32 *schema_id)
+frame_parse(const char *data, int data_bytes, int32 *schema_id)
 {
 	uint32		id;
 
@@ -525,7 +570,7 @@ frame_reject(const char *part, const char *data, int data_bytes, DecodeError *er
 
 	if (data_bytes == 0)
 		return WireReject(error, ERRCODE_INVALID_BINARY_REPRESENTATION,
-						  "%s is empty, which is no Confluent frame; a tombstone is null", part);
+						  "%s is empty, which is neither a Confluent frame nor null", part);
 	first = data[0];
 	if (first == FRAME_MAGIC)
 		return WireReject(error, ERRCODE_INVALID_BINARY_REPRESENTATION,
@@ -620,7 +665,7 @@ describe_part(JsonbParseState **state, const char *name, const char *data, int d
 		value.val.binary.len = VARSIZE_ANY_EXHDR(json);
 		pushJsonbValue(state, WJB_VALUE, &value);
 	}
-	else if (frame_read(data, data_bytes, &schema_id) && schema_id > 0)
+	else if (frame_parse(data, data_bytes, &schema_id) && schema_id > 0)
 	{
 		pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 		push_string(state, WJB_KEY, "schema_id", strlen("schema_id"));

@@ -207,5 +207,5 @@ column_context(void *arg)
 {
 	ScalarKey  *key = arg;
 
-	errcontext("column \"%s\" of the record's key", key->column->name);
+	errcontext("column \"%s\"", key->column->name);
 }
