@@ -1,0 +1,141 @@
+# venice: a feature-store node in PostgreSQL.
+#
+#   make                     build
+#   make install             install into the server of PG_CONFIG
+#   make installcheck        regression tests, in a temporary server of their own
+#   make results             accept the last run's output as expected, after reading it
+#   make help                everything else
+
+PG_CONFIG ?= pg_config
+
+EXTENSION = venice
+DISTVERSION := $(shell sed -n 's/^   "version": "\(.*\)",/\1/p' META.json)
+EXTVERSION := $(shell sed -n 's/^         "version": "\(.*\)",/\1/p' META.json)
+
+# The table of contents: what venice.so is made of, in the order of the rooms.
+# A file uses only what stands above it.
+OBJS = \
+	src/common/type_input.o \
+	src/common/guc.o \
+	src/common/user_context.o \
+	src/common/query.o \
+	src/common/shmem.o \
+	src/common/store_options.o \
+	src/common/server_options.o \
+	src/catalog/store.o \
+	src/catalog/pointer.o \
+	src/catalog/node.o \
+	src/avro/schema.o \
+	src/avro/resolve.o \
+	src/avro/decode.o \
+	src/avro/schema_columns.o \
+	src/avro/scalar.o \
+	src/avro/to_jsonb.o \
+	src/avro/convert.o \
+	src/avro/reader.o \
+	src/wire/format.o \
+	src/wire/text.o \
+	src/wire/scalar_key.o \
+	src/wire/json.o \
+	src/wire/record.o \
+	src/version/layout.o \
+	src/version/state.o \
+	src/version/functions.o \
+	src/version/clone.o \
+	src/version/build.o \
+	src/version/carry.o \
+	src/version/swap.o \
+	src/version/retire.o \
+	src/read/get.o \
+	src/apply/load.o \
+	src/store/arguments.o \
+	src/store/definition.o \
+	src/store/guard.o \
+	src/store/create.o \
+	src/store/push.o \
+	src/store/versions.o \
+	src/worker/ledger.o \
+	src/worker/units.o \
+	src/worker/maintenance.o \
+	src/worker/supervisor.o \
+	src/worker/launcher.o \
+	src/worker/inspect.o \
+	src/worker/functions.o \
+	src/worker/ingest_api.o \
+	src/venice.o
+
+MODULE_big = venice
+PG_CPPFLAGS = -I$(srcdir)/src
+EXPORTS = -Wl,--version-script=src/exports.map
+SHLIB_LINK = $(shell pkg-config --libs jansson) $(EXPORTS)
+
+# venice_ingest.so is loaded by ingest workers only, so that no backend maps
+# librdkafka or libcurl.
+INGEST_OBJS = \
+	src/kafka/client.o \
+	src/kafka/registry.o \
+	src/ingest/ingest_worker.o
+
+# The install script, in the order in which it must run.
+SQL_PARTS = \
+	src/catalog/schemas.sql \
+	src/catalog/tables.sql \
+	src/kafka/kafka.sql \
+	src/read/read.sql \
+	src/store/store.sql \
+	src/store/views.sql \
+	src/worker/worker.sql
+
+DATA_built = venice--$(EXTVERSION).sql
+DOCS = $(wildcard doc/*.md)
+EXTRA_CLEAN = venice--$(EXTVERSION).sql venice_ingest.so $(INGEST_OBJS) $(INGEST_OBJS:.o=.bc)
+
+REGRESS = $(shell cat sql/schedule 2>/dev/null)
+REGRESS_OPTS = --temp-instance=./tmp_check --temp-config=test/venice.conf
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+ifeq ($(shell pkg-config --exists jansson rdkafka libcurl || echo missing),missing)
+$(error venice needs the development files of jansson, librdkafka and libcurl: apt-get install libjansson-dev librdkafka-dev libcurl4-openssl-dev)
+endif
+
+# PGXS follows includes only where the server was built with --enable-depend.
+$(OBJS) $(INGEST_OBJS): $(wildcard src/*/*.h)
+
+all: venice_ingest.so
+
+venice_ingest.so: $(INGEST_OBJS)
+	$(CC) $(CFLAGS) $(INGEST_OBJS) $(LDFLAGS) $(LDFLAGS_SL) -shared -o $@ $(shell pkg-config --libs rdkafka libcurl jansson) $(EXPORTS)
+
+install: install-ingest
+.PHONY: install-ingest
+install-ingest: venice_ingest.so
+	$(MKDIR_P) '$(DESTDIR)$(pkglibdir)'
+	$(INSTALL_SHLIB) venice_ingest.so '$(DESTDIR)$(pkglibdir)/venice_ingest.so'
+
+uninstall: uninstall-ingest
+.PHONY: uninstall-ingest
+uninstall-ingest:
+	rm -f '$(DESTDIR)$(pkglibdir)/venice_ingest.so'
+
+venice--$(EXTVERSION).sql: $(SQL_PARTS)
+	printf '%s\n' '\echo Use "CREATE EXTENSION venice" to load this file. \quit' > $@
+	cat $(SQL_PARTS) >> $@
+
+installcheck: checkver
+
+.PHONY: checkver results dist help
+# META.json is the one source of versions; what repeats one must agree.
+checkver:
+	@grep -q "^default_version = '$(EXTVERSION)'" venice.control || { echo "venice.control: default_version is not $(EXTVERSION)"; exit 1; }
+	@grep -q '^## $(DISTVERSION)' CHANGELOG.md || { echo "CHANGELOG.md: no entry for $(DISTVERSION)"; exit 1; }
+
+results:
+	cp results/*.out expected/
+
+dist:
+	git archive --format zip --prefix venice-$(DISTVERSION)/ -o venice-$(DISTVERSION).zip HEAD
+
+help:
+	@sed -n 's/^#   //p' Makefile

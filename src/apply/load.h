@@ -1,0 +1,52 @@
+/*-------------------------------------------------------------------------
+ *
+ * load.h
+ *		Appending one partition's records to a version that is being filled.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_LOAD_H
+#define VENICE_LOAD_H
+
+#include "access/tupdesc.h"
+#include "storage/itemptr.h"
+#include "utils/relcache.h"
+
+typedef struct Load Load;
+
+/*
+ * State of one unit's load, kept in context across transactions.  last_row is
+ * the last row that this partition loaded before, from venice.partition_state, or invalid.
+ */
+extern Load *LoadCreate(Oid records, const ItemPointerData *last_row, MemoryContext context);
+
+/*
+ * Open for one batch, inside a transaction.  Returns false when the version's
+ * table is gone, which ends the unit.  At an error nothing needs to be called:
+ * abort of the (sub)transaction releases what is held, and LoadBegin starts over
+ * from what was last committed.
+ */
+extern bool LoadBegin(Load *load);
+
+/* The table's row type, valid between LoadBegin and LoadEnd. */
+extern TupleDesc LoadDescriptor(Load *load);
+
+/* Append a row: values are copied before LoadEnd returns; until then they must stay. */
+extern void LoadPut(Load *load, const Datum *values, const bool *isnull);
+
+/*
+ * Remember that a key was deleted here: values hold the key columns, arrival and
+ * event time only where the table has such columns.
+ */
+extern void LoadDelete(Load *load, const Datum *values, const bool *isnull);
+
+/* Write what is buffered and close. */
+extern void LoadEnd(Load *load);
+
+/* After the batch's transaction committed: its rows are now part of what was loaded. */
+extern void LoadCommitted(Load *load);
+
+/* The last row of this partition including the open batch; invalid if there is none.  Valid after LoadEnd. */
+extern ItemPointerData LoadLastRow(Load *load);
+
+#endif							/* VENICE_LOAD_H */

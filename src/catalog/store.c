@@ -1,0 +1,337 @@
+/*-------------------------------------------------------------------------
+ *
+ * store.c
+ *		Stores and versions as the registry knows them.
+ *
+ * Reads venice.store, venice.store_column and venice.store_version into C
+ * structs.  A store's owner is whoever owns its schema, so that ALTER SCHEMA …
+ * OWNER TO, REASSIGN OWNED and restores need nobody's help to stay right.
+ *
+ * Locks: StoreLock is a lock on an object of class venice.store, named by a
+ * hash of the store's name; two stores with one hash only wait for each other.
+ * Must not know: how states change (version/), what columns mean (wire/).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/store.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "common/compat.h"
+#include "common/query.h"
+
+static const char *const state_names[] = {
+	[VERSION_STARTED] = "started",
+	[VERSION_BUILDING] = "building",
+	[VERSION_READY] = "ready",
+	[VERSION_WAITING_FOR_DUMP] = "waiting_for_dump",
+	[VERSION_CURRENT] = "current",
+	[VERSION_BACKUP] = "backup",
+	[VERSION_FAILED] = "failed",
+	[VERSION_ABORTED] = "aborted",
+	[VERSION_ROLLED_BACK] = "rolled_back",
+	[VERSION_LOST] = "lost",
+};
+
+const char *
+VersionStateName(VersionState state)
+{
+	return state_names[state];
+}
+
+VersionState
+VersionStateParse(const char *name)
+{
+	for (int i = 0; i < lengthof(state_names); i++)
+		if (strcmp(state_names[i], name) == 0)
+			return (VersionState) i;
+	elog(ERROR, "unexpected version state \"%s\"", name);
+}
+
+bool
+VersionStateIsFuture(VersionState state)
+{
+	return state <= VERSION_WAITING_FOR_DUMP;
+}
+
+bool
+VersionStateIsGone(VersionState state)
+{
+	return state == VERSION_FAILED || state == VERSION_ABORTED;
+}
+
+static Oid
+schema_owner(Oid schema_oid)
+{
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema_oid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+static Jsonb *
+copy_jsonb(uint64 row, int column, MemoryContext context)
+{
+	bool		is_null;
+	Datum		value = QueryDatum(row, column, &is_null);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Jsonb	   *result = DatumGetJsonbPCopy(value);
+
+	MemoryContextSwitchTo(old);
+	return result;
+}
+
+static List *
+read_columns(const char *store, MemoryContext context, int *key_count)
+{
+	QueryArgs	args = {0};
+	List	   *columns = NIL;
+	uint64		rows;
+
+	QueryArgText(&args, store);
+	rows = QueryRun("SELECT column_name::text, column_type, is_key, not_null, default_expression, "
+					"source_type FROM venice.store_column WHERE store_name = $1::name "
+					"ORDER BY position", &args);
+	*key_count = 0;
+	for (uint64 i = 0; i < rows; i++)
+	{
+		StoreColumn *column = MemoryContextAllocZero(context, sizeof(StoreColumn));
+		MemoryContext old;
+
+		column->name = QueryText(i, 1, context);
+		column->type_name = QueryText(i, 2, context);
+		column->is_key = QueryBool(i, 3);
+		column->not_null = QueryBool(i, 4);
+		column->default_expression = QueryText(i, 5, context);
+		column->source_type = QueryText(i, 6, context);
+		if (column->is_key)
+			(*key_count)++;
+		old = MemoryContextSwitchTo(context);
+		columns = lappend(columns, column);
+		MemoryContextSwitchTo(old);
+	}
+	return columns;
+}
+
+Store *
+StoreLookup(const char *name, bool missing_ok)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	Store	   *store = NULL;
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, name);
+	if (QueryRun("SELECT server_name::text, key_schema, value_schema, options, paused, last_version "
+				 "FROM venice.store WHERE store_name = $1::name", &args) == 1)
+	{
+		MemoryContext context = session.result_context;
+		MemoryContext old;
+
+		store = MemoryContextAllocZero(context, sizeof(Store));
+		store->name = MemoryContextStrdup(context, name);
+		store->server = QueryText(0, 1, context);
+		store->key_schema = QueryText(0, 2, context);
+		store->value_schema = QueryText(0, 3, context);
+		store->set_options = copy_jsonb(0, 4, context);
+		store->paused = QueryBool(0, 5);
+		store->last_version = QueryInt4(0, 6, 0);
+		store->columns = read_columns(name, context, &store->key_count);
+		old = MemoryContextSwitchTo(context);
+		store->options = StoreOptionsParse(store->set_options);
+		MemoryContextSwitchTo(old);
+		store->schema_oid = get_namespace_oid(name, true);
+		if (OidIsValid(store->schema_oid))
+			store->owner = schema_owner(store->schema_oid);
+	}
+	QueryEnd(&session);
+
+	if (store == NULL && !missing_ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("store \"%s\" does not exist", name),
+				 errhint("SELECT store FROM venice.stores lists the stores that you may see.")));
+	return store;
+}
+
+void
+StoreCheckOwner(const Store *store)
+{
+	/* Without a schema nobody owns the store, but whoever owns the database may clean up. */
+	if (OidIsValid(store->schema_oid) ?
+		!object_ownercheck(NamespaceRelationId, store->schema_oid, GetUserId()) :
+		!object_ownercheck(DatabaseRelationId, MyDatabaseId, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of store \"%s\"", store->name)));
+}
+
+void
+StoreCheckSchema(const Store *store)
+{
+	if (!OidIsValid(store->schema_oid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("schema of store \"%s\" is missing", store->name),
+				 errhint("Remove what is left with venice.drop_store(%s, force => true).",
+						 quote_literal_cstr(store->name))));
+}
+
+#define VERSION_COLUMNS \
+	"version, state, origin, push_id, swap, options, key_schema, value_schema, topic, " \
+	"end_requested, swapped_time, error"
+
+static Version *
+read_version(uint64 row, const char *store, MemoryContext context)
+{
+	Version    *version = MemoryContextAllocZero(context, sizeof(Version));
+	MemoryContext old;
+	char	   *state = QueryText(row, 2, CurrentMemoryContext);
+	bool		is_null;
+	Datum		swapped;
+
+	version->store = MemoryContextStrdup(context, store);
+	version->number = QueryInt4(row, 1, 0);
+	version->state = VersionStateParse(state);
+	version->origin = QueryText(row, 3, context);
+	version->push_id = QueryText(row, 4, context);
+	version->swap = QueryBool(row, 5);
+	version->key_schema = QueryText(row, 7, context);
+	version->value_schema = QueryText(row, 8, context);
+	version->topic = QueryText(row, 9, context);
+	version->end_requested = QueryBool(row, 10);
+	swapped = QueryDatum(row, 11, &is_null);
+	version->swapped_time = is_null ? 0 : DatumGetTimestampTz(swapped);
+	version->error = QueryText(row, 12, context);
+	old = MemoryContextSwitchTo(context);
+	version->options = StoreOptionsParse(copy_jsonb(row, 6, context));
+	MemoryContextSwitchTo(old);
+	return version;
+}
+
+Version *
+VersionLookup(const char *store, int number, bool missing_ok)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	Version    *version = NULL;
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store);
+	QueryArgInt4(&args, number);
+	if (QueryRun("SELECT " VERSION_COLUMNS " FROM venice.store_version "
+				 "WHERE store_name = $1::name AND version = $2", &args) == 1)
+		version = read_version(0, store, session.result_context);
+	QueryEnd(&session);
+
+	if (version == NULL && !missing_ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("store \"%s\" has no version %d", store, number),
+				 errhint("SELECT version, state FROM venice.versions WHERE store = %s lists them.",
+						 quote_literal_cstr(store))));
+	return version;
+}
+
+List *
+VersionList(const char *store)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	List	   *versions = NIL;
+	uint64		rows;
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store);
+	rows = QueryRun("SELECT " VERSION_COLUMNS " FROM venice.store_version "
+					"WHERE store_name = $1::name ORDER BY version DESC", &args);
+	for (uint64 i = 0; i < rows; i++)
+	{
+		Version    *version = read_version(i, store, session.result_context);
+		MemoryContext old = MemoryContextSwitchTo(session.result_context);
+
+		versions = lappend(versions, version);
+		MemoryContextSwitchTo(old);
+	}
+	QueryEnd(&session);
+	return versions;
+}
+
+Version *
+VersionFuture(const char *store)
+{
+	ListCell   *cell;
+
+	foreach(cell, VersionList(store))
+	{
+		Version    *version = lfirst(cell);
+
+		if (VersionStateIsFuture(version->state))
+			return version;
+	}
+	return NULL;
+}
+
+char *
+VersionSchemaName(const char *store, int number, VersionState state)
+{
+	if (state == VERSION_CURRENT)
+		return pstrdup(store);
+	return psprintf("%s_v%d", store, number);
+}
+
+Oid
+VersionRecords(const Version *version)
+{
+	char	   *schema = VersionSchemaName(version->store, version->number, version->state);
+	Oid			schema_oid = get_namespace_oid(schema, true);
+
+	return OidIsValid(schema_oid) ? get_relname_relid("records", schema_oid) : InvalidOid;
+}
+
+char *
+VersionTopic(const char *pattern, const char *store, int number)
+{
+	StringInfoData topic;
+
+	initStringInfo(&topic);
+	for (const char *p = pattern; *p != '\0';)
+	{
+		if (strncmp(p, "{store}", 7) == 0)
+		{
+			appendStringInfoString(&topic, store);
+			p += 7;
+		}
+		else if (strncmp(p, "{version}", 9) == 0)
+		{
+			appendStringInfo(&topic, "%d", number);
+			p += 9;
+		}
+		else
+			appendStringInfoChar(&topic, *p++);
+	}
+	return topic.data;
+}
+
+void
+StoreLock(const char *name, int lock_mode)
+{
+	Oid			class_oid = get_relname_relid("store", get_namespace_oid("venice", false));
+
+	LockDatabaseObject(class_oid, hash_bytes((const unsigned char *) name, strlen(name)), 0,
+					   lock_mode);
+}

@@ -1,0 +1,127 @@
+/*-------------------------------------------------------------------------
+ *
+ * store.h
+ *		Stores and versions as the registry knows them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_STORE_H
+#define VENICE_STORE_H
+
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+#include "utils/jsonb.h"
+
+#include "common/store_options.h"
+
+/* Longest name of a store: its versions' schemas and "_history" must fit in a name. */
+#define STORE_NAME_MAX_BYTES	48
+
+typedef struct StoreColumn
+{
+	char	   *name;
+	char	   *type_name;		/* SQL text with modifiers, qualified where needed */
+	bool		is_key;
+	bool		not_null;
+	char	   *default_expression; /* SQL text or NULL */
+	char	   *source_type;	/* the Avro type it was made from, or NULL */
+} StoreColumn;
+
+typedef struct Store
+{
+	char	   *name;
+	Oid			schema_oid;		/* InvalidOid: dropped by hand, the store is "missing" */
+	Oid			owner;			/* of that schema; InvalidOid when it is missing */
+	char	   *server;			/* foreign server, or NULL */
+	char	   *key_schema;		/* Avro, or NULL */
+	char	   *value_schema;
+	Jsonb	   *set_options;	/* defaults not filled in */
+	StoreOptions *options;
+	bool		paused;
+	int			last_version;
+	List	   *columns;		/* of StoreColumn, keys first */
+	int			key_count;
+} Store;
+
+/* SURFACE's states of a version; their order is that of a push's life. */
+typedef enum VersionState
+{
+	VERSION_STARTED,
+	VERSION_BUILDING,
+	VERSION_READY,
+	VERSION_WAITING_FOR_DUMP,
+	VERSION_CURRENT,
+	VERSION_BACKUP,
+	VERSION_FAILED,
+	VERSION_ABORTED,
+	VERSION_ROLLED_BACK,
+	VERSION_LOST
+} VersionState;
+
+typedef struct Version
+{
+	char	   *store;
+	int			number;
+	VersionState state;
+	char	   *origin;			/* "sql", "kafka", … */
+	char	   *push_id;
+	bool		swap;			/* false: deferred */
+	StoreOptions *options;		/* effective when the push started */
+	char	   *key_schema;
+	char	   *value_schema;
+	char	   *topic;			/* NULL unless Kafka fills it */
+	bool		end_requested;
+	TimestampTz swapped_time;	/* 0: never was current */
+	char	   *error;
+} Version;
+
+extern const char *VersionStateName(VersionState state);
+extern VersionState VersionStateParse(const char *name);
+
+/* Not started, not current and not past: a push that may still become current. */
+extern bool VersionStateIsFuture(VersionState state);
+
+/* The version has no schema any more. */
+extern bool VersionStateIsGone(VersionState state);
+
+/*
+ * Look a store up; palloc'd in CurrentMemoryContext.  42704 when there is none,
+ * or NULL with missing_ok.
+ */
+extern Store *StoreLookup(const char *name, bool missing_ok);
+
+/* Raise 42501 unless the current user has the rights of the store's owner. */
+extern void StoreCheckOwner(const Store *store);
+
+/* Raise 55000 when the store's schema was dropped by hand. */
+extern void StoreCheckSchema(const Store *store);
+
+/* One version, or NULL with missing_ok; otherwise 42704. */
+extern Version *VersionLookup(const char *store, int number, bool missing_ok);
+
+/* All versions that the registry has of a store, newest first. */
+extern List *VersionList(const char *store);
+
+/* The store's one version that may still become current, or NULL. */
+extern Version *VersionFuture(const char *store);
+
+/*
+ * Where a version's tables are now: the store's name while it is current,
+ * "<store>_v<number>" otherwise.
+ */
+extern char *VersionSchemaName(const char *store, int number, VersionState state);
+
+/* The version's table; InvalidOid when it is gone. */
+extern Oid	VersionRecords(const Version *version);
+
+/* The topic that a version is filled from: {store} and {version} filled in. */
+extern char *VersionTopic(const char *pattern, const char *store, int number);
+
+/*
+ * The heavyweight lock that serialises what changes a store: ExclusiveLock for
+ * pushes, swaps and alterations, ShareLock for whoever must not see one
+ * half done.  Held to the end of the transaction.
+ */
+extern void StoreLock(const char *name, int lock_mode);
+
+#endif							/* VENICE_STORE_H */

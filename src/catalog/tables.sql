@@ -1,0 +1,210 @@
+-- The registry's tables.  Singular and internal: people read the views (views.sql).  No row here confers a right, and no
+-- dumped column holds a bare OID.  A store's owner is the owner of its schema and is kept nowhere else.
+
+CREATE TABLE venice.store (
+    store_name name NOT NULL PRIMARY KEY,
+    server_name name,
+    key_schema text,
+    value_schema text,
+    options jsonb NOT NULL,
+    paused boolean NOT NULL DEFAULT false,
+    last_version integer NOT NULL DEFAULT 0,
+    created_time timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE venice.store IS 'One row per store: what its next version will be made of.';
+COMMENT ON COLUMN venice.store.key_schema IS 'Avro schema that the key columns were made from; NULL when they were declared.';
+COMMENT ON COLUMN venice.store.value_schema IS 'Avro schema that the value columns were made from; NULL when they were declared.';
+COMMENT ON COLUMN venice.store.options IS 'Options that were set; defaults are not filled in.';
+COMMENT ON COLUMN venice.store.last_version IS 'Highest version number given out; numbers are never used again.';
+
+CREATE TABLE venice.store_column (
+    store_name name NOT NULL REFERENCES venice.store ON DELETE CASCADE,
+    position integer NOT NULL,
+    column_name name NOT NULL,
+    is_key boolean NOT NULL,
+    column_type text NOT NULL,
+    not_null boolean NOT NULL,
+    default_expression text,
+    source_type text,
+    PRIMARY KEY (store_name, position),
+    UNIQUE (store_name, column_name)
+);
+COMMENT ON TABLE venice.store_column IS 'Columns of a store''s next version, keys first.';
+
+CREATE TABLE venice.store_version (
+    store_name name NOT NULL REFERENCES venice.store ON DELETE CASCADE,
+    version integer NOT NULL,
+    state text NOT NULL,
+    origin text NOT NULL,
+    push_id text NOT NULL,
+    swap boolean NOT NULL DEFAULT true,
+    options jsonb NOT NULL,
+    key_schema text,
+    value_schema text,
+    topic text,
+    end_requested boolean NOT NULL DEFAULT false,
+    rows bigint,
+    started_time timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    ended_time timestamptz,
+    swapped_time timestamptz,
+    sqlstate text,
+    error text,
+    detail text,
+    PRIMARY KEY (store_name, version)
+);
+COMMENT ON TABLE venice.store_version IS 'One row per version that exists or failed last; written by the version room only.';
+COMMENT ON COLUMN venice.store_version.options IS 'The store''s effective options when the push started.';
+COMMENT ON COLUMN venice.store_version.swap IS 'False: a deferred swap, which waits for venice.swap_version.';
+
+CREATE TABLE venice.push (
+    store_name name NOT NULL REFERENCES venice.store ON DELETE CASCADE,
+    push_id text NOT NULL,
+    version integer NOT NULL,
+    origin text NOT NULL,
+    state text NOT NULL,
+    started_time timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    ended_time timestamptz,
+    started_by name NOT NULL DEFAULT current_user,
+    rows bigint,
+    rejected bigint NOT NULL DEFAULT 0,
+    error text,
+    PRIMARY KEY (store_name, push_id)
+);
+COMMENT ON TABLE venice.push IS 'One row per push, kept after its version is gone.';
+
+CREATE TABLE venice.version_pointer (
+    store_name name NOT NULL PRIMARY KEY,
+    version integer NOT NULL,
+    records oid NOT NULL,
+    swap_xid xid8 NOT NULL
+) WITH (fillfactor = 25, autovacuum_vacuum_threshold = 10, autovacuum_vacuum_scale_factor = 0);
+COMMENT ON TABLE venice.version_pointer IS
+    'Which version is current.  Only the store''s name is indexed, so that a swap is a HOT update.  Not dumped: rebuilt from venice.store_version.';
+
+CREATE TABLE venice.left_version (
+    store_name name NOT NULL,
+    version integer NOT NULL,
+    left_xid xid8 NOT NULL,
+    PRIMARY KEY (store_name, version)
+);
+COMMENT ON TABLE venice.left_version IS
+    'The swap that made a version a backup: it is not dropped while a snapshot from before can reach it.  Not dumped: no snapshot outlives a restore.';
+
+CREATE TABLE venice.partition_state (
+    store_name name NOT NULL,
+    version integer NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    next_offset bigint,
+    end_offset bigint,
+    done boolean NOT NULL DEFAULT false,
+    loaded_through tid,
+    messages bigint NOT NULL DEFAULT 0,
+    bytes bigint NOT NULL DEFAULT 0,
+    rows bigint NOT NULL DEFAULT 0,
+    tombstones bigint NOT NULL DEFAULT 0,
+    rejected bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (store_name, version, topic, partition),
+    FOREIGN KEY (store_name, version) REFERENCES venice.store_version ON DELETE CASCADE
+) WITH (fillfactor = 25, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0);
+COMMENT ON TABLE venice.partition_state IS
+    'How far each partition of a version is ingested: written in the transaction that writes its rows, so that both are true or neither.';
+COMMENT ON COLUMN venice.partition_state.next_offset IS 'NULL: from the beginning of the partition.';
+COMMENT ON COLUMN venice.partition_state.loaded_through IS 'The last row that this partition loaded; what a tombstone of it reaches back to.';
+
+CREATE UNLOGGED TABLE venice.unlogged_partition_state (
+    LIKE venice.partition_state INCLUDING DEFAULTS INCLUDING STORAGE INCLUDING COMMENTS,
+    PRIMARY KEY (store_name, version, topic, partition)
+) WITH (fillfactor = 25, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0);
+COMMENT ON TABLE venice.unlogged_partition_state IS
+    'The same for unlogged versions: a crash empties it together with their rows.';
+
+CREATE UNLOGGED TABLE venice.unlogged_version (
+    store_name name NOT NULL,
+    version integer NOT NULL,
+    PRIMARY KEY (store_name, version)
+);
+COMMENT ON TABLE venice.unlogged_version IS
+    'One row per unlogged version.  A crash empties this table too, so that a version without its row is known to be lost, not empty.';
+
+CREATE TABLE venice.rejected_record (
+    store_name name NOT NULL,
+    version integer NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    kafka_offset bigint NOT NULL,
+    record_time timestamptz,
+    key bytea,
+    value bytea,
+    sqlstate text NOT NULL,
+    error text NOT NULL,
+    rejected_time timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (store_name, version, topic, partition, kafka_offset)
+);
+COMMENT ON TABLE venice.rejected_record IS 'Records that could not be decoded or stored; kept for venice.rejected_record_retention.';
+CREATE INDEX rejected_record_time ON venice.rejected_record (rejected_time);
+
+CREATE TABLE venice.registry_schema (
+    registry_url text NOT NULL,
+    schema_id integer NOT NULL,
+    texts text[] NOT NULL,
+    fetched_time timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (registry_url, schema_id)
+);
+COMMENT ON TABLE venice.registry_schema IS
+    'Schemas by registry and id, references first.  An id never changes its meaning, so that a node restarts without the registry.';
+
+CREATE TABLE venice.store_schema (
+    store_name name NOT NULL REFERENCES venice.store ON DELETE CASCADE,
+    schema_id integer NOT NULL,
+    schema text NOT NULL,
+    PRIMARY KEY (store_name, schema_id)
+);
+COMMENT ON TABLE venice.store_schema IS
+    'Writers'' schemas that a store''s owner made known himself; they come before the registry''s, for his store only.';
+
+CREATE TABLE venice.store_stat (
+    store_name name NOT NULL PRIMARY KEY REFERENCES venice.store ON DELETE CASCADE,
+    reads bigint NOT NULL DEFAULT 0,
+    keys bigint NOT NULL DEFAULT 0,
+    rows_inserted bigint NOT NULL DEFAULT 0,
+    rows_updated bigint NOT NULL DEFAULT 0,
+    rows_deleted bigint NOT NULL DEFAULT 0,
+    pushes bigint NOT NULL DEFAULT 0,
+    swaps bigint NOT NULL DEFAULT 0,
+    rollbacks bigint NOT NULL DEFAULT 0,
+    rejected bigint NOT NULL DEFAULT 0,
+    stats_reset timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE venice.store_stat IS 'Counters over all versions: those of pg_stat_user_tables start at zero with each swap.';
+COMMENT ON COLUMN venice.store_stat.reads IS 'Look-ups in versions that have been dropped.';
+COMMENT ON COLUMN venice.store_stat.keys IS 'Rows found in versions that have been dropped.';
+
+CREATE TABLE venice.node (
+    system_identifier bigint NOT NULL,
+    database_oid oid NOT NULL,
+    enabled_time timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE venice.node IS
+    'The server and database that ingestion was enabled on.  Not dumped: a restored or copied database does not ingest until venice.resume_ingestion().';
+
+-- A dump by the database's owner reads and restores the registry; nobody else touches the tables.
+GRANT SELECT, INSERT ON venice.store, venice.store_column, venice.store_version, venice.push, venice.partition_state,
+    venice.rejected_record, venice.registry_schema, venice.store_schema, venice.store_stat TO pg_database_owner;
+
+SELECT pg_catalog.pg_extension_config_dump('venice.store', '');
+SELECT pg_catalog.pg_extension_config_dump('venice.store_column', '');
+SELECT pg_catalog.pg_extension_config_dump('venice.store_version', '');
+SELECT pg_catalog.pg_extension_config_dump('venice.push', '');
+SELECT pg_catalog.pg_extension_config_dump('venice.partition_state', '');
+SELECT pg_catalog.pg_extension_config_dump('venice.rejected_record', '');
+SELECT pg_catalog.pg_extension_config_dump('venice.registry_schema', '');
+SELECT pg_catalog.pg_extension_config_dump('venice.store_schema', '');
+SELECT pg_catalog.pg_extension_config_dump('venice.store_stat', '');
+
+CREATE FUNCTION venice_internal.node_is_known()
+    RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'venice_node_is_known';
+COMMENT ON FUNCTION venice_internal.node_is_known() IS
+    'Is this the server and database that ingestion was enabled on?';

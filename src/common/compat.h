@@ -1,0 +1,77 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *		Differences between PostgreSQL majors; the only place that tests
+ *		PG_VERSION_NUM.
+ *
+ * Each shim names the major that made it unnecessary.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_COMPAT_H
+#define VENICE_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "venice needs PostgreSQL 15 or later"
+#endif
+
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/acl.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+#if PG_VERSION_NUM >= 170000
+#include "utils/wait_event.h"
+#endif
+
+/* 16 gave the access checks one name for all classes of objects. */
+#if PG_VERSION_NUM < 160000
+#include "catalog/pg_database.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+
+static inline bool
+object_ownercheck(Oid class_id, Oid object_id, Oid role_id)
+{
+	switch (class_id)
+	{
+		case NamespaceRelationId:
+			return pg_namespace_ownercheck(object_id, role_id);
+		case DatabaseRelationId:
+			return pg_database_ownercheck(object_id, role_id);
+		default:
+			elog(ERROR, "unexpected class of object: %u", class_id);
+	}
+	return false;
+}
+
+static inline AclResult
+object_aclcheck(Oid class_id, Oid object_id, Oid role_id, AclMode mode)
+{
+	switch (class_id)
+	{
+		case NamespaceRelationId:
+			return pg_namespace_aclcheck(object_id, role_id, mode);
+		case DatabaseRelationId:
+			return pg_database_aclcheck(object_id, role_id, mode);
+		case ForeignServerRelationId:
+			return pg_foreign_server_aclcheck(object_id, role_id, mode);
+		case TypeRelationId:
+			return pg_type_aclcheck(object_id, role_id, mode);
+		default:
+			elog(ERROR, "unexpected class of object: %u", class_id);
+	}
+	return ACLCHECK_NO_PRIV;
+}
+#endif
+
+/* 17 lets an extension name its wait events. */
+#if PG_VERSION_NUM >= 170000
+#define WaitEventNamed(name)	WaitEventExtensionNew(name)
+#else
+#define WaitEventNamed(name)	PG_WAIT_EXTENSION
+#endif
+
+#endif							/* VENICE_COMPAT_H */

@@ -1,0 +1,88 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.c
+ *		Settings: the only place that knows their names.
+ *
+ * What the workers read is SIGHUP; what sizes shared memory is POSTMASTER and
+ * exists only when the library was preloaded, since it cannot be defined later;
+ * what opens a guard is SUSET.
+ *
+ * Locks: none.
+ * Must not know: what the settings are used for.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/guc.h"
+
+#include <limits.h>
+
+#include "miscadmin.h"
+#include "utils/guc.h"
+
+#define SECONDS_PER_DAY		86400
+
+/* The initial values are the defaults: a library that is not preloaded uses them. */
+VeniceSettings Settings = {
+	.max_ingest_workers = 2,
+	.worker_memory_kb = 64 * 1024,
+	.batch_rows = 10000,
+	.batch_delay_ms = 50,
+	.swap_lock_timeout_ms = 50,
+	.drop_lock_timeout_ms = 100,
+	.rejected_record_retention_s = 7 * SECONDS_PER_DAY,
+	.run_retention_s = 90 * SECONDS_PER_DAY,
+	.ingestion = true,
+	.allow_direct_dml = false,
+};
+
+void
+DefineSettings(void)
+{
+	DefineCustomBoolVariable("venice.allow_direct_dml",
+							 "Lets plain INSERT, UPDATE, DELETE and TRUNCATE change complete versions.",
+							 "Meant for data-only restores: such changes are in no log and gone at the next push.",
+							 &Settings.allow_direct_dml, Settings.allow_direct_dml,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("venice.batch_delay",
+							"Longest time that an ingested record waits for its batch to fill.",
+							NULL, &Settings.batch_delay_ms, Settings.batch_delay_ms,
+							1, 60 * 1000, PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("venice.batch_rows",
+							"Most records that an ingest worker commits in one transaction.",
+							NULL, &Settings.batch_rows, Settings.batch_rows,
+							1, 1000 * 1000, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("venice.drop_lock_timeout",
+							"Longest time that dropping a retired version waits for a lock.",
+							NULL, &Settings.drop_lock_timeout_ms, Settings.drop_lock_timeout_ms,
+							1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomBoolVariable("venice.ingestion",
+							 "Lets this server consume from Kafka.",
+							 "Turn it off on a physical copy of a node before it is started.",
+							 &Settings.ingestion, Settings.ingestion,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+	if (process_shared_preload_libraries_in_progress)
+		DefineCustomIntVariable("venice.max_ingest_workers",
+								"Most processes that consume from Kafka at one time.",
+								NULL, &Settings.max_ingest_workers, Settings.max_ingest_workers,
+								0, 256, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("venice.rejected_record_retention",
+							"How long rejected records are kept.",
+							NULL, &Settings.rejected_record_retention_s,
+							Settings.rejected_record_retention_s,
+							0, INT_MAX, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("venice.run_retention",
+							"How long the history of finished pushes is kept.",
+							NULL, &Settings.run_retention_s, Settings.run_retention_s,
+							0, INT_MAX, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("venice.swap_lock_timeout",
+							"Longest time that a swap waits for a running dump.",
+							NULL, &Settings.swap_lock_timeout_ms, Settings.swap_lock_timeout_ms,
+							1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("venice.worker_memory",
+							"Memory that one ingest worker may use for records in flight.",
+							NULL, &Settings.worker_memory_kb, Settings.worker_memory_kb,
+							16 * 1024, MAX_KILOBYTES, PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("venice");
+}

@@ -1,0 +1,29 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.h
+ *		Settings; units in the names.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_GUC_H
+#define VENICE_GUC_H
+
+typedef struct VeniceSettings
+{
+	int			max_ingest_workers;
+	int			worker_memory_kb;
+	int			batch_rows;
+	int			batch_delay_ms;
+	int			swap_lock_timeout_ms;
+	int			drop_lock_timeout_ms;
+	int			rejected_record_retention_s;
+	int			run_retention_s;
+	bool		ingestion;
+	bool		allow_direct_dml;
+} VeniceSettings;
+
+extern VeniceSettings Settings;
+
+extern void DefineSettings(void);
+
+#endif							/* VENICE_GUC_H */

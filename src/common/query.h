@@ -1,0 +1,70 @@
+/*-------------------------------------------------------------------------
+ *
+ * query.h
+ *		SQL on the venice.* tables, and parameters for it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_QUERY_H
+#define VENICE_QUERY_H
+
+#include "executor/spi.h"
+#include "utils/jsonb.h"
+
+#include "common/user_context.h"
+
+#define QUERY_MAX_ARGS 16
+
+typedef struct QueryArgs
+{
+	int			count;
+	Oid			types[QUERY_MAX_ARGS];
+	Datum		values[QUERY_MAX_ARGS];
+	char		nulls[QUERY_MAX_ARGS];
+} QueryArgs;
+
+/* Each adds the next parameter: the first call fills $1.  A NULL pointer is a NULL. */
+extern void QueryArgText(QueryArgs *args, const char *value);
+extern void QueryArgInt4(QueryArgs *args, int32 value);
+extern void QueryArgInt8(QueryArgs *args, int64 value);
+extern void QueryArgBool(QueryArgs *args, bool value);
+extern void QueryArgJsonb(QueryArgs *args, const Jsonb *value);
+extern void QueryArgDatum(QueryArgs *args, Oid type, Datum value, bool is_null);
+
+/*
+ * A connection to SPI under another identity.  Results live in SPI's memory
+ * until QueryEnd; what must survive is copied into result_context, which is
+ * the caller's context at QueryBegin.
+ */
+typedef struct QuerySession
+{
+	UserContext user;
+	MemoryContext result_context;
+} QuerySession;
+
+extern void QueryBegin(QuerySession *session, Oid role);
+extern void QueryEnd(QuerySession *session);
+
+/* QueryBegin as the extension's owner: for the venice.* tables. */
+extern void QueryBeginRegistry(QuerySession *session);
+
+/*
+ * Run one statement; an unexpected result code is an internal error.  Returns
+ * the number of rows, which are in SPI_tuptable if the statement returns any.
+ */
+extern uint64 QueryRun(const char *sql, const QueryArgs *args);
+
+/* A SELECT under the active snapshot, as a STABLE function that may run in a parallel worker needs it. */
+extern uint64 QueryRead(const char *sql, const QueryArgs *args);
+
+/* Run one utility or DML statement made of trusted, quoted parts. */
+extern void QueryRunf(const char *format,...) pg_attribute_printf(1, 2);
+
+/* Columns of row `row` of SPI_tuptable, by number from 1; text is copied into `context`. */
+extern char *QueryText(uint64 row, int column, MemoryContext context);	/* NULL for NULL */
+extern Datum QueryDatum(uint64 row, int column, bool *is_null);
+extern int64 QueryInt8(uint64 row, int column, int64 if_null);
+extern int32 QueryInt4(uint64 row, int column, int32 if_null);
+extern bool QueryBool(uint64 row, int column);
+
+#endif							/* VENICE_QUERY_H */

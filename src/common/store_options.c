@@ -1,0 +1,367 @@
+/*-------------------------------------------------------------------------
+ *
+ * store_options.c
+ *		The options of a store: names, types, defaults, and when each applies.
+ *
+ * One table says everything about an option; checking, merging, showing and
+ * parsing walk it.  An option that is not in it is refused by name, so that a
+ * typing error never looks like success.
+ *
+ * Locks: none.
+ * Must not know: tables.  That a role or tablespace exists is checked by whom
+ * it concerns.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/store_options.h"
+
+#include "catalog/pg_type.h"
+#include "common/string.h"
+#include "nodes/pg_list.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
+
+typedef enum OptionType
+{
+	OPTION_TEXT,
+	OPTION_CHOICE,
+	OPTION_BOOL,
+	OPTION_INTEGER,
+	OPTION_INTERVAL,
+	OPTION_OBJECT				/* of strings */
+} OptionType;
+
+typedef struct OptionDefinition
+{
+	const char *name;
+	OptionType	type;
+	OptionApplies applies;
+	const char *default_json;	/* NULL: none */
+	int64		minimum;		/* of OPTION_INTEGER */
+	int64		maximum;
+	const char *const *choices; /* of OPTION_CHOICE, NULL-terminated */
+} OptionDefinition;
+
+static const char *const key_formats[] = {
+	"confluent-avro", "avro", "json", "text", "int4", "int8", "uuid", "value", NULL
+};
+static const char *const value_formats[] = {"confluent-avro", "avro", "json", NULL};
+static const char *const duplicate_actions[] = {"error", "last", NULL};
+
+/* In alphabetical order, as the error for an unknown key lists them. */
+static const OptionDefinition definitions[] = {
+	{"accept_loss", OPTION_BOOL, APPLIES_AT_ONCE, "false"},
+	{"backup_retention", OPTION_INTERVAL, APPLIES_AT_ONCE, "\"7 days\""},
+	{"fields", OPTION_OBJECT, APPLIES_NEXT_VERSION, NULL},
+	{"fillfactor", OPTION_INTEGER, APPLIES_NEXT_VERSION, "100", 10, 100},
+	{"key_format", OPTION_CHOICE, APPLIES_NEXT_VERSION, "\"confluent-avro\"", 0, 0, key_formats},
+	{"max_record_bytes", OPTION_INTEGER, APPLIES_AT_ONCE, "16777216", 1, 1024 * 1024 * 1024 - 1},
+	{"max_rejected", OPTION_INTEGER, APPLIES_AT_ONCE, "0", 0, PG_INT64_MAX},
+	{"on_duplicate", OPTION_CHOICE, APPLIES_NEXT_VERSION, "\"error\"", 0, 0, duplicate_actions},
+	{"owner", OPTION_TEXT, APPLIES_AT_ONCE, NULL},
+	{"tablespace", OPTION_TEXT, APPLIES_NEXT_VERSION, NULL},
+	{"unlogged", OPTION_BOOL, APPLIES_NEXT_VERSION, "false"},
+	{"value_format", OPTION_CHOICE, APPLIES_NEXT_VERSION, "\"confluent-avro\"", 0, 0, value_formats},
+	{"version_topic", OPTION_TEXT, APPLIES_NEXT_VERSION, "\"{store}_v{version}\""},
+	{"versions_to_keep", OPTION_INTEGER, APPLIES_AT_ONCE, "2", 1, 1000},
+};
+
+
+static const JsonbValue *
+find_value(const Jsonb *options, const char *key, JsonbValue *result)
+{
+	return getKeyJsonValueFromContainer(unconstify(JsonbContainer *, &options->root),
+										key, strlen(key), result);
+}
+
+/*
+ * OptionText
+ *		One option's value as text, palloc'd; NULL when absent or JSON null.
+ */
+char *
+OptionText(const Jsonb *options, const char *key)
+{
+	JsonbValue	buffer;
+	const JsonbValue *value = find_value(options, key, &buffer);
+
+	if (value == NULL)
+		return NULL;
+	switch (value->type)
+	{
+		case jbvString:
+			return pnstrdup(value->val.string.val, value->val.string.len);
+		case jbvBool:
+			return pstrdup(value->val.boolean ? "true" : "false");
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out,
+													   NumericGetDatum(value->val.numeric)));
+		case jbvBinary:
+			return JsonbToCString(NULL, value->val.binary.data, value->val.binary.len);
+		default:
+			return NULL;
+	}
+}
+
+/*
+ * OptionsCheckKeys
+ *		Raise 22023, listing the valid ones, for a key that is not among them.
+ */
+void
+OptionsCheckKeys(const Jsonb *options, const char *const *valid)
+{
+	JsonbIterator *iterator;
+	JsonbValue	token;
+	JsonbIteratorToken kind;
+
+	if (!JB_ROOT_IS_OBJECT(options))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options must be a JSON object"),
+				 errhint("For example '{\"%s\": …}'.", valid[0] ? valid[0] : "option")));
+
+	iterator = JsonbIteratorInit(unconstify(JsonbContainer *, &options->root));
+	while ((kind = JsonbIteratorNext(&iterator, &token, true)) != WJB_DONE)
+	{
+		bool		known = false;
+
+		if (kind != WJB_KEY)
+			continue;
+		for (int i = 0; valid[i] != NULL && !known; i++)
+			known = strlen(valid[i]) == token.val.string.len &&
+				memcmp(valid[i], token.val.string.val, token.val.string.len) == 0;
+		if (!known)
+		{
+			StringInfoData list;
+
+			initStringInfo(&list);
+			for (int i = 0; valid[i] != NULL; i++)
+				appendStringInfo(&list, "%s%s", i > 0 ? ", " : "", valid[i]);
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("unrecognized option \"%.*s\"", token.val.string.len,
+							token.val.string.val),
+					 list.len > 0 ? errhint("Valid options are: %s.", list.data) :
+					 errhint("There are no valid options here.")));
+		}
+	}
+}
+
+static void pg_attribute_noreturn()
+refuse_value(const OptionDefinition *definition, const Jsonb *options, const char *wanted)
+{
+	char	   *given = OptionText(options, definition->name);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for option \"%s\": \"%s\"", definition->name,
+					given ? given : "null"),
+			 errhint("It takes %s.", wanted)));
+	pg_unreachable();
+}
+
+static void
+check_integer(const OptionDefinition *definition, const Jsonb *options)
+{
+	char	   *text = OptionText(options, definition->name);
+	char	   *end;
+	int64		value;
+
+	errno = 0;
+	value = strtoi64(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' ||
+		value < definition->minimum || value > definition->maximum)
+		refuse_value(definition, options,
+					 definition->maximum == PG_INT64_MAX ?
+					 psprintf("a whole number of at least " INT64_FORMAT, definition->minimum) :
+					 psprintf("a whole number from " INT64_FORMAT " to " INT64_FORMAT,
+							  definition->minimum, definition->maximum));
+}
+
+/* Raises what interval_in raises, or our own error for a negative interval. */
+static Interval *
+parse_interval(const char *name, char *text)
+{
+	Interval   *interval;
+	Interval	zero = {0};
+
+	interval = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text),
+													 ObjectIdGetDatum(InvalidOid),
+													 Int32GetDatum(-1)));
+	if (DatumGetBool(DirectFunctionCall2(interval_lt, IntervalPGetDatum(interval),
+										 IntervalPGetDatum(&zero))))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for option \"%s\": \"%s\"", name, text),
+				 errhint("It takes an interval that is not negative, such as \"7 days\".")));
+	return interval;
+}
+
+static void
+check_object(const OptionDefinition *definition, const Jsonb *options)
+{
+	JsonbValue	buffer;
+	const JsonbValue *value = find_value(options, definition->name, &buffer);
+	JsonbIterator *iterator;
+	JsonbValue	token;
+	JsonbIteratorToken kind;
+
+	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
+		refuse_value(definition, options, "an object, column name to field path");
+	iterator = JsonbIteratorInit(value->val.binary.data);
+	while ((kind = JsonbIteratorNext(&iterator, &token, true)) != WJB_DONE)
+		if (kind == WJB_VALUE && token.type != jbvString)
+			refuse_value(definition, options, "an object, column name to field path");
+}
+
+void
+StoreOptionsCheck(const Jsonb *options)
+{
+	const char *valid[lengthof(definitions) + 1];
+
+	for (int i = 0; i < lengthof(definitions); i++)
+		valid[i] = definitions[i].name;
+	valid[lengthof(definitions)] = NULL;
+	OptionsCheckKeys(options, valid);
+
+	for (int i = 0; i < lengthof(definitions); i++)
+	{
+		const OptionDefinition *definition = &definitions[i];
+		JsonbValue	buffer;
+		const JsonbValue *value = find_value(options, definition->name, &buffer);
+
+		if (value == NULL || value->type == jbvNull)
+			continue;
+		switch (definition->type)
+		{
+			case OPTION_TEXT:
+				if (value->type != jbvString || value->val.string.len == 0)
+					refuse_value(definition, options, "a string");
+				break;
+			case OPTION_CHOICE:
+				{
+					bool		found = false;
+					StringInfoData list;
+
+					initStringInfo(&list);
+					for (int c = 0; definition->choices[c] != NULL; c++)
+					{
+						const char *choice = definition->choices[c];
+
+						appendStringInfo(&list, "%s\"%s\"", c > 0 ? ", " : "one of ", choice);
+						if (value->type == jbvString &&
+							value->val.string.len == strlen(choice) &&
+							memcmp(value->val.string.val, choice, strlen(choice)) == 0)
+							found = true;
+					}
+					if (!found)
+						refuse_value(definition, options, list.data);
+					break;
+				}
+			case OPTION_BOOL:
+				if (value->type != jbvBool)
+					refuse_value(definition, options, "true or false");
+				break;
+			case OPTION_INTEGER:
+				if (value->type != jbvNumeric && value->type != jbvString)
+					refuse_value(definition, options, "a whole number");
+				check_integer(definition, options);
+				break;
+			case OPTION_INTERVAL:
+				if (value->type != jbvString)
+					refuse_value(definition, options, "an interval, such as \"7 days\"");
+				(void) parse_interval(definition->name, OptionText(options, definition->name));
+				break;
+			case OPTION_OBJECT:
+				check_object(definition, options);
+				break;
+		}
+	}
+}
+
+Jsonb *
+StoreOptionsMerge(const Jsonb *base, const Jsonb *changes)
+{
+	Datum		merged;
+
+	merged = DirectFunctionCall2(jsonb_concat, PointerGetDatum(base), PointerGetDatum(changes));
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_strip_nulls, merged));
+}
+
+Jsonb *
+StoreOptionsEffective(const Jsonb *options)
+{
+	StringInfoData defaults;
+	bool		first = true;
+	Datum		base;
+
+	initStringInfo(&defaults);
+	appendStringInfoChar(&defaults, '{');
+	for (int i = 0; i < lengthof(definitions); i++)
+		if (definitions[i].default_json != NULL)
+		{
+			appendStringInfo(&defaults, "%s\"%s\": %s", first ? "" : ", ",
+							 definitions[i].name, definitions[i].default_json);
+			first = false;
+		}
+	appendStringInfoChar(&defaults, '}');
+	base = DirectFunctionCall1(jsonb_in, CStringGetDatum(defaults.data));
+	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, base, PointerGetDatum(options)));
+}
+
+char *
+StoreOptionsNextVersion(const Jsonb *changes)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < lengthof(definitions); i++)
+	{
+		JsonbValue	buffer;
+
+		if (definitions[i].applies == APPLIES_NEXT_VERSION &&
+			find_value(changes, definitions[i].name, &buffer) != NULL)
+			appendStringInfo(&list, "%s\"%s\"", list.len > 0 ? ", " : "", definitions[i].name);
+	}
+	return list.len > 0 ? list.data : NULL;
+}
+
+static int64
+integer_of(const Jsonb *options, const char *key)
+{
+	return strtoi64(OptionText(options, key), NULL, 10);
+}
+
+static bool
+bool_of(const Jsonb *options, const char *key)
+{
+	return strcmp(OptionText(options, key), "true") == 0;
+}
+
+StoreOptions *
+StoreOptionsParse(const Jsonb *options)
+{
+	StoreOptions *result = palloc0(sizeof(StoreOptions));
+	const Jsonb *effective = StoreOptionsEffective(options);
+	JsonbValue	buffer;
+	const JsonbValue *fields = find_value(effective, "fields", &buffer);
+
+	result->owner = OptionText(effective, "owner");
+	result->key_format = OptionText(effective, "key_format");
+	result->value_format = OptionText(effective, "value_format");
+	result->fields = fields ? JsonbValueToJsonb(unconstify(JsonbValue *, fields)) : NULL;
+	result->version_topic = OptionText(effective, "version_topic");
+	result->on_duplicate_last = strcmp(OptionText(effective, "on_duplicate"), "last") == 0;
+	result->max_rejected = integer_of(effective, "max_rejected");
+	result->versions_to_keep = (int) integer_of(effective, "versions_to_keep");
+	result->backup_retention = *parse_interval("backup_retention",
+											   OptionText(effective, "backup_retention"));
+	result->fillfactor = (int) integer_of(effective, "fillfactor");
+	result->tablespace = OptionText(effective, "tablespace");
+	result->unlogged = bool_of(effective, "unlogged");
+	result->accept_loss = bool_of(effective, "accept_loss");
+	result->max_record_bytes = integer_of(effective, "max_record_bytes");
+	return result;
+}

@@ -1,0 +1,65 @@
+/*-------------------------------------------------------------------------
+ *
+ * store_options.h
+ *		The options of a store: names, types, defaults, and when each applies.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_STORE_OPTIONS_H
+#define VENICE_STORE_OPTIONS_H
+
+#include "datatype/timestamp.h"
+#include "utils/jsonb.h"
+
+/* When a change of the option acts. */
+typedef enum OptionApplies
+{
+	APPLIES_AT_ONCE,
+	APPLIES_NEXT_VERSION
+} OptionApplies;
+
+/* Parsed, with defaults filled in.  Strings are NULL where there is no value. */
+typedef struct StoreOptions
+{
+	char	   *owner;			/* role name; kept nowhere: it is the owner of the schema */
+	char	   *key_format;
+	char	   *value_format;
+	Jsonb	   *fields;			/* object: column name to field path; or NULL */
+	char	   *version_topic;	/* with {store} and {version} unexpanded */
+	bool		on_duplicate_last;
+	int64		max_rejected;
+	int			versions_to_keep;
+	Interval	backup_retention;
+	int			fillfactor;
+	char	   *tablespace;
+	bool		unlogged;
+	bool		accept_loss;
+	int64		max_record_bytes;
+} StoreOptions;
+
+/*
+ * Check an object of options as a user gives it: every key known (22023 lists
+ * the valid ones), every value of its type and range.  JSON null is allowed:
+ * it resets to the default.
+ */
+extern void StoreOptionsCheck(const Jsonb *options);
+
+/* base with changes merged in; a JSON null removes the key.  Both are checked already. */
+extern Jsonb *StoreOptionsMerge(const Jsonb *base, const Jsonb *changes);
+
+/* Every option with its effective value, as venice.stores shows it. */
+extern Jsonb *StoreOptionsEffective(const Jsonb *options);
+
+/* Parse checked options; the result is allocated in CurrentMemoryContext. */
+extern StoreOptions *StoreOptionsParse(const Jsonb *options);
+
+/* Names of those keys of `changes` that apply from the next version, or NULL if there are none. */
+extern char *StoreOptionsNextVersion(const Jsonb *changes);
+
+/* The value of one key as text; NULL when absent or JSON null. */
+extern char *OptionText(const Jsonb *options, const char *key);
+
+/* Raise 22023 for an unknown key of `options`, where valid is a NULL-terminated list. */
+extern void OptionsCheckKeys(const Jsonb *options, const char *const *valid);
+
+#endif							/* VENICE_STORE_OPTIONS_H */

@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * arguments.h
+ *		Arguments of the SQL functions on stores.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_ARGUMENTS_H
+#define VENICE_ARGUMENTS_H
+
+#include "fmgr.h"
+#include "utils/jsonb.h"
+
+#include "catalog/store.h"
+
+/* A text argument, NULL for NULL; 22004 if it is required. */
+extern char *ArgumentText(FunctionCallInfo fcinfo, int number, const char *name, bool required);
+
+/* A jsonb argument; an empty object for NULL. */
+extern Jsonb *ArgumentOptions(FunctionCallInfo fcinfo, int number);
+
+/*
+ * The store named by argument 0, locked exclusively until the end of the
+ * transaction, looked up after that, and owned by the caller.
+ */
+extern Store *ArgumentOwnedStore(FunctionCallInfo fcinfo);
+
+#endif							/* VENICE_ARGUMENTS_H */

@@ -1,0 +1,648 @@
+/*-------------------------------------------------------------------------
+ *
+ * create.c
+ *		Making, altering and dropping stores.
+ *
+ * Locks: StoreLock, exclusively; those of the DDL.
+ * Must not know: how versions are filled or swapped.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/alter.h"
+#include "commands/dbcommands.h"
+#include "commands/schemacmds.h"
+#include "commands/tablespace.h"
+#include "commands/tablecmds.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "parser/parse_type.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "avro/reader.h"
+#include "catalog/node.h"
+#include "catalog/pointer.h"
+#include "catalog/store.h"
+#include "common/compat.h"
+#include "common/query.h"
+#include "common/server_options.h"
+#include "common/shmem.h"
+#include "store/arguments.h"
+#include "store/definition.h"
+#include "version/functions.h"
+#include "version/layout.h"
+#include "version/retire.h"
+
+PG_FUNCTION_INFO_V1(venice_create_store);
+PG_FUNCTION_INFO_V1(venice_alter_store);
+PG_FUNCTION_INFO_V1(venice_drop_store);
+PG_FUNCTION_INFO_V1(venice_register_value_schema);
+PG_FUNCTION_INFO_V1(venice_rebuild_functions);
+PG_FUNCTION_INFO_V1(venice_effective_options);
+
+/* Does the name end like that of a version's or history's schema? */
+static bool
+has_reserved_ending(const char *name)
+{
+	const char *history = "_history";
+	size_t		length = strlen(name);
+	size_t		digits = 0;
+
+	if (length >= strlen(history) && strcmp(name + length - strlen(history), history) == 0)
+		return true;
+	while (digits < length && isdigit((unsigned char) name[length - 1 - digits]))
+		digits++;
+	return digits > 0 && length >= digits + 2 && strncmp(name + length - digits - 2, "_v", 2) == 0;
+}
+
+static void
+check_store_name(const char *name)
+{
+	if (name[0] == '\0' || strlen(name) > STORE_NAME_MAX_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("invalid store name: \"%s\"", name),
+				 errdetail("A store's name has 1 to %d bytes.", STORE_NAME_MAX_BYTES)));
+	if (has_reserved_ending(name))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("invalid store name: \"%s\"", name),
+				 errdetail("Endings like \"_v8\" and \"_history\" are for the schemas that belong to a store.")));
+	if (StoreLookup(name, true) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("store \"%s\" already exists", name)));
+	if (OidIsValid(get_namespace_oid(name, true)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_SCHEMA),
+				 errmsg("schema \"%s\" already exists", name),
+				 errhint("A store is a schema: choose another name.")));
+}
+
+/* The options' owner, of whom the caller must be a member; the caller without one. */
+static Oid
+owner_from_options(const Jsonb *options)
+{
+	char	   *name = OptionText(options, "owner");
+	Oid			owner;
+
+	if (name == NULL)
+		return GetUserId();
+	owner = get_role_oid(name, false);
+	check_is_member_of_role(GetUserId(), owner);
+	return owner;
+}
+
+/* The options but the owner, who is kept by the schema. */
+static Jsonb *
+without_owner(const Jsonb *options)
+{
+	return DatumGetJsonbP(DirectFunctionCall2(jsonb_delete, PointerGetDatum(options),
+											  CStringGetTextDatum("owner")));
+}
+
+/* What needs more than one option, or the columns, to be seen. */
+static void
+check_consistency(const StoreOptions *options, const List *columns, const char *key_schema,
+				  const char *value_schema)
+{
+	static const char *const scalar_formats[] = {"text", "int4", "int8", "uuid"};
+	int			keys = 0;
+	ListCell   *cell;
+
+	foreach(cell, columns)
+		if (((StoreColumn *) lfirst(cell))->is_key)
+			keys++;
+	for (int i = 0; i < lengthof(scalar_formats); i++)
+		if (keys > 1 && strcmp(options->key_format, scalar_formats[i]) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("key format \"%s\" needs exactly one key column, not %d",
+							options->key_format, keys)));
+	if (strcmp(options->value_format, "avro") == 0 && value_schema == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("value format \"avro\" needs the writer's schema"),
+				 errhint("Give the Avro schema instead of a column list.")));
+	if (strcmp(options->key_format, "avro") == 0 && key_schema == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("key format \"avro\" needs the writer's schema"),
+				 errhint("Give the Avro schema instead of a column list.")));
+	if (options->tablespace != NULL)
+		(void) get_tablespace_oid(options->tablespace, false);
+	if (options->fields != NULL)
+	{
+		JsonbIterator *iterator = JsonbIteratorInit(&options->fields->root);
+		JsonbValue	token;
+		JsonbIteratorToken kind;
+
+		while ((kind = JsonbIteratorNext(&iterator, &token, true)) != WJB_DONE)
+		{
+			bool		found = false;
+			char	   *name;
+
+			if (kind != WJB_KEY)
+				continue;
+			name = pnstrdup(token.val.string.val, token.val.string.len);
+			foreach(cell, columns)
+				found |= strcmp(((StoreColumn *) lfirst(cell))->name, name) == 0;
+			if (!found)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("option \"fields\" names column \"%s\", which the store does not have",
+								name)));
+		}
+	}
+}
+
+static void
+write_columns(const char *store, const List *columns)
+{
+	int			position = 0;
+	ListCell   *cell;
+
+	foreach(cell, columns)
+	{
+		StoreColumn *column = lfirst(cell);
+		QueryArgs	args = {0};
+
+		QueryArgText(&args, store);
+		QueryArgInt4(&args, ++position);
+		QueryArgText(&args, column->name);
+		QueryArgBool(&args, column->is_key);
+		QueryArgText(&args, column->type_name);
+		QueryArgBool(&args, column->not_null);
+		QueryArgText(&args, column->default_expression);
+		QueryArgText(&args, column->source_type);
+		(void) QueryRun("INSERT INTO venice.store_column "
+						"VALUES ($1::name, $2, $3::name, $4, $5, $6, $7, $8)", &args);
+	}
+}
+
+/*
+ * The first store that Kafka fills makes this the node that ingests.  Where there
+ * are such stores already, restored ones, that is for resume_ingestion to say.
+ */
+static void
+enable_node(void)
+{
+	QuerySession session;
+	bool		first;
+
+	QueryBeginRegistry(&session);
+	first = QueryRun("SELECT FROM venice.store WHERE server_name IS NOT NULL LIMIT 1", NULL) == 0;
+	QueryEnd(&session);
+	if (first)
+		NodeEnable();
+}
+
+/* Version 0, so that readers never meet a missing relation. */
+static void
+create_first_version(Store *store)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	const char *schema = quote_identifier(store->name);
+
+	(void) VersionCreate(store, 0, VERSION_CURRENT, "empty");
+	store->schema_oid = get_namespace_oid(store->name, false);
+	QueryBegin(&session, store->owner);
+	QueryRunf("ALTER TABLE %s.records ADD CONSTRAINT records_pkey PRIMARY KEY (%s)", schema,
+			  KeyColumnList(store, ""));
+	QueryRunf("CREATE TABLE %s.swap_gate ()", schema);
+	QueryRunf("COMMENT ON TABLE %s.swap_gate IS "
+			  "'Always empty. A dump that holds it keeps versions from being swapped under it.'", schema);
+	VersionSeal(store->name);
+	QueryEnd(&session);
+	GeneratedFunctionsCreate(store);
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store->name);
+	QueryArgJsonb(&args, StoreOptionsEffective(store->set_options));
+	(void) QueryRun("INSERT INTO venice.store_version (store_name, version, state, origin, push_id, "
+					"options, rows, ended_time) "
+					"VALUES ($1::name, 0, 'current', 'empty', '', $2, 0, pg_catalog.now())", &args);
+	QueryEnd(&session);
+	VersionPointerWrite(store->name, 0, get_relname_relid("records", store->schema_oid));
+	VersionDescribe(store, VersionLookup(store->name, 0, false));
+}
+
+/* Subscribers of such a publication meet each version as a table that they do not know. */
+static void
+warn_of_publications(void)
+{
+	QuerySession session;
+	char	   *names = NULL;
+
+	QueryBeginRegistry(&session);
+	(void) QueryRun("SELECT pg_catalog.string_agg(pg_catalog.quote_ident(pubname), ', ') "
+					"FROM pg_catalog.pg_publication WHERE puballtables", NULL);
+	names = QueryText(0, 1, session.result_context);
+	QueryEnd(&session);
+	if (names != NULL)
+		ereport(WARNING,
+				(errmsg("publication of all tables includes every version of a store"),
+				 errdetail("Publication: %s.", names),
+				 errhint("Subscribers do not know the tables of new versions: publish the tables or schemas that you mean.")));
+}
+
+/*
+ * venice_create_store
+ *		create_store(store, key, value, server, options).
+ */
+Datum
+venice_create_store(PG_FUNCTION_ARGS)
+{
+	char	   *name = ArgumentText(fcinfo, 0, "store", true);
+	char	   *key = ArgumentText(fcinfo, 1, "key", true);
+	char	   *value = ArgumentText(fcinfo, 2, "value", true);
+	char	   *server = ArgumentText(fcinfo, 3, "server", false);
+	Jsonb	   *options = ArgumentOptions(fcinfo, 4);
+	Store	   *store;
+	QuerySession session;
+	QueryArgs	args = {0};
+	AclResult	acl;
+
+	StoreOptionsCheck(options);
+	acl = object_aclcheck(DatabaseRelationId, MyDatabaseId, GetUserId(), ACL_CREATE);
+	if (acl != ACLCHECK_OK)
+		aclcheck_error(acl, OBJECT_DATABASE, get_database_name(MyDatabaseId));
+	StoreLock(name, ExclusiveLock);
+	check_store_name(name);
+
+	store = palloc0(sizeof(Store));
+	store->name = name;
+	store->owner = owner_from_options(options);
+	store->server = server;
+	store->set_options = StoreOptionsMerge(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"))),
+										   without_owner(options));
+	store->options = StoreOptionsParse(store->set_options);
+	store->key_schema = DefinitionIsAvro(key) ? key : NULL;
+	store->value_schema = DefinitionIsAvro(value) ? value : NULL;
+	store->columns = list_concat(DefinitionParse(key, true, "key"),
+								 DefinitionParse(value, false, "value"));
+	DefinitionCheck(store->columns);
+	check_consistency(store->options, store->columns, store->key_schema, store->value_schema);
+	if (server != NULL)
+		ServerOptionsCheckUsage(server, store->owner);
+	warn_of_publications();
+
+	if (server != NULL)
+		enable_node();
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, name);
+	QueryArgText(&args, server);
+	QueryArgText(&args, store->key_schema);
+	QueryArgText(&args, store->value_schema);
+	QueryArgJsonb(&args, store->set_options);
+	(void) QueryRun("INSERT INTO venice.store (store_name, server_name, key_schema, value_schema, options) "
+					"VALUES ($1::name, $2::name, $3, $4, $5)", &args);
+	write_columns(name, store->columns);
+	args.count = 1;
+	(void) QueryRun("INSERT INTO venice.store_stat (store_name) VALUES ($1::name)", &args);
+	QueryEnd(&session);
+
+	create_first_version(store);
+	SupervisorWakeAtCommit();
+	PG_RETURN_VOID();
+}
+
+/* Types that a column may be widened to without losing a value. */
+static bool
+is_widening(Oid from, Oid to)
+{
+	static const struct
+	{
+		Oid			from;
+		Oid			to;
+	}			widenings[] = {
+		{INT2OID, INT4OID}, {INT2OID, INT8OID}, {INT2OID, NUMERICOID},
+		{INT4OID, INT8OID}, {INT4OID, NUMERICOID}, {INT4OID, FLOAT8OID},
+		{INT8OID, NUMERICOID}, {FLOAT4OID, FLOAT8OID}, {VARCHAROID, TEXTOID}
+	};
+
+	for (int i = 0; i < lengthof(widenings); i++)
+		if (widenings[i].from == from && widenings[i].to == to)
+			return true;
+	return false;
+}
+
+/* Raise 2BP01 naming every change that a reader or a running producer would notice. */
+static void
+check_compatible(const Store *store, const List *new_columns)
+{
+	StringInfoData changes;
+	ListCell   *cell;
+	ListCell   *other;
+
+	initStringInfo(&changes);
+	foreach(cell, store->columns)
+	{
+		StoreColumn *old = lfirst(cell);
+		StoreColumn *new = NULL;
+		Oid			old_type;
+		Oid			new_type;
+		int32		old_modifier;
+		int32		new_modifier;
+
+		if (old->is_key)
+			continue;
+		foreach(other, new_columns)
+			if (strcmp(((StoreColumn *) lfirst(other))->name, old->name) == 0)
+				new = lfirst(other);
+		if (new == NULL)
+		{
+			appendStringInfo(&changes, "Column \"%s\" is removed. ", old->name);
+			continue;
+		}
+		parseTypeString(old->type_name, &old_type, &old_modifier, false);
+		parseTypeString(new->type_name, &new_type, &new_modifier, false);
+		if (old_type != new_type ? !is_widening(old_type, new_type) :
+			old_modifier != new_modifier && new_modifier != -1)
+			appendStringInfo(&changes, "Column \"%s\" changes type from %s to %s. ", old->name,
+							 old->type_name, new->type_name);
+		if (new->not_null && !old->not_null)
+			appendStringInfo(&changes, "Column \"%s\" becomes NOT NULL. ", old->name);
+	}
+	foreach(other, new_columns)
+	{
+		StoreColumn *new = lfirst(other);
+		bool		known = false;
+
+		foreach(cell, store->columns)
+			known |= strcmp(((StoreColumn *) lfirst(cell))->name, new->name) == 0;
+		if (!known && new->not_null && new->default_expression == NULL)
+			appendStringInfo(&changes, "New column \"%s\" is NOT NULL and has no default. ",
+							 new->name);
+	}
+	if (changes.len > 0)
+	{
+		changes.data[changes.len - 1] = '\0';
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("change to the columns of store \"%s\" is breaking", store->name),
+				 errdetail_internal("%s", changes.data),
+				 errhint("Make another store for the new shape, and move its readers.")));
+	}
+}
+
+static void
+change_owner(const Store *store, Oid owner)
+{
+	static const char *const tables[] = {"records", "tombstones", "swap_gate"};
+	UserContext user;
+	ListCell   *cell;
+	CatCList   *procedures;
+
+	if (store->server != NULL)
+		ServerOptionsCheckUsage(store->server, owner);
+	UserContextEnter(&user, ExtensionOwner());
+	foreach(cell, VersionList(store->name))
+	{
+		Version    *version = lfirst(cell);
+		Oid			schema = get_namespace_oid(VersionSchemaName(store->name, version->number,
+																 version->state), true);
+
+		if (!OidIsValid(schema))
+			continue;
+		AlterSchemaOwner_oid(schema, owner);
+		for (int i = 0; i < lengthof(tables); i++)
+		{
+			Oid			table = get_relname_relid(tables[i], schema);
+
+			if (OidIsValid(table))
+				ATExecChangeOwner(table, owner, false, AccessExclusiveLock);
+		}
+	}
+	for (int i = 0; i < 2; i++)
+	{
+		Relation	catalog;
+
+		procedures = SearchSysCacheList1(PROCNAMEARGSNSP,
+										 CStringGetDatum(i == 0 ? "get" : "batch_get"));
+		catalog = table_open(ProcedureRelationId, RowExclusiveLock);
+		for (int p = 0; p < procedures->n_members; p++)
+		{
+			Form_pg_proc form = (Form_pg_proc) GETSTRUCT(&procedures->members[p]->tuple);
+
+			if (form->pronamespace == store->schema_oid)
+				AlterObjectOwner_internal(catalog, form->oid, owner);
+		}
+		table_close(catalog, RowExclusiveLock);
+		ReleaseSysCacheList(procedures);
+	}
+	UserContextLeave(&user);
+	CommandCounterIncrement();
+}
+
+/*
+ * venice_alter_store
+ *		alter_store(store, options, value).
+ */
+Datum
+venice_alter_store(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *changes;
+	Store	   *store;
+	char	   *value;
+	char	   *later;
+	QuerySession session;
+	QueryArgs	args = {0};
+	StoreOptions *options;
+	Jsonb	   *merged;
+	const char *value_schema;
+
+	store = ArgumentOwnedStore(fcinfo);
+	StoreCheckSchema(store);
+	changes = ArgumentOptions(fcinfo, 1);
+	value = ArgumentText(fcinfo, 2, "value", false);
+	StoreOptionsCheck(changes);
+
+	merged = StoreOptionsMerge(store->set_options, without_owner(changes));
+	options = StoreOptionsParse(merged);
+	value_schema = value == NULL ? store->value_schema : DefinitionIsAvro(value) ? value : NULL;
+	if (value != NULL)
+	{
+		List	   *new_columns = DefinitionParse(value, false, "value");
+		List	   *columns = NIL;
+		ListCell   *cell;
+
+		check_compatible(store, new_columns);
+		foreach(cell, store->columns)
+			if (((StoreColumn *) lfirst(cell))->is_key)
+				columns = lappend(columns, lfirst(cell));
+		columns = list_concat(columns, new_columns);
+		DefinitionCheck(columns);
+		store->columns = columns;
+	}
+	check_consistency(options, store->columns, store->key_schema, value_schema);
+	if (OptionText(changes, "owner") != NULL)
+		change_owner(store, owner_from_options(changes));
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store->name);
+	QueryArgJsonb(&args, merged);
+	QueryArgText(&args, value_schema);
+	(void) QueryRun("UPDATE venice.store SET options = $2, value_schema = $3 "
+					"WHERE store_name = $1::name", &args);
+	if (value != NULL)
+	{
+		args.count = 1;
+		(void) QueryRun("DELETE FROM venice.store_column WHERE store_name = $1::name", &args);
+		write_columns(store->name, store->columns);
+	}
+	QueryEnd(&session);
+
+	later = StoreOptionsNextVersion(changes);
+	if (later != NULL || value != NULL)
+		ereport(NOTICE,
+				(errmsg("change to store \"%s\" applies from the next version", store->name),
+				 errdetail("%s.", later == NULL ? "Value columns" :
+						   value == NULL ? psprintf("Options: %s", later) :
+						   psprintf("Value columns, and options: %s", later))));
+	SupervisorWakeAtCommit();
+	PG_RETURN_VOID();
+}
+
+/*
+ * venice_drop_store
+ *		drop_store(store, force).
+ */
+Datum
+venice_drop_store(PG_FUNCTION_ARGS)
+{
+	Store	   *store = ArgumentOwnedStore(fcinfo);
+	bool		force = PG_GETARG_BOOL(1);
+	Version    *future = VersionFuture(store->name);
+	QuerySession session;
+	QueryArgs	args = {0};
+	ListCell   *cell;
+
+	if (future != NULL && !force)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("a push to store \"%s\" is running", store->name),
+				 errdetail("Push \"%s\" fills version %d.", future->push_id, future->number),
+				 errhint("Stop it with venice.abort_push(%s), or drop with force => true.",
+						 quote_literal_cstr(store->name))));
+	IngestionStop(store->name, -1);
+
+	foreach(cell, VersionList(store->name))
+	{
+		Version    *version = lfirst(cell);
+		char	   *schema = VersionSchemaName(store->name, version->number, version->state);
+		Oid			schema_oid = get_namespace_oid(schema, true);
+
+		if (!OidIsValid(schema_oid))
+			continue;
+		if (force)
+		{
+			/* As whoever owns it: of a missing store that is not known any more. */
+			QueryBegin(&session, OidIsValid(store->owner) ? store->owner : GetUserId());
+			QueryRunf("DROP SCHEMA %s CASCADE", quote_identifier(schema));
+			QueryEnd(&session);
+			continue;
+		}
+		if (version->state == VERSION_CURRENT)
+		{
+			QueryBegin(&session, store->owner);
+			QueryRunf("DROP FUNCTION IF EXISTS %s.get, %s.batch_get", quote_identifier(schema),
+					  quote_identifier(schema));
+			QueryRunf("DROP TABLE %s.swap_gate", quote_identifier(schema));
+			QueryEnd(&session);
+		}
+		VersionDropSchema(store, version, 0);
+	}
+
+	VersionPointerRemove(store->name);
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store->name);
+	(void) QueryRun("DELETE FROM venice.rejected_record WHERE store_name = $1::name", &args);
+	(void) QueryRun("DELETE FROM venice.left_version WHERE store_name = $1::name", &args);
+	(void) QueryRun("DELETE FROM venice.unlogged_version WHERE store_name = $1::name", &args);
+	(void) QueryRun("DELETE FROM venice.unlogged_partition_state WHERE store_name = $1::name", &args);
+	(void) QueryRun("DELETE FROM venice.store WHERE store_name = $1::name", &args);
+	QueryEnd(&session);
+	PG_RETURN_VOID();
+}
+
+/*
+ * venice_register_value_schema
+ *		register_value_schema(store, schema, schema_id).
+ */
+Datum
+venice_register_value_schema(PG_FUNCTION_ARGS)
+{
+	Store	   *store = ArgumentOwnedStore(fcinfo);
+	char	   *schema = ArgumentText(fcinfo, 1, "schema", true);
+	QuerySession session;
+	QueryArgs	args = {0};
+	DecodeError error;
+	const char *texts[1];
+	bool		conflict;
+
+	if (strcmp(store->options->value_format, "confluent-avro") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("records of store \"%s\" carry no schema ids", store->name),
+				 errdetail("Its value format is \"%s\".", store->options->value_format),
+				 errhint("Change the schema itself with venice.alter_store(%s, value => …).",
+						 quote_literal_cstr(store->name))));
+	if (PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("schema_id must not be null"),
+				 errhint("Give the id that producers put into the records.")));
+	texts[0] = schema;
+	if (AvroReaderCreate(texts, 1, NULL, NULL, 0, CurrentMemoryContext, &error) == NULL)
+		ereport(ERROR,
+				(errcode(error.sqlstate),
+				 errmsg("invalid Avro schema"),
+				 errdetail_internal("%s", error.message)));
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store->name);
+	QueryArgInt4(&args, PG_GETARG_INT32(2));
+	QueryArgText(&args, schema);
+	(void) QueryRun("INSERT INTO venice.store_schema VALUES ($1::name, $2, $3) ON CONFLICT DO NOTHING",
+					&args);
+	conflict = QueryRun("SELECT FROM venice.store_schema WHERE store_name = $1::name "
+						"AND schema_id = $2 AND schema <> $3", &args) > 0;
+	QueryEnd(&session);
+	if (conflict)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("schema id %d of store \"%s\" already stands for another schema",
+						PG_GETARG_INT32(2), store->name)));
+	PG_RETURN_INT32(PG_GETARG_INT32(2));
+}
+
+Datum
+venice_rebuild_functions(PG_FUNCTION_ARGS)
+{
+	Store	   *store = ArgumentOwnedStore(fcinfo);
+
+	StoreCheckSchema(store);
+	GeneratedFunctionsRenew(store);
+	PG_RETURN_VOID();
+}
+
+Datum
+venice_effective_options(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_JSONB_P(StoreOptionsEffective(PG_GETARG_JSONB_P(0)));
+}

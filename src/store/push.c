@@ -1,0 +1,528 @@
+/*-------------------------------------------------------------------------
+ *
+ * push.c
+ *		Starting, ending, aborting and awaiting pushes.
+ *
+ * A push through SQL is finished in the caller's transaction: build and swap are
+ * ordinary DDL there.  A push through Kafka is finished by workers, whose
+ * commits the caller could not see from within a function; end_push only asks
+ * for it, and waiting is a procedure, which holds no snapshot meanwhile.
+ *
+ * Locks: StoreLock, exclusively, but while waiting.
+ * Must not know: how records are ingested.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "parser/parser.h"
+#include "storage/latch.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "catalog/node.h"
+#include "catalog/store.h"
+#include "common/compat.h"
+#include "common/query.h"
+#include "common/server_options.h"
+#include "common/shmem.h"
+#include "store/arguments.h"
+#include "version/build.h"
+#include "version/layout.h"
+#include "version/retire.h"
+#include "version/state.h"
+#include "version/swap.h"
+
+PG_FUNCTION_INFO_V1(venice_start_push);
+PG_FUNCTION_INFO_V1(venice_end_push);
+PG_FUNCTION_INFO_V1(venice_abort_push);
+PG_FUNCTION_INFO_V1(venice_push);
+PG_FUNCTION_INFO_V1(venice_wait_for_push);
+
+#define WAIT_STEP_MS	100		/* between two looks at the version */
+#define NOTICE_EVERY_MS 2000	/* between two NOTICEs of the same phase */
+
+static const char *const push_options[] = {"origin", "version_topic", NULL};
+
+/* The version of an earlier push with this id, or NULL. */
+static Version *
+find_push(const Store *store, const char *push_id)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	int			number = -1;
+	char	   *state = NULL;
+	Version    *version;
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store->name);
+	QueryArgText(&args, push_id);
+	if (QueryRun("SELECT version, state FROM venice.push WHERE store_name = $1::name AND push_id = $2",
+				 &args) == 1)
+	{
+		number = QueryInt4(0, 1, -1);
+		state = QueryText(0, 2, session.result_context);
+	}
+	QueryEnd(&session);
+	if (number < 0)
+		return NULL;
+
+	version = VersionLookup(store->name, number, true);
+	if (version == NULL || VersionStateIsGone(version->state))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("push \"%s\" to store \"%s\" is over", push_id, store->name),
+				 errdetail("It filled version %d and is %s.", number, state),
+				 errhint("Use another push id for another push.")));
+	return version;
+}
+
+/* Is a push of this store through Kafka, unless the options say otherwise? */
+static bool
+push_uses_kafka(const Store *store, const Jsonb *options)
+{
+	char	   *origin;
+
+	OptionsCheckKeys(options, push_options);
+	origin = OptionText(options, "origin");
+	if (origin == NULL)
+		return store->server != NULL;
+	if (strcmp(origin, "sql") == 0)
+		return false;
+	if (strcmp(origin, "kafka") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for option \"%s\": \"%s\"", "origin", origin),
+				 errhint("It takes one of \"kafka\", \"sql\".")));
+	if (store->server == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("store \"%s\" has no server to push from", store->name),
+				 errhint("Make the store with a foreign server of venice_kafka.")));
+	return true;
+}
+
+static void
+check_node(void)
+{
+	if (!NodeIsKnown())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this database was restored or copied and does not ingest"),
+				 errhint("If it is to take over, run SELECT venice.resume_ingestion().")));
+}
+
+/* Begin a push, or find the one with this id.  StoreLock is held. */
+static Version *
+start_push(Store *store, char *push_id, const Jsonb *options, bool *found)
+{
+	bool		kafka = push_uses_kafka(store, options);
+	Version    *version = push_id != NULL ? find_push(store, push_id) : NULL;
+	int			number = store->last_version + 1;
+	char	   *topic = NULL;
+
+	*found = version != NULL;
+	if (*found)
+		return version;
+
+	StoreCheckSchema(store);
+	version = VersionFuture(store->name);
+	if (version != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("a push to store \"%s\" is running", store->name),
+				 errdetail("Push \"%s\" fills version %d, which is %s.", version->push_id,
+						   version->number, VersionStateName(version->state)),
+				 errhint("Finish it first, or stop it with venice.abort_push(%s).",
+						 quote_literal_cstr(store->name))));
+	if (push_id == NULL)
+		push_id = DatumGetCString(DirectFunctionCall1(uuid_out,
+													  DirectFunctionCall1(gen_random_uuid,
+																		  (Datum) 0)));
+	if (kafka)
+	{
+		char	   *pattern = OptionText(options, "version_topic");
+
+		WorkersRequire("a push through Kafka");
+		check_node();
+		ServerOptionsCheckUsage(store->server, store->owner);
+		topic = VersionTopic(pattern ? pattern : store->options->version_topic, store->name,
+							 number);
+	}
+	else if (store->options->unlogged && !store->options->accept_loss)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a push without a topic to an unlogged version could not be loaded again"),
+				 errhint("Accept its loss in a crash by the option accept_loss, or reset unlogged.")));
+
+	VersionInsert(store, number, kafka ? "kafka" : "sql", push_id, true, topic);
+	(void) VersionCreate(store, number, VERSION_STARTED, kafka ? "kafka" : "sql");
+	store->last_version = number;
+	version = VersionLookup(store->name, number, false);
+	VersionDescribe(store, version);
+	if (kafka)
+		SupervisorWakeAtCommit();
+	return version;
+}
+
+/*
+ * venice_start_push
+ *		start_push(store, push_id, options): one row (version, schema).
+ */
+Datum
+venice_start_push(PG_FUNCTION_ARGS)
+{
+	Store	   *store = ArgumentOwnedStore(fcinfo);
+	char	   *push_id = ArgumentText(fcinfo, 1, "push_id", false);
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Version    *version;
+	NameData	schema;
+	Datum		values[2];
+	bool		nulls[2] = {false};
+	bool		found;
+
+	version = start_push(store, push_id, ArgumentOptions(fcinfo, 2), &found);
+	namestrcpy(&schema, VersionSchemaName(store->name, version->number, version->state));
+	InitMaterializedSRF(fcinfo, 0);
+	values[0] = Int32GetDatum(version->number);
+	values[1] = NameGetDatum(&schema);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	return (Datum) 0;
+}
+
+/* The version meant by argument 1, or the store's one future version. */
+static Version *
+argument_push(FunctionCallInfo fcinfo, const Store *store)
+{
+	Version    *version;
+
+	if (!PG_ARGISNULL(1))
+		return VersionLookup(store->name, PG_GETARG_INT32(1), false);
+	version = VersionFuture(store->name);
+	if (version == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("store \"%s\" has no push in progress", store->name),
+				 errhint("Start one with venice.start_push(%s).",
+						 quote_literal_cstr(store->name))));
+	return version;
+}
+
+static void
+end_sql_push(Store *store, Version *version, bool swap)
+{
+	VersionRequestEnd(version, swap);
+	VersionSetState(version, VERSION_BUILDING);
+	VersionBuild(store, version, NULL, NULL);
+	if (swap)
+		(void) VersionSwap(store, version, SWAP_PUSH);
+	/* Retirement of what this push displaces is a worker's. */
+	SupervisorWakeAtCommit();
+}
+
+/*
+ * venice_end_push
+ *		end_push(store, version, swap): the version's state.
+ */
+Datum
+venice_end_push(PG_FUNCTION_ARGS)
+{
+	Store	   *store = ArgumentOwnedStore(fcinfo);
+	Version    *version = argument_push(fcinfo, store);
+	bool		swap = PG_ARGISNULL(2) || PG_GETARG_BOOL(2);
+
+	StoreCheckSchema(store);
+	if (version->state == VERSION_STARTED && strcmp(version->origin, "sql") == 0)
+		end_sql_push(store, version, swap);
+	else if (version->state == VERSION_STARTED)
+	{
+		WorkersRequire("the end of a push through Kafka");
+		VersionRequestEnd(version, swap);
+		SupervisorWakeAtCommit();
+	}
+	else if (VersionStateIsGone(version->state) || version->state == VERSION_LOST)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("push of version %d of store \"%s\" is %s", version->number, store->name,
+						VersionStateName(version->state)),
+				 version->error ? errdetail_internal("%s", version->error) : 0));
+	PG_RETURN_TEXT_P(cstring_to_text(VersionStateName(version->state)));
+}
+
+/*
+ * venice_abort_push
+ *		abort_push(store, version).
+ */
+Datum
+venice_abort_push(PG_FUNCTION_ARGS)
+{
+	Store	   *store = ArgumentOwnedStore(fcinfo);
+	Version    *version = argument_push(fcinfo, store);
+
+	if (!VersionStateIsFuture(version->state))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("version %d of store \"%s\" is %s, not being pushed", version->number,
+						store->name, VersionStateName(version->state)),
+				 version->state == VERSION_CURRENT ?
+				 errhint("Go back with venice.rollback_version(%s).",
+						 quote_literal_cstr(store->name)) : 0));
+	IngestionStop(store->name, version->number);
+	VersionSetState(version, VERSION_ABORTED);
+	VersionDropSchema(store, version, 0);
+	PG_RETURN_VOID();
+}
+
+/* "k, v1, v2": what a push's query returns, in order. */
+static char *
+column_list(const Store *store)
+{
+	StringInfoData list;
+	ListCell   *cell;
+
+	initStringInfo(&list);
+	foreach(cell, store->columns)
+		appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "",
+						 quote_identifier(((StoreColumn *) lfirst(cell))->name));
+	return list.data;
+}
+
+static void
+check_query(const char *query)
+{
+	List	   *statements = raw_parser(query, RAW_PARSE_DEFAULT);
+
+	if (list_length(statements) != 1 ||
+		!IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("the query of a push must be one SELECT, VALUES or TABLE")));
+}
+
+/*
+ * venice_push
+ *		push(store, query, push_id, options): the version.
+ *
+ * The query runs as the caller, with his rights and search_path: it is his.
+ */
+Datum
+venice_push(PG_FUNCTION_ARGS)
+{
+	Store	   *store = ArgumentOwnedStore(fcinfo);
+	char	   *query = ArgumentText(fcinfo, 1, "query", true);
+	char	   *push_id = ArgumentText(fcinfo, 2, "push_id", false);
+	Jsonb	   *options = ArgumentOptions(fcinfo, 3);
+	static const char *const no_options[] = {NULL};
+	Version    *version;
+	bool		found;
+
+	OptionsCheckKeys(options, no_options);
+	check_query(query);
+	options = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+												 CStringGetDatum("{\"origin\": \"sql\"}")));
+	version = start_push(store, push_id, options, &found);
+	if (!found)
+	{
+		char	   *schema = VersionSchemaName(store->name, version->number, version->state);
+
+		SPI_connect();
+		QueryRunf("INSERT INTO %s (%s) %s", quote_qualified_identifier(schema, "records"),
+				  column_list(store), query);
+		SPI_finish();
+		end_sql_push(store, version, true);
+	}
+	PG_RETURN_INT32(version->number);
+}
+
+/*
+ * Progress of a push in words, for a NOTICE.
+ */
+static char *
+describe_progress(const Version *version)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	int64		messages;
+	int64		remaining;
+	int64		partitions;
+	int64		done;
+
+	if (version->state != VERSION_STARTED)
+		return psprintf("store \"%s\", version %d: %s", version->store, version->number,
+						VersionStateName(version->state));
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, version->store);
+	QueryArgInt4(&args, version->number);
+	(void) QueryRun("SELECT pg_catalog.sum(messages)::bigint, "
+					"pg_catalog.sum(GREATEST(end_offset - next_offset, 0)) FILTER (WHERE NOT done)::bigint, "
+					"pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE done) "
+					"FROM (TABLE venice.partition_state UNION ALL TABLE venice.unlogged_partition_state) p "
+					"WHERE store_name = $1::name AND version = $2", &args);
+	messages = QueryInt8(0, 1, 0);
+	remaining = QueryInt8(0, 2, -1);
+	partitions = QueryInt8(0, 3, 0);
+	done = QueryInt8(0, 4, 0);
+	QueryEnd(&session);
+
+	if (partitions == 0)
+		return psprintf("store \"%s\", version %d: waiting for topic \"%s\"", version->store,
+						version->number, version->topic ? version->topic : "");
+	if (!version->end_requested)
+		return psprintf("store \"%s\", version %d: loaded " INT64_FORMAT " records, end not requested",
+						version->store, version->number, messages);
+	if (remaining < 0)
+		return psprintf("store \"%s\", version %d: loaded " INT64_FORMAT " records, "
+						INT64_FORMAT " of " INT64_FORMAT " partitions done",
+						version->store, version->number, messages, done, partitions);
+	return psprintf("store \"%s\", version %d: loaded " INT64_FORMAT " records, "
+					INT64_FORMAT " to go, " INT64_FORMAT " of " INT64_FORMAT " partitions done",
+					version->store, version->number, messages, remaining, done, partitions);
+}
+
+/* The version that a wait without a number means: the one being pushed, else the last one. */
+static int
+awaited_version(const char *store)
+{
+	Version    *version = VersionFuture(store);
+	List	   *versions;
+
+	if (version != NULL)
+		return version->number;
+	versions = VersionList(store);
+	version = versions != NIL ? linitial(versions) : NULL;
+	if (version == NULL || version->number == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("store \"%s\" has no push to wait for", store),
+				 errhint("Start one with venice.start_push(%s).", quote_literal_cstr(store))));
+	return version->number;
+}
+
+/* Is there nothing left to wait for?  Raises the push's own error if it failed. */
+static bool
+push_is_over(const Version *version)
+{
+	if (version->state == VERSION_FAILED || version->state == VERSION_LOST)
+	{
+		QuerySession session;
+		QueryArgs	args = {0};
+		char	   *sqlstate;
+		char	   *detail;
+
+		QueryBeginRegistry(&session);
+		QueryArgText(&args, version->store);
+		QueryArgInt4(&args, version->number);
+		(void) QueryRun("SELECT sqlstate, detail FROM venice.store_version "
+						"WHERE store_name = $1::name AND version = $2", &args);
+		sqlstate = QueryText(0, 1, session.result_context);
+		detail = QueryText(0, 2, session.result_context);
+		QueryEnd(&session);
+		ereport(ERROR,
+				(errcode(sqlstate && strlen(sqlstate) == 5 ?
+						 MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2], sqlstate[3], sqlstate[4]) :
+						 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("push of version %d of store \"%s\" %s: %s", version->number,
+						version->store,
+						version->state == VERSION_LOST ? "was lost" : "failed",
+						version->error ? version->error : "unlogged, and the server crashed"),
+				 detail ? errdetail_internal("%s", detail) : 0));
+	}
+	if (version->state == VERSION_ABORTED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("push of version %d of store \"%s\" was aborted", version->number,
+						version->store)));
+	return !VersionStateIsFuture(version->state) ||
+		(version->state == VERSION_READY && !version->swap);
+}
+
+static void
+wait_a_little(void)
+{
+	static uint32 wait_event = 0;
+
+	if (wait_event == 0)
+		wait_event = WaitEventNamed("VenicePush");
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, WAIT_STEP_MS,
+					 wait_event);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/*
+ * venice_wait_for_push
+ *		CALL wait_for_push(store, version, timeout).
+ *
+ * Each look is a transaction of its own, so that between two of them no
+ * snapshot is held.
+ */
+Datum
+venice_wait_for_push(PG_FUNCTION_ARGS)
+{
+	CallContext *call = castNode(CallContext, fcinfo->context);
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext step;
+	char	   *name;
+	int			number;
+	TimestampTz start = GetCurrentTimestamp();
+	TimestampTz deadline = DT_NOEND;
+	TimestampTz last_notice = 0;
+	VersionState last_state = VERSION_STARTED;
+	bool		over;
+
+	name = ArgumentText(fcinfo, 0, "store", true);
+	if (call->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("wait_for_push cannot run inside a transaction block"),
+				 errhint("Use autocommit.")));
+	StoreCheckOwner(StoreLookup(name, false));
+	number = PG_ARGISNULL(1) ? awaited_version(name) : PG_GETARG_INT32(1);
+	(void) VersionLookup(name, number, false);
+	if (!PG_ARGISNULL(2))
+		deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+														   TimestampTzGetDatum(start),
+														   PG_GETARG_DATUM(2)));
+
+	step = AllocSetContextCreate(context, "venice wait_for_push", ALLOCSET_SMALL_SIZES);
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	do
+	{
+		Version    *version;
+		TimestampTz now = GetCurrentTimestamp();
+
+		MemoryContextReset(step);
+		MemoryContextSwitchTo(step);
+		version = VersionLookup(name, number, false);
+		over = push_is_over(version);
+		if (over || version->state != last_state ||
+			TimestampDifferenceExceeds(last_notice, now, NOTICE_EVERY_MS))
+		{
+			ereport(NOTICE, (errmsg_internal("%s", describe_progress(version))));
+			last_notice = now;
+			last_state = version->state;
+		}
+		if (!over && now >= deadline)
+			ereport(ERROR,
+					(errcode(ERRCODE_QUERY_CANCELED),
+					 errmsg("timed out waiting for version %d of store \"%s\"", number, name),
+					 errdetail("The push goes on; its version is %s.",
+							   VersionStateName(version->state))));
+		SPI_commit();
+		if (!over)
+			wait_a_little();
+	} while (!over);
+	SPI_finish();
+	MemoryContextSwitchTo(context);
+	PG_RETURN_VOID();
+}

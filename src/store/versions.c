@@ -1,0 +1,128 @@
+/*-------------------------------------------------------------------------
+ *
+ * versions.c
+ *		Choosing among a store's versions by hand.
+ *
+ * Locks: StoreLock, exclusively.
+ * Must not know: how a swap is made.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+#include "common/shmem.h"
+#include "store/arguments.h"
+#include "version/retire.h"
+#include "version/state.h"
+#include "version/swap.h"
+
+PG_FUNCTION_INFO_V1(venice_swap_version);
+PG_FUNCTION_INFO_V1(venice_rollback_version);
+PG_FUNCTION_INFO_V1(venice_drop_version);
+
+static void pg_attribute_noreturn()
+refuse_state(const Version *version, const char *act)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("cannot %s version %d of store \"%s\"", act, version->number, version->store),
+			 errdetail("The version is %s.", version->number == 0 ? "the empty one before the first push" :
+					   VersionStateName(version->state)),
+			 errhint("SELECT version, state FROM venice.versions WHERE store = %s lists what there is.",
+					 quote_literal_cstr(version->store))));
+	pg_unreachable();
+}
+
+Datum
+venice_swap_version(PG_FUNCTION_ARGS)
+{
+	Store	   *store = ArgumentOwnedStore(fcinfo);
+	Version    *version = VersionLookup(store->name, PG_GETARG_INT32(1), false);
+
+	StoreCheckSchema(store);
+	switch (version->state)
+	{
+		case VERSION_READY:
+		case VERSION_WAITING_FOR_DUMP:
+			VersionRequestEnd(version, true);
+			(void) VersionSwap(store, version, SWAP_PUSH);
+			break;
+		case VERSION_BACKUP:
+		case VERSION_ROLLED_BACK:
+			if (version->number > 0)
+			{
+				(void) VersionSwap(store, version, SWAP_FORWARD);
+				break;
+			}
+			/* FALLTHROUGH */
+		default:
+			refuse_state(version, "swap in");
+	}
+	SupervisorWakeAtCommit();
+	PG_RETURN_VOID();
+}
+
+/* The backup that was current last. */
+static Version *
+newest_backup(const Store *store)
+{
+	Version    *newest = NULL;
+	ListCell   *cell;
+
+	foreach(cell, VersionList(store->name))
+	{
+		Version    *version = lfirst(cell);
+
+		if (version->state == VERSION_BACKUP && version->number > 0 &&
+			(newest == NULL || version->swapped_time > newest->swapped_time))
+			newest = version;
+	}
+	if (newest == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("store \"%s\" has no backup version", store->name),
+				 errhint("The option versions_to_keep says how many versions there are at most, backup_retention for how long.")));
+	return newest;
+}
+
+Datum
+venice_rollback_version(PG_FUNCTION_ARGS)
+{
+	Store	   *store = ArgumentOwnedStore(fcinfo);
+	Version    *version;
+
+	StoreCheckSchema(store);
+	version = PG_ARGISNULL(1) ? newest_backup(store) :
+		VersionLookup(store->name, PG_GETARG_INT32(1), false);
+	if (version->state != VERSION_BACKUP || version->number == 0)
+		refuse_state(version, "roll back to");
+	if (!VersionSwap(store, version, SWAP_ROLLBACK))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("cannot roll back store \"%s\" while a dump is running", store->name),
+				 errhint("Try again when the dump has finished, or stop it.")));
+	SupervisorWakeAtCommit();
+	PG_RETURN_INT32(version->number);
+}
+
+Datum
+venice_drop_version(PG_FUNCTION_ARGS)
+{
+	Store	   *store = ArgumentOwnedStore(fcinfo);
+	Version    *version = VersionLookup(store->name, PG_GETARG_INT32(1), false);
+
+	if (version->state == VERSION_CURRENT || version->number == 0)
+		refuse_state(version, "drop");
+	if (VersionStateIsFuture(version->state))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("version %d of store \"%s\" is being pushed", version->number, store->name),
+				 errhint("Stop the push with venice.abort_push(%s).",
+						 quote_literal_cstr(store->name))));
+	VersionDropSchema(store, version, 0);
+	VersionDeleteRow(version);
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,101 @@
+-- Views for people.  security_barrier: a function in somebody's WHERE never sees a row that the view withholds.
+
+CREATE VIEW venice.stores WITH (security_barrier) AS
+    SELECT s.store_name AS store,
+           pg_catalog.pg_get_userbyid(n.nspowner) AS owner,
+           n.nspname AS schema,
+           CASE WHEN n.oid IS NULL THEN 'missing'
+                WHEN s.server_name IS NOT NULL AND NOT venice_internal.node_is_known() THEN 'restored'
+                WHEN s.paused THEN 'paused'
+                ELSE 'ok' END AS state,
+           (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(c.column_name) || ' ' || c.column_type, ', ' ORDER BY c.position)
+              FROM venice.store_column c WHERE c.store_name = s.store_name AND c.is_key) AS key_columns,
+           (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(c.column_name) || ' ' || c.column_type, ', ' ORDER BY c.position)
+              FROM venice.store_column c WHERE c.store_name = s.store_name AND NOT c.is_key) AS value_columns,
+           s.server_name AS server,
+           (SELECT v.version FROM venice.store_version v
+             WHERE v.store_name = s.store_name AND v.state = 'current') AS current_version,
+           (SELECT pg_catalog.max(v.version) FROM venice.store_version v
+             WHERE v.store_name = s.store_name
+               AND v.state IN ('started', 'building', 'ready', 'waiting_for_dump')) AS future_version,
+           venice_internal.effective_options(s.options) AS options,
+           s.created_time
+      FROM venice.store s
+      LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.store_name
+     WHERE venice_internal.is_store_member(s.store_name);
+COMMENT ON VIEW venice.stores IS 'Stores that you own or are a member of.';
+GRANT SELECT ON venice.stores TO PUBLIC;
+
+CREATE VIEW venice.versions WITH (security_barrier) AS
+    SELECT v.store_name AS store, v.version, v.state, n.nspname AS schema,
+           t.records,
+           v.push_id, v.origin, v.rows,
+           pg_catalog.pg_total_relation_size(t.records) AS bytes,
+           v.started_time, v.ended_time, v.swapped_time,
+           CASE WHEN v.state IN ('backup', 'rolled_back') THEN
+               c.swapped_time + (venice_internal.effective_options(s.options) ->> 'backup_retention')::interval
+           END AS retire_after,
+           v.error, v.detail
+      FROM venice.store_version v
+      JOIN venice.store s USING (store_name)
+      LEFT JOIN venice.store_version c ON c.store_name = v.store_name AND c.state = 'current'
+      LEFT JOIN pg_catalog.pg_namespace n ON n.nspname =
+           CASE WHEN v.state = 'current' THEN v.store_name
+                ELSE (v.store_name || '_v' || v.version)::pg_catalog.name END
+      LEFT JOIN LATERAL (SELECT pg_catalog.to_regclass(pg_catalog.quote_ident(n.nspname) || '.records') AS records) t ON true
+     WHERE (v.version > 0 OR v.state = 'current')
+       AND venice_internal.is_store_member(v.store_name);
+COMMENT ON VIEW venice.versions IS
+    'Versions of your stores: where each is now, and what became of those that failed.';
+GRANT SELECT ON venice.versions TO PUBLIC;
+
+CREATE VIEW venice.pushes WITH (security_barrier) AS
+    SELECT p.store_name AS store, p.push_id, p.version, p.origin, p.state, p.started_time, p.ended_time, p.started_by,
+           p.rows,
+           GREATEST(p.rejected, (SELECT pg_catalog.sum(i.rejected)::bigint FROM venice.partition_state i
+                                  WHERE i.store_name = p.store_name AND i.version = p.version)) AS rejected,
+           p.error
+      FROM venice.push p
+     WHERE venice_internal.is_store_member(p.store_name);
+COMMENT ON VIEW venice.pushes IS 'Pushes to your stores, past and running.';
+GRANT SELECT ON venice.pushes TO PUBLIC;
+
+CREATE VIEW venice.columns WITH (security_barrier) AS
+    SELECT c.store_name AS store, c.column_name, c.position, c.is_key,
+           pg_catalog.to_regtype(c.column_type) AS pg_type,
+           COALESCE(s.options -> 'fields' ->> c.column_name::text, c.column_name::text) AS source_field,
+           c.source_type
+      FROM venice.store_column c
+      JOIN venice.store s USING (store_name)
+     WHERE venice_internal.is_store_member(c.store_name);
+COMMENT ON VIEW venice.columns IS 'Columns of the next version of your stores, and the field that each is read from.';
+GRANT SELECT ON venice.columns TO PUBLIC;
+
+CREATE VIEW venice.rejected_records WITH (security_barrier) AS
+    SELECT r.store_name AS store, r.version, r.topic, r.partition, r.kafka_offset, r.record_time, r.key, r.value,
+           r.sqlstate, r.error, r.rejected_time
+      FROM venice.rejected_record r
+     WHERE venice_internal.is_store_member(r.store_name);
+COMMENT ON VIEW venice.rejected_records IS 'Records of your stores'' topics that could not be decoded or stored.';
+GRANT SELECT ON venice.rejected_records TO PUBLIC;
+
+CREATE VIEW venice.stat_store WITH (security_barrier) AS
+    SELECT t.store_name AS store,
+           t.reads + COALESCE(l.reads, 0) AS reads,
+           t.keys + COALESCE(l.keys, 0) AS keys,
+           t.rows_inserted, t.rows_updated, t.rows_deleted, t.pushes, t.swaps, t.rollbacks, t.rejected, t.stats_reset
+      FROM venice.store_stat t
+      LEFT JOIN LATERAL (
+          SELECT pg_catalog.sum(pg_catalog.pg_stat_get_numscans(i.indexrelid))::bigint AS reads,
+                 pg_catalog.sum(pg_catalog.pg_stat_get_tuples_fetched(i.indrelid))::bigint AS keys
+            FROM venice.store_version v
+            JOIN pg_catalog.pg_namespace n ON n.nspname =
+                 CASE WHEN v.state = 'current' THEN v.store_name
+                      ELSE (v.store_name || '_v' || v.version)::pg_catalog.name END
+            JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = 'records'
+            JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisprimary
+           WHERE v.store_name = t.store_name) l ON true
+     WHERE venice_internal.can_see_statistics(t.store_name);
+COMMENT ON VIEW venice.stat_store IS
+    'Counters of stores over all their versions: look-ups by key, rows found by them, rows pushed, pushes, swaps, roll-backs.';
+GRANT SELECT ON venice.stat_store TO PUBLIC;

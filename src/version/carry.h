@@ -1,0 +1,19 @@
+/*-------------------------------------------------------------------------
+ *
+ * carry.h
+ *		What is attached to the current version and follows at a swap.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_CARRY_H
+#define VENICE_CARRY_H
+
+/*
+ * Make schema to and its records look like from and its records: owner,
+ * privileges of schema, table and columns, row security and its policies,
+ * comments, table options.  In the swap's transaction, as the extension's owner;
+ * runs no user code.  Raises what a policy raises that names a column which is gone.
+ */
+extern void CarryAttachments(Oid from_schema, Oid from_records, Oid to_schema, Oid to_records);
+
+#endif							/* VENICE_CARRY_H */

@@ -1,0 +1,333 @@
+/*-------------------------------------------------------------------------
+ *
+ * functions.c
+ *		The functions that are generated for a store, in its current schema.
+ *
+ * A look-up's row type depends on the store, so that each store has functions
+ * of its own: SQL wrappers, inlinable (STABLE, not strict, no settings), around
+ * member functions in venice_internal that take the store as an argument.  They
+ * have string bodies and name no version, so that a dump restores them and a
+ * swap only moves them.  They are owned by the store's owner, who could not
+ * make C functions himself.
+ *
+ * Our own names give way: a user's column called like one of our arguments or
+ * columns keeps its name, and ours gets a leading underscore.
+ *
+ * Locks: those of the DDL.  Callers hold StoreLock.
+ * Must not know: how a look-up is done (read/).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "version/functions.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "common/query.h"
+
+typedef struct Definition
+{
+	const char *name;
+	char	   *arguments;		/* with names */
+	char	   *argument_types; /* for DROP and COMMENT */
+	char	   *returns;		/* column list of RETURNS TABLE */
+	char	   *body;
+	const char *comment;
+	int			rows;
+} Definition;
+
+#define DEFINITION_COUNT 2
+
+static bool
+is_key(const Store *store, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, store->columns)
+	{
+		StoreColumn *column = lfirst(cell);
+
+		if (column->is_key && strcmp(column->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+append_item(StringInfo list, const char *format,...) pg_attribute_printf(2, 3);
+
+static void
+append_item(StringInfo list, const char *format,...)
+{
+	char		buffer[NAMEDATALEN * 4 + 512];
+	va_list		args;
+
+	va_start(args, format);
+	vsnprintf(buffer, sizeof(buffer), format, args);
+	va_end(args);
+	appendStringInfo(list, "%s%s", list->len > 0 ? ", " : "", buffer);
+}
+
+static void
+make_definitions(const Store *store, Oid records, Definition *definitions)
+{
+	Relation	relation = table_open(records, AccessShareLock);
+	TupleDesc	descriptor = RelationGetDescr(relation);
+	StringInfoData keys;		/* user_id bigint */
+	StringInfoData key_types;	/* bigint */
+	StringInfoData parameters;	/* $1 */
+	StringInfoData arrays;		/* user_id bigint[] */
+	StringInfoData array_types; /* bigint[] */
+	StringInfoData values;		/* clicks bigint */
+	StringInfoData all;			/* user_id bigint, clicks bigint */
+	const char *ordinality = "ordinality";
+	int			key_count = 0;
+	char	   *literal = quote_literal_cstr(store->name);
+
+	initStringInfo(&keys);
+	initStringInfo(&key_types);
+	initStringInfo(&parameters);
+	initStringInfo(&arrays);
+	initStringInfo(&array_types);
+	initStringInfo(&values);
+	initStringInfo(&all);
+	for (int i = 0; i < descriptor->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
+		const char *name = NameStr(attribute->attname);
+		const char *quoted = quote_identifier(name);
+		char	   *type;
+
+		if (attribute->attisdropped || name[0] == '_')
+			continue;
+		type = format_type_extended(attribute->atttypid, attribute->atttypmod,
+									FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+		if (strcmp(name, "ordinality") == 0)
+			ordinality = "_ordinality";
+		if (is_key(store, name))
+		{
+			char	   *bare = format_type_extended(attribute->atttypid, -1,
+													FORMAT_TYPE_FORCE_QUALIFY);
+
+			append_item(&keys, "%s %s", quoted, bare);
+			append_item(&key_types, "%s", bare);
+			append_item(&parameters, "$%d", ++key_count);
+			append_item(&arrays, "%s %s[]", quoted, bare);
+			append_item(&array_types, "%s[]", bare);
+		}
+		else
+			append_item(&values, "%s %s", quoted, type);
+		append_item(&all, "%s %s", quoted, type);
+	}
+	table_close(relation, AccessShareLock);
+
+	definitions[0] = (Definition)
+	{
+		.name = "get",
+		.arguments = keys.data,
+		.argument_types = key_types.data,
+		.returns = values.data,
+		.body = psprintf("SELECT * FROM venice_internal.get(%s, %s) AS record(%s)", literal,
+						 parameters.data, values.data),
+		.comment = "The row of one key in the current version; no row when the key is absent.",
+		.rows = 1
+	};
+	definitions[1] = (Definition)
+	{
+		.name = "batch_get",
+		.arguments = arrays.data,
+		.argument_types = array_types.data,
+		.returns = psprintf("%s bigint, %s", ordinality, all.data),
+		.body = psprintf("SELECT * FROM venice_internal.batch_get(%s, %s) AS record(%s bigint, %s)",
+						 literal, parameters.data, ordinality, all.data),
+		.comment = "The rows of many keys in the current version, in input order; absent keys are left out.",
+		.rows = 100
+	};
+}
+
+static void
+create_functions(const Store *store, const Definition *definitions)
+{
+	const char *schema = quote_identifier(store->name);
+	QuerySession session;
+
+	QueryBegin(&session, store->owner);
+	for (int i = 0; i < DEFINITION_COUNT; i++)
+	{
+		const Definition *definition = &definitions[i];
+
+		QueryRunf("CREATE FUNCTION %s.%s(%s) RETURNS TABLE(%s) LANGUAGE sql STABLE PARALLEL SAFE "
+				  "ROWS %d AS %s", schema, definition->name, definition->arguments,
+				  definition->returns, definition->rows, quote_literal_cstr(definition->body));
+		QueryRunf("COMMENT ON FUNCTION %s.%s(%s) IS %s", schema, definition->name,
+				  definition->argument_types, quote_literal_cstr(definition->comment));
+	}
+	QueryEnd(&session);
+}
+
+static Oid
+find_function(const Store *store, const char *name)
+{
+	Oid			schema = get_namespace_oid(store->name, true);
+	CatCList   *candidates;
+	Oid			found = InvalidOid;
+
+	candidates = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
+	for (int i = 0; i < candidates->n_members; i++)
+	{
+		Form_pg_proc form = (Form_pg_proc) GETSTRUCT(&candidates->members[i]->tuple);
+
+		if (form->pronamespace == schema)
+			found = form->oid;
+	}
+	ReleaseSysCacheList(candidates);
+	return found;
+}
+
+void
+GeneratedFunctionsCreate(const Store *store)
+{
+	Definition	definitions[DEFINITION_COUNT];
+
+	make_definitions(store, get_relname_relid("records", get_namespace_oid(store->name, false)),
+					 definitions);
+	create_functions(store, definitions);
+}
+
+bool
+GeneratedFunctionsFit(const Store *store, Oid records)
+{
+	Definition	definitions[DEFINITION_COUNT];
+	bool		fit = true;
+
+	make_definitions(store, records, definitions);
+	for (int i = 0; i < DEFINITION_COUNT && fit; i++)
+	{
+		Oid			schema = store->schema_oid;
+		CatCList   *candidates = SearchSysCacheList1(PROCNAMEARGSNSP,
+													 CStringGetDatum(definitions[i].name));
+
+		fit = false;
+		for (int c = 0; c < candidates->n_members; c++)
+		{
+			HeapTuple	tuple = &candidates->members[c]->tuple;
+			bool		is_null;
+			Datum		body;
+
+			if (((Form_pg_proc) GETSTRUCT(tuple))->pronamespace != schema)
+				continue;
+			/* The body spells out every column and type, so that it says it all. */
+			body = SysCacheGetAttr(PROCNAMEARGSNSP, tuple, Anum_pg_proc_prosrc, &is_null);
+			if (!is_null && strcmp(TextDatumGetCString(body), definitions[i].body) == 0)
+				fit = true;
+		}
+		ReleaseSysCacheList(candidates);
+	}
+	return fit;
+}
+
+/* The function's privileges, copied; is_null when they are the default. */
+static Datum
+function_acl(Oid function, bool *is_null)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Datum		acl = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proacl, is_null);
+
+	if (!*is_null)
+		acl = PointerGetDatum(DatumGetAclPCopy(acl));
+	ReleaseSysCache(tuple);
+	return acl;
+}
+
+static void
+set_function_acl(Oid function, Oid owner, Datum acl)
+{
+	Relation	catalog = table_open(ProcedureRelationId, RowExclusiveLock);
+	HeapTuple	tuple = SearchSysCacheCopy1(PROCOID, ObjectIdGetDatum(function));
+	Datum		values[Natts_pg_proc] = {0};
+	bool		nulls[Natts_pg_proc] = {false};
+	bool		replaces[Natts_pg_proc] = {false};
+	Oid		   *members;
+	int			count = aclmembers(DatumGetAclP(acl), &members);
+
+	values[Anum_pg_proc_proacl - 1] = acl;
+	replaces[Anum_pg_proc_proacl - 1] = true;
+	tuple = heap_modify_tuple(tuple, RelationGetDescr(catalog), values, nulls, replaces);
+	CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
+	updateAclDependencies(ProcedureRelationId, function, 0, owner, 0, NULL, count, members);
+	table_close(catalog, RowExclusiveLock);
+}
+
+void
+GeneratedFunctionsRenew(const Store *store)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	Definition	definitions[DEFINITION_COUNT];
+	Datum		acls[DEFINITION_COUNT];
+	bool		acl_nulls[DEFINITION_COUNT];
+
+	make_definitions(store, get_relname_relid("records", get_namespace_oid(store->name, false)),
+					 definitions);
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		for (int i = 0; i < DEFINITION_COUNT; i++)
+		{
+			ObjectAddress address;
+
+			acl_nulls[i] = true;
+			ObjectAddressSet(address, ProcedureRelationId,
+							 find_function(store, definitions[i].name));
+			if (!OidIsValid(address.objectId))
+				continue;
+			acls[i] = function_acl(address.objectId, &acl_nulls[i]);
+			performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+			CommandCounterIncrement();
+		}
+		create_functions(store, definitions);
+		CommandCounterIncrement();
+		for (int i = 0; i < DEFINITION_COUNT; i++)
+			if (!acl_nulls[i])
+				set_function_acl(find_function(store, definitions[i].name), store->owner, acls[i]);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (error->sqlerrcode != ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		ereport(WARNING,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("functions of store \"%s\" keep their old columns", store->name),
+				 error->detail ? errdetail_internal("%s", error->detail) : 0,
+				 errhint("Drop what depends on them, then SELECT venice.rebuild_functions(%s).",
+						 quote_literal_cstr(store->name))));
+	}
+	PG_END_TRY();
+}

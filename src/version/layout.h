@@ -1,0 +1,39 @@
+/*-------------------------------------------------------------------------
+ *
+ * layout.h
+ *		The schemas and tables that a version consists of.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_LAYOUT_H
+#define VENICE_LAYOUT_H
+
+#include "catalog/store.h"
+
+/*
+ * Make the schema of a version, owned by the store's owner, with an empty
+ * records and, for a version that Kafka fills, tombstones.  Returns the schema's
+ * name.  The current version is made so only once, as version 0.
+ */
+extern char *VersionCreate(const Store *store, int number, VersionState state,
+						   const char *origin);
+
+/*
+ * Refuse plain DML on a complete version: the ENABLE ALWAYS trigger on its
+ * records.  As the store's owner.
+ */
+extern void VersionSeal(const char *schema);
+
+/* COMMENT ON SCHEMA, so that \dn+ explains itself. */
+extern void VersionDescribe(const Store *store, const Version *version);
+
+/* Columns that only some stores need, in table order after the user's. */
+extern bool VersionHasArrival(const StoreOptions *options, const char *origin);
+
+/* "key1, key2", quoted, each with a prefix such as "r." */
+extern char *KeyColumnList(const Store *store, const char *prefix);
+
+/* Raise 55000 naming objects in a store's schema that are not the store's own. */
+extern void SchemaCheckForeignObjects(const Store *store, Oid schema_oid);
+
+#endif							/* VENICE_LAYOUT_H */

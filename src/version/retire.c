@@ -1,0 +1,188 @@
+/*-------------------------------------------------------------------------
+ *
+ * retire.c
+ *		Dropping versions that nobody can reach any more.
+ *
+ * A version that has left stays while a snapshot from before its swap may still
+ * look it up: a transaction, a prepared one, a slot, or a standby that sends
+ * feedback.  Dropping takes AccessExclusiveLock, behind which readers would
+ * queue, so that it waits a bounded time only and is tried again later.
+ *
+ * Locks: StoreLock by the caller; AccessExclusiveLock on the version's tables.
+ * Must not know: when it is called.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "version/retire.h"
+
+#include "access/table.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "storage/procarray.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+#include "utils/xid8.h"
+
+#include "common/query.h"
+
+/* What was read from a version stays counted after it. */
+static void
+keep_read_counts(const Store *store, Oid records)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store->name);
+	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(records), false);
+	(void) QueryRun("UPDATE venice.store_stat AS s SET "
+					"reads = s.reads + pg_catalog.pg_stat_get_numscans(i.indexrelid), "
+					"keys = s.keys + pg_catalog.pg_stat_get_tuples_fetched(i.indrelid) "
+					"FROM pg_catalog.pg_index i "
+					"WHERE s.store_name = $1::name AND i.indrelid = $2 AND i.indisprimary", &args);
+	QueryEnd(&session);
+}
+
+void
+VersionDropSchema(const Store *store, const Version *version, int lock_timeout_ms)
+{
+	static const char *const tables[] = {"records", "tombstones"};
+	char	   *schema = VersionSchemaName(store->name, version->number, version->state);
+	Oid			schema_oid = get_namespace_oid(schema, true);
+	QuerySession session;
+	QueryArgs	args = {0};
+
+	if (OidIsValid(schema_oid))
+	{
+		keep_read_counts(store, get_relname_relid("records", schema_oid));
+		QueryBegin(&session, store->owner);
+		if (lock_timeout_ms > 0)
+			(void) set_config_option("lock_timeout", psprintf("%d", lock_timeout_ms), PGC_USERSET,
+									 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		for (int i = 0; i < lengthof(tables); i++)
+			if (OidIsValid(get_relname_relid(tables[i], schema_oid)))
+				QueryRunf("DROP TABLE %s", quote_qualified_identifier(schema, tables[i]));
+		QueryRunf("DROP SCHEMA %s", quote_identifier(schema));
+		QueryEnd(&session);
+	}
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store->name);
+	QueryArgInt4(&args, version->number);
+	(void) QueryRun("DELETE FROM venice.left_version WHERE store_name = $1::name AND version = $2",
+					&args);
+	(void) QueryRun("DELETE FROM venice.unlogged_version WHERE store_name = $1::name AND version = $2",
+					&args);
+	(void) QueryRun("DELETE FROM venice.unlogged_partition_state "
+					"WHERE store_name = $1::name AND version = $2", &args);
+	QueryEnd(&session);
+}
+
+/* May a snapshot of this database, or of a standby, still see the time before that transaction? */
+static bool
+snapshot_reaches(FullTransactionId xid)
+{
+	Relation	pointer;
+	TransactionId oldest;
+	FullTransactionId next = ReadNextFullTransactionId();
+
+	pointer = table_open(get_relname_relid("version_pointer", get_namespace_oid("venice", false)),
+						 AccessShareLock);
+	oldest = GetOldestNonRemovableTransactionId(pointer);
+	table_close(pointer, AccessShareLock);
+
+	/* So far behind that the 32-bit comparison would be wrong, and surely over. */
+	if (U64FromFullTransactionId(next) - U64FromFullTransactionId(xid) > MaxTransactionId / 2)
+		return false;
+	return !TransactionIdPrecedes(XidFromFullTransactionId(xid), oldest);
+}
+
+static bool
+left_long_ago(const Version *version)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	bool		found;
+	FullTransactionId xid = InvalidFullTransactionId;
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, version->store);
+	QueryArgInt4(&args, version->number);
+	found = QueryRun("SELECT left_xid FROM venice.left_version "
+					 "WHERE store_name = $1::name AND version = $2", &args) == 1;
+	if (found)
+	{
+		bool		is_null;
+
+		xid = DatumGetFullTransactionId(QueryDatum(0, 1, &is_null));
+	}
+	QueryEnd(&session);
+	return !found || !snapshot_reaches(xid);
+}
+
+/* Newest first: by when they became current, and by number where none did. */
+static int
+compare_recency(const ListCell *a, const ListCell *b)
+{
+	const Version *left = lfirst(a);
+	const Version *right = lfirst(b);
+
+	if (left->swapped_time != right->swapped_time)
+		return left->swapped_time < right->swapped_time ? 1 : -1;
+	return right->number - left->number;
+}
+
+List *
+VersionsToRetire(const Store *store)
+{
+	List	   *backups = NIL;
+	List	   *result = NIL;
+	Version    *current = NULL;
+	int			kept = 1;		/* the current version */
+	bool		expired = false;
+	ListCell   *cell;
+
+	foreach(cell, VersionList(store->name))
+	{
+		Version    *version = lfirst(cell);
+
+		if (version->state == VERSION_CURRENT)
+			current = version;
+		else if (version->state == VERSION_BACKUP || version->state == VERSION_ROLLED_BACK ||
+				 version->state == VERSION_LOST)
+			backups = lappend(backups, version);
+	}
+	if (current == NULL)
+		return NIL;
+	if (current->swapped_time != 0)
+	{
+		Datum		until = DirectFunctionCall2(timestamptz_pl_interval,
+												TimestampTzGetDatum(current->swapped_time),
+												IntervalPGetDatum(&store->options->backup_retention));
+
+		expired = DatumGetTimestampTz(until) <= GetCurrentTimestamp();
+	}
+
+	list_sort(backups, compare_recency);
+	foreach(cell, backups)
+	{
+		Version    *version = lfirst(cell);
+
+		/* Version 0 is empty and only there so that readers never meet a missing relation. */
+		bool		keep = version->number > 0 && !expired &&
+			kept < store->options->versions_to_keep;
+
+		if (keep)
+			kept++;
+		else if (left_long_ago(version))
+			result = lappend(result, version);
+	}
+	return result;
+}

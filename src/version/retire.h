@@ -1,0 +1,24 @@
+/*-------------------------------------------------------------------------
+ *
+ * retire.h
+ *		Dropping versions that nobody can reach any more.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_RETIRE_H
+#define VENICE_RETIRE_H
+
+#include "catalog/store.h"
+
+/*
+ * Drop a version's schema and what it holds, by list and never CASCADE, in the
+ * caller's transaction.  Waits for locks no longer than lock_timeout_ms (0: as
+ * long as it takes).  Raises 2BP01 when somebody's object depends on it, 55P03
+ * when a lock was not to be had.
+ */
+extern void VersionDropSchema(const Store *store, const Version *version, int lock_timeout_ms);
+
+/* Those versions of a store whose time has come and that no snapshot can reach, as a list of Version. */
+extern List *VersionsToRetire(const Store *store);
+
+#endif							/* VENICE_RETIRE_H */

@@ -1,0 +1,41 @@
+/*-------------------------------------------------------------------------
+ *
+ * state.h
+ *		What a version's state may become, and the rows that say so.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_STATE_H
+#define VENICE_STATE_H
+
+#include "catalog/store.h"
+
+/* Rows of a new push: venice.store_version in state started, and venice.push. */
+extern void VersionInsert(const Store *store, int number, const char *origin,
+						  const char *push_id, bool swap, const char *topic);
+
+/*
+ * Move a version to another state, and its push with it.  An illegal step is an
+ * internal error: callers raise 55000 themselves where a user asked for one.
+ */
+extern void VersionSetState(Version *version, VersionState state);
+
+/* The end of the version's topic is now to be fixed, and the push finished. */
+extern void VersionRequestEnd(Version *version, bool swap);
+
+/* Number of rows that the finished version has. */
+extern void VersionSetRows(const Version *version, int64 rows);
+
+/*
+ * Fail a push: state failed, with what went wrong.  Its schema is dropped by
+ * maintenance.  The live version is not touched.
+ */
+extern void VersionFail(Version *version, int sqlstate, const char *error, const char *detail);
+
+/* A note for people on a version that is not failing, e.g. who holds up its swap; NULL clears it. */
+extern void VersionSetDetail(const Version *version, const char *detail);
+
+/* The last trace of a dropped version. */
+extern void VersionDeleteRow(const Version *version);
+
+#endif							/* VENICE_STATE_H */

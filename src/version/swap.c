@@ -1,0 +1,275 @@
+/*-------------------------------------------------------------------------
+ *
+ * swap.c
+ *		Making another version current.
+ *
+ * Two schemas change names, the generated functions and the gate move to the
+ * one that is now called like the store, and one pointer row is updated: the
+ * same work whatever the size of the data, and no lock that a reader would wait
+ * for.  What is attached to the old records is carried over in the same
+ * transaction.  No user code runs here: everything that could was built before.
+ *
+ * The gate is an empty table that lives in the current schema.  pg_dump holds a
+ * lock on it from its first moment, so that a swap under a dump, which would
+ * write an empty store into the backup without a word, fails on it instead.
+ *
+ * Locks: StoreLock by the caller; AccessExclusiveLock on the gate, and on the
+ * two schemas as names.
+ * Must not know: who wants the swap.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "version/swap.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/alter.h"
+#include "commands/schemacmds.h"
+#include "commands/tablecmds.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+
+#include "catalog/pointer.h"
+#include "common/guc.h"
+#include "common/query.h"
+#include "version/carry.h"
+#include "version/functions.h"
+#include "version/layout.h"
+#include "version/state.h"
+
+static bool prepare_guard_registered = false;
+static bool swapped_in_transaction = false;
+
+/* A prepared swap would leave every reader's pointer in doubt for as long as it stays prepared. */
+static void
+refuse_prepare(XactEvent event, void *argument)
+{
+	if (event == XACT_EVENT_PRE_PREPARE && swapped_in_transaction)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot PREPARE a transaction that has swapped a version")));
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
+		swapped_in_transaction = false;
+}
+
+/*
+ * Lock the gate for as long as the setting allows.  On failure *holders names
+ * the processes that hold it.
+ */
+static bool
+lock_gate(Oid gate, char **holders)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool locked = false;
+	int			nest_level = NewGUCNestLevel();
+
+	(void) set_config_option("lock_timeout", psprintf("%d", Settings.swap_lock_timeout_ms),
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		LockRelationOid(gate, AccessExclusiveLock);
+		locked = true;
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_END_TRY();
+	AtEOXact_GUC(false, nest_level);
+
+	if (!locked)
+	{
+		QueryArgs	args = {0};
+
+		SPI_connect();
+		QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(gate), false);
+		(void) QueryRun("SELECT pg_catalog.string_agg(DISTINCT pid::text, ', ') FROM pg_catalog.pg_locks "
+						"WHERE relation = $1 AND granted", &args);
+		*holders = QueryText(0, 1, context);
+		SPI_finish();
+	}
+	return locked;
+}
+
+/* Every function in a store's schema is generated: SchemaCheckForeignObjects saw to that. */
+static void
+move_functions(Oid from, Oid to)
+{
+	Relation	catalog = table_open(ProcedureRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	List	   *functions = NIL;
+	ListCell   *cell;
+
+	ScanKeyInit(&key, Anum_pg_proc_pronamespace, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(from));
+	scan = systable_beginscan(catalog, InvalidOid, false, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		functions = lappend_oid(functions, ((Form_pg_proc) GETSTRUCT(tuple))->oid);
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+
+	foreach(cell, functions)
+	{
+		ObjectAddresses *moved = new_object_addresses();
+
+		(void) AlterObjectNamespace_oid(ProcedureRelationId, lfirst_oid(cell), to, moved);
+		free_object_addresses(moved);
+	}
+	CommandCounterIncrement();
+}
+
+static void
+move_gate(Oid gate, Oid from, Oid to)
+{
+	Relation	relation = table_open(gate, NoLock);
+	ObjectAddresses *moved = new_object_addresses();
+
+	AlterTableNamespaceInternal(relation, from, to, moved);
+	free_object_addresses(moved);
+	table_close(relation, NoLock);
+	CommandCounterIncrement();
+}
+
+/* Count the swap, and note from when on no new snapshot can reach the version that was left. */
+static void
+record_swap(const Store *store, const Version *old, const Version *target, SwapReason reason)
+{
+	QueryArgs	args = {0};
+
+	SPI_connect();
+	QueryArgText(&args, store->name);
+	QueryArgInt4(&args, target->number);
+	QueryArgBool(&args, reason == SWAP_PUSH);
+	QueryArgBool(&args, reason == SWAP_ROLLBACK);
+	(void) QueryRun("UPDATE venice.store_stat AS s SET swaps = s.swaps + 1, "
+					"pushes = s.pushes + $3::int, rollbacks = s.rollbacks + $4::int, "
+					"rows_inserted = s.rows_inserted + CASE WHEN $3 THEN COALESCE(v.rows, 0) ELSE 0 END, "
+					"rejected = s.rejected + CASE WHEN $3 THEN (SELECT COALESCE(pg_catalog.sum(p.rejected), 0) "
+					"FROM venice.partition_state p WHERE p.store_name = $1::name AND p.version = $2) "
+					"ELSE 0 END "
+					"FROM venice.store_version v "
+					"WHERE s.store_name = $1::name AND v.store_name = $1::name AND v.version = $2",
+					&args);
+
+	args.count = 2;
+	(void) QueryRun("DELETE FROM venice.left_version WHERE store_name = $1::name AND version = $2",
+					&args);
+	args.count = 1;
+	QueryArgInt4(&args, old->number);
+	(void) QueryRun("INSERT INTO venice.left_version "
+					"VALUES ($1::name, $2, pg_catalog.pg_current_xact_id())", &args);
+	SPI_finish();
+}
+
+bool
+VersionSwap(Store *store, Version *target, SwapReason reason)
+{
+	VersionPointer pointer;
+	Version    *old;
+	Oid			old_schema = store->schema_oid;
+	Oid			new_schema;
+	Oid			old_records;
+	Oid			new_records;
+	Oid			gate;
+	char	   *old_name;
+	char	   *holders = NULL;
+	UserContext user;
+	bool		functions_stale;
+
+	if (!prepare_guard_registered)
+	{
+		RegisterXactCallback(refuse_prepare, NULL);
+		prepare_guard_registered = true;
+	}
+
+	if (!VersionPointerRead(store->name, GetLatestSnapshot(), &pointer))
+		elog(ERROR, "store \"%s\" has no version pointer", store->name);
+	old = VersionLookup(store->name, pointer.version, false);
+	new_schema = get_namespace_oid(VersionSchemaName(store->name, target->number, target->state),
+								   false);
+	SchemaCheckForeignObjects(store, old_schema);
+	SchemaCheckForeignObjects(store, new_schema);
+	old_records = VersionRecords(old);
+	new_records = VersionRecords(target);
+	gate = get_relname_relid("swap_gate", old_schema);
+	if (!OidIsValid(old_records) || !OidIsValid(new_records) || !OidIsValid(gate))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("store \"%s\" has lost a table", store->name),
+				 errdetail("The swap needs records in both versions, and swap_gate in the current one.")));
+
+	if (!lock_gate(gate, &holders))
+	{
+		ereport(NOTICE,
+				(errmsg("swap of store \"%s\" to version %d waits for a dump", store->name,
+						target->number),
+				 errdetail("Held by process %s.", holders ? holders : "that has just ended"),
+				 errhint("The swap follows by itself, or with venice.swap_version or CALL venice.run_maintenance().")));
+		if (VersionStateIsFuture(target->state))
+		{
+			VersionSetState(target, VERSION_WAITING_FOR_DUMP);
+			VersionSetDetail(target, psprintf("waits for process %s, which holds %s.swap_gate",
+											  holders ? holders : "?", quote_identifier(store->name)));
+		}
+		return false;
+	}
+
+	UserContextEnter(&user, ExtensionOwner());
+	CarryAttachments(old_schema, old_records, new_schema, new_records);
+
+	old_name = psprintf("%s_v%d", store->name, old->number);
+	(void) RenameSchema(store->name, old_name);
+	CommandCounterIncrement();
+	(void) RenameSchema(psprintf("%s_v%d", store->name, target->number), store->name);
+	CommandCounterIncrement();
+	functions_stale = !GeneratedFunctionsFit(store, new_records);
+	move_functions(old_schema, new_schema);
+	move_gate(gate, old_schema, new_schema);
+	VersionPointerWrite(store->name, target->number, new_records);
+	record_swap(store, old, target, reason);
+	UserContextLeave(&user);
+
+	VersionSetState(old, reason == SWAP_ROLLBACK ? VERSION_ROLLED_BACK : VERSION_BACKUP);
+	VersionSetState(target, VERSION_CURRENT);
+	store->schema_oid = new_schema;
+	VersionDescribe(store, old);
+	VersionDescribe(store, target);
+	if (functions_stale)
+		GeneratedFunctionsRenew(store);
+	swapped_in_transaction = true;
+	return true;
+}
