@@ -1,0 +1,130 @@
+# shellcheck shell=bash
+# What test/run and examples/flights/run need of a Debian machine: packages, an
+# unprivileged user, and a PostgreSQL of their own.  Source it with bash.
+#
+# The machine's own clusters and its PostgreSQL installation are never touched:
+# packages that are there stay as they are, no cluster is made by installing
+# the server, and the extension goes into a private copy of the server.
+
+pg_major=${PG_MAJOR:-15}
+
+# What building and running venice takes, and what testing it takes besides.
+# shellcheck disable=SC2034 # for those who source this
+build_packages=(gcc make pkg-config "postgresql-$pg_major" "postgresql-server-dev-$pg_major"
+	librdkafka-dev libjansson-dev libcurl4-openssl-dev
+	python3-venv openjdk-17-jre-headless maven openssl)
+# shellcheck disable=SC2034
+test_packages=(libavro-dev clang-14 libclang-rt-14-dev libipc-run-perl "postgresql-$pg_major-pgtap")
+
+die() { echo "$(basename "$0"): $*" >&2; exit 1; }
+
+# section TITLE
+section() { printf '\n== %s\n' "$*"; }
+
+# quietly LOG COMMAND...: its output goes to LOG, whose end is shown if it fails.
+quietly()
+{
+	local log=$1
+	shift
+	"$@" >"$log" 2>&1 && return
+	tail -n 40 "$log" >&2
+	die "failed: $* (all of its output: $log)"
+}
+
+# as_root COMMAND...
+as_root()
+{
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		die "must be root to run: $*"
+	fi
+}
+
+# install_packages NAME...: those that are missing.
+install_packages()
+{
+	local missing=() package no_cluster=/etc/postgresql-common/createcluster.d/venice.conf
+	for package; do
+		dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' ||
+			missing+=("$package")
+	done
+	[ ${#missing[@]} -gt 0 ] || return 0
+	echo "installing ${missing[*]}"
+	as_root mkdir -p "$(dirname "$no_cluster")"
+	echo 'create_main_cluster = false' | as_root tee "$no_cluster" >/dev/null
+	as_root apt-get -q update
+	as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get -q -y --no-install-recommends install "${missing[@]}"
+	as_root rm "$no_cluster"
+}
+
+# Root's downloads are for the unprivileged user too, so they cannot be in root's home.
+if [ "$(id -u)" = 0 ]; then
+	export VENICE_CACHE=${VENICE_CACHE:-/var/cache/venice}
+	server_user=postgres
+else
+	export VENICE_CACHE=${VENICE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/venice}
+	server_user=$(id -un)
+fi
+
+# as_server_user COMMAND...: PostgreSQL refuses to run as root.
+as_server_user()
+{
+	if [ "$(id -un)" = "$server_user" ]; then
+		"$@"
+	else
+		setpriv --reuid "$server_user" --regid "$server_user" --init-groups env HOME="$work" "$@"
+	fi
+}
+
+# make_work_directory DIR: one that belongs to the server's user; sets $work.
+make_work_directory()
+{
+	work=$1
+	if [ ! -e "$work" ]; then
+		install -d -m 755 "$work"
+		[ "$(id -un)" = "$server_user" ] || chown "$server_user:" "$work"
+	fi
+	[ "$(stat -c %U "$work")" = "$server_user" ] || die "$work belongs to $(stat -c %U "$work")"
+}
+
+# copy_sources: the tree as it is, without what git keeps, to $work/src.
+copy_sources()
+{
+	as_server_user rm -rf "$work/src"
+	as_server_user mkdir "$work/src"
+	tar -C "$(dirname "${BASH_SOURCE[0]}")/../.." --exclude ./.git -cf - . |
+		as_server_user tar -C "$work/src" --no-same-owner -xf -
+}
+
+# copy_server: PostgreSQL's programs find their files relative to themselves, so
+# a copy of Debian's two directories is a server to install into.
+# Sets and exports PG_CONFIG.
+copy_server()
+{
+	local root=$work/pg
+	export PG_CONFIG=$root/usr/lib/postgresql/$pg_major/bin/pg_config
+	as_server_user rm -rf "$root"
+	as_server_user mkdir -p "$root"/usr/{lib,share,include}/postgresql
+	as_server_user cp -R "/usr/lib/postgresql/$pg_major" "$root/usr/lib/postgresql/"
+	as_server_user cp -R "/usr/share/postgresql/$pg_major" "$root/usr/share/postgresql/"
+	as_server_user ln -s "/usr/include/postgresql/$pg_major" "$root/usr/include/postgresql/"
+	as_server_user ln -s /usr/share/postgresql-common "$root/usr/share/"
+}
+
+# free_port FROM: the first of three ports in a row that nobody listens on.
+free_port()
+{
+	local port
+	for ((port = $1; port < $1 + 3000; port += 3)); do
+		for i in 0 1 2; do
+			(: </dev/tcp/127.0.0.1/$((port + i))) 2>/dev/null && continue 2
+		done
+		echo "$port"
+		return
+	done
+	die "no free port above $1"
+}
