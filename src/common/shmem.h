@@ -76,9 +76,9 @@ typedef struct SharedDatabase
 	int			failures;		/* in a row */
 	TimestampTz next_start_time;
 	TimestampTz starved_since;	/* wants a worker and has none; 0: not starved */
-	pid_t		maintenance_pid;	/* 0: none */
-	bool		maintenance_starting;
-	TimestampTz maintenance_launch_time;
+	int			maintenance_failures;	/* rounds in a row that left something undone */
+	TimestampTz next_maintenance_time;
+	uint64		replanned_through;	/* swaps of lower xids can have left no mixed plan */
 } SharedDatabase;
 
 typedef struct SharedWorker
@@ -180,6 +180,9 @@ extern const char *UnitStateName(UnitState state);
 
 /* The entry of a database, or NULL; made with make if there is room.  Lock held exclusively. */
 extern SharedDatabase *SharedDatabaseFind(Oid database, bool make);
+
+/* Tell this database's supervisor that there is something to look at. */
+extern void SupervisorWake(void);
 
 /* Does some backend hold this version of this database?  Lock held. */
 extern bool SharedVersionIsHeld(const char *store, int version);

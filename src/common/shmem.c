@@ -1,0 +1,395 @@
+/*-------------------------------------------------------------------------
+ *
+ * shmem.c
+ *		What venice's processes tell each other.
+ *
+ * One block of shared memory: the databases that the launcher knows, the slots
+ * of ingest workers, the units of ingestion, who holds a store still, and what
+ * is being built.  All of it is a cache of, or a request about, what the
+ * registry's tables say; a crash empties it and it is made again from them.
+ *
+ * Locks: Shared->lock guards everything.  It is held for a walk over a small
+ * array and never while waiting.  Latches are set after it is released or under
+ * it; a latch that has meanwhile got another owner only wakes him for nothing.
+ * Must not know: tables, and what the processes do.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/shmem.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/shmem.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "common/compat.h"
+#include "common/guc.h"
+
+VeniceShared *Shared = NULL;
+
+static shmem_request_hook_type previous_request_hook = NULL;
+static shmem_startup_hook_type previous_startup_hook = NULL;
+
+static bool transaction_callback_registered = false;
+static bool exit_callback_registered = false;
+static bool wake_supervisor = false;
+static bool wake_launcher = false;
+static bool holding = false;
+static bool building = false;
+
+static const char *const unit_state_names[] = {
+	[UNIT_WAITING_FOR_WORKER] = "waiting_for_worker",
+	[UNIT_WAITING_FOR_TOPIC] = "waiting_for_topic",
+	[UNIT_RUNNING] = "running",
+	[UNIT_CAUGHT_UP] = "caught_up",
+	[UNIT_RETRYING] = "retrying",
+	[UNIT_PAUSED] = "paused",
+	[UNIT_FAILED] = "failed",
+};
+
+const char *
+UnitStateName(UnitState state)
+{
+	return unit_state_names[state];
+}
+
+static void
+request_memory(void)
+{
+	if (previous_request_hook)
+		previous_request_hook();
+	RequestAddinShmemSpace(MAXALIGN(sizeof(VeniceShared)));
+	RequestNamedLWLockTranche("venice", 1);
+}
+
+static void
+create_memory(void)
+{
+	bool		found;
+
+	if (previous_startup_hook)
+		previous_startup_hook();
+
+	/* In case this is a restart within the postmaster. */
+	Shared = NULL;
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	Shared = ShmemInitStruct("venice", sizeof(VeniceShared), &found);
+	if (!found)
+	{
+		memset(Shared, 0, sizeof(VeniceShared));
+		Shared->lock = &(GetNamedLWLockTranche("venice"))->lock;
+		Shared->worker_count = Settings.max_ingest_workers;
+		ConditionVariableInit(&Shared->released);
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+void
+SharedMemoryRequest(void)
+{
+	previous_request_hook = shmem_request_hook;
+	shmem_request_hook = request_memory;
+	previous_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = create_memory;
+}
+
+bool
+WorkersPreloaded(void)
+{
+	return Shared != NULL;
+}
+
+void
+WorkersRequire(const char *what)
+{
+	if (!WorkersPreloaded())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s needs background workers, and \"venice\" is not preloaded", what),
+				 errhint("Add venice to \"shared_preload_libraries\" and restart the server.")));
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s needs background workers, which do not run during recovery", what),
+				 errhint("Run it on the primary.")));
+}
+
+SharedDatabase *
+SharedDatabaseFind(Oid database, bool make)
+{
+	SharedDatabase *free_entry = NULL;
+
+	for (int i = 0; i < SHARED_DATABASES; i++)
+	{
+		SharedDatabase *entry = &Shared->databases[i];
+
+		if (entry->in_use && entry->database == database)
+			return entry;
+		if (!entry->in_use && free_entry == NULL)
+			free_entry = entry;
+	}
+	if (!make || free_entry == NULL)
+		return NULL;
+	memset(free_entry, 0, sizeof(SharedDatabase));
+	free_entry->in_use = true;
+	free_entry->database = database;
+	return free_entry;
+}
+
+bool
+SharedVersionIsHeld(const char *store, int version)
+{
+	for (int i = 0; i < SHARED_HOLDS; i++)
+	{
+		const SharedHold *hold = &Shared->holds[i];
+
+		if (hold->pid != 0 && hold->database == MyDatabaseId &&
+			(hold->version < 0 || hold->version == version) &&
+			strcmp(NameStr(hold->store), store) == 0)
+			return true;
+	}
+	return false;
+}
+
+void
+SupervisorWake(void)
+{
+	SharedDatabase *entry;
+
+	LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
+	entry = SharedDatabaseFind(MyDatabaseId, false);
+	if (entry != NULL)
+	{
+		entry->generation++;
+		if (entry->latch != NULL)
+			SetLatch(entry->latch);
+	}
+	LWLockRelease(Shared->lock);
+}
+
+static void
+wake_processes(void)
+{
+	SharedDatabase *entry;
+
+	LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
+	entry = SharedDatabaseFind(MyDatabaseId, true);
+	if (entry != NULL)
+	{
+		entry->generation++;
+		/* A probe that found nothing saw the database before this commit. */
+		if (entry->state == DATABASE_ABSENT)
+			entry->state = DATABASE_UNKNOWN;
+		if (wake_launcher)
+			entry->next_start_time = 0;
+		if (entry->latch != NULL)
+			SetLatch(entry->latch);
+	}
+	if ((wake_launcher || entry == NULL || entry->latch == NULL) &&
+		Shared->launcher_latch != NULL)
+		SetLatch(Shared->launcher_latch);
+	LWLockRelease(Shared->lock);
+}
+
+static void
+release_holds(void)
+{
+	LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < SHARED_HOLDS; i++)
+		if (Shared->holds[i].pid == MyProcPid)
+			Shared->holds[i].pid = 0;
+	LWLockRelease(Shared->lock);
+	holding = false;
+}
+
+static void
+end_transaction(XactEvent event, void *argument)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+
+	if (building)
+		ProgressEnd();
+	/* Whoever held a store still has to let the supervisor know that it may go on. */
+	if (holding)
+	{
+		release_holds();
+		wake_supervisor = true;
+		wake_processes();
+	}
+	else if ((wake_supervisor || wake_launcher) && event == XACT_EVENT_COMMIT)
+		wake_processes();
+	wake_supervisor = false;
+	wake_launcher = false;
+}
+
+static void
+register_transaction_callback(void)
+{
+	if (transaction_callback_registered)
+		return;
+	RegisterXactCallback(end_transaction, NULL);
+	transaction_callback_registered = true;
+}
+
+void
+SupervisorWakeAtCommit(void)
+{
+	if (!WorkersPreloaded())
+		return;
+	register_transaction_callback();
+	wake_supervisor = true;
+}
+
+void
+LauncherWakeAtCommit(void)
+{
+	if (!WorkersPreloaded())
+		return;
+	register_transaction_callback();
+	wake_launcher = true;
+}
+
+static bool
+unit_matches(const SharedUnit *unit, const char *store, int version)
+{
+	return unit->in_use && unit->database == MyDatabaseId &&
+		(version < 0 || unit->version == version) && strcmp(NameStr(unit->store), store) == 0;
+}
+
+static void
+take_hold(const char *store, int version)
+{
+	SharedHold *free_hold = NULL;
+
+	for (int i = 0; i < SHARED_HOLDS && free_hold == NULL; i++)
+		if (Shared->holds[i].pid == 0)
+			free_hold = &Shared->holds[i];
+	if (free_hold == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("too many sessions are stopping ingestion at one time"),
+				 errhint("Try again.")));
+	free_hold->pid = MyProcPid;
+	free_hold->database = MyDatabaseId;
+	namestrcpy(&free_hold->store, store);
+	free_hold->version = version;
+	holding = true;
+}
+
+/* Ask for the units; true when some worker still has one. */
+static bool
+request_stop(const char *store, int version)
+{
+	bool		busy = false;
+
+	for (int i = 0; i < SHARED_UNITS; i++)
+	{
+		SharedUnit *unit = &Shared->units[i];
+
+		if (!unit_matches(unit, store, version) || unit->worker < 0)
+			continue;
+		if (Shared->workers[unit->worker].pid == 0)
+		{
+			/* The worker has not started yet and has seen nothing of the unit. */
+			unit->worker = -1;
+			continue;
+		}
+		unit->stop_requested = true;
+		SetLatch(Shared->workers[unit->worker].latch);
+		busy = true;
+	}
+	return busy;
+}
+
+void
+IngestionStop(const char *store, int version)
+{
+	if (!WorkersPreloaded())
+		return;
+	register_transaction_callback();
+
+	LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
+	take_hold(store, version);
+	LWLockRelease(Shared->lock);
+
+	ConditionVariablePrepareToSleep(&Shared->released);
+	for (;;)
+	{
+		bool		busy;
+
+		LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
+		busy = request_stop(store, version);
+		LWLockRelease(Shared->lock);
+		if (!busy)
+			break;
+		ConditionVariableSleep(&Shared->released, WaitEventNamed("VeniceIngestionStop"));
+	}
+	ConditionVariableCancelSleep();
+}
+
+static void
+end_progress_at_exit(int code, Datum argument)
+{
+	ProgressEnd();
+}
+
+void
+ProgressReport(const char *store, int version, int phase)
+{
+	SharedProgress *mine = NULL;
+
+	if (!WorkersPreloaded())
+		return;
+	register_transaction_callback();
+	if (!exit_callback_registered)
+	{
+		before_shmem_exit(end_progress_at_exit, (Datum) 0);
+		exit_callback_registered = true;
+	}
+
+	LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < SHARED_PROGRESS; i++)
+	{
+		SharedProgress *progress = &Shared->progress[i];
+
+		if (progress->pid == MyProcPid)
+		{
+			mine = progress;
+			break;
+		}
+		if (progress->pid == 0 && mine == NULL)
+			mine = progress;
+	}
+	if (mine != NULL)
+	{
+		if (mine->pid == 0 || mine->version != version || strcmp(NameStr(mine->store), store) != 0)
+			mine->started_time = GetCurrentTimestamp();
+		mine->pid = MyProcPid;
+		mine->database = MyDatabaseId;
+		namestrcpy(&mine->store, store);
+		mine->version = version;
+		mine->phase = phase;
+		building = true;
+	}
+	LWLockRelease(Shared->lock);
+}
+
+void
+ProgressEnd(void)
+{
+	if (!building)
+		return;
+	LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < SHARED_PROGRESS; i++)
+		if (Shared->progress[i].pid == MyProcPid)
+			Shared->progress[i].pid = 0;
+	LWLockRelease(Shared->lock);
+	building = false;
+}

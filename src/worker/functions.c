@@ -1,0 +1,312 @@
+/*-------------------------------------------------------------------------
+ *
+ * functions.c
+ *		SQL functions around the workers: pause and resume, and what shared
+ *		memory says under the status views.
+ *
+ * The set-returning functions are what a view calls as its reader, so that
+ * they withhold what the reader may not see themselves.
+ *
+ * Locks: StoreLock for pause and resume; Shared->lock.
+ * Must not know: how ingestion works.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_namespace.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lockdefs.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "catalog/node.h"
+#include "catalog/store.h"
+#include "common/compat.h"
+#include "common/query.h"
+#include "common/shmem.h"
+#include "store/arguments.h"
+#include "version/build.h"
+
+PG_FUNCTION_INFO_V1(venice_extension_created);
+PG_FUNCTION_INFO_V1(venice_pause_ingestion);
+PG_FUNCTION_INFO_V1(venice_resume_ingestion);
+PG_FUNCTION_INFO_V1(venice_ingestion_units);
+PG_FUNCTION_INFO_V1(venice_build_progress);
+
+/*
+ * venice_extension_created
+ *		The install script's last word: have this database looked at.
+ */
+Datum
+venice_extension_created(PG_FUNCTION_ARGS)
+{
+	LauncherWakeAtCommit();
+	PG_RETURN_VOID();
+}
+
+static void
+check_database_owner(void)
+{
+	if (!object_ownercheck(DatabaseRelationId, MyDatabaseId, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be superuser or owner of the database"),
+				 errhint("Name a store to act on that alone.")));
+}
+
+static void
+set_paused(const char *store, bool paused)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+
+	QueryBeginRegistry(&session);
+	QueryArgBool(&args, paused);
+	QueryArgText(&args, store);
+	(void) QueryRun("UPDATE venice.store SET paused = $1 WHERE store_name = $2::name AND paused <> $1",
+					&args);
+	QueryEnd(&session);
+}
+
+/* Names of all stores that Kafka fills. */
+static List *
+kafka_stores(void)
+{
+	QuerySession session;
+	List	   *names = NIL;
+	uint64		rows;
+
+	QueryBeginRegistry(&session);
+	rows = QueryRun("SELECT store_name::text FROM venice.store WHERE server_name IS NOT NULL "
+					"ORDER BY store_name", NULL);
+	for (uint64 i = 0; i < rows; i++)
+	{
+		char	   *name = QueryText(i, 1, session.result_context);
+		MemoryContext old = MemoryContextSwitchTo(session.result_context);
+
+		names = lappend(names, name);
+		MemoryContextSwitchTo(old);
+	}
+	QueryEnd(&session);
+	return names;
+}
+
+static void
+pause_store(const char *name)
+{
+	IngestionStop(name, -1);
+	set_paused(name, true);
+}
+
+/*
+ * venice_pause_ingestion
+ *		pause_ingestion(store): returns when no worker ingests into it.
+ */
+Datum
+venice_pause_ingestion(PG_FUNCTION_ARGS)
+{
+	if (!PG_ARGISNULL(0))
+		pause_store(ArgumentOwnedStore(fcinfo)->name);
+	else
+	{
+		ListCell   *cell;
+
+		check_database_owner();
+		foreach(cell, kafka_stores())
+		{
+			StoreLock(lfirst(cell), ExclusiveLock);
+			pause_store(lfirst(cell));
+		}
+	}
+	SupervisorWakeAtCommit();
+	PG_RETURN_VOID();
+}
+
+/*
+ * venice_resume_ingestion
+ *		resume_ingestion(store): of all stores, it also makes this the node
+ *		that ingests.
+ */
+Datum
+venice_resume_ingestion(PG_FUNCTION_ARGS)
+{
+	if (!PG_ARGISNULL(0))
+		set_paused(ArgumentOwnedStore(fcinfo)->name, false);
+	else
+	{
+		ListCell   *cell;
+
+		check_database_owner();
+		NodeEnable();
+		foreach(cell, kafka_stores())
+		{
+			StoreLock(lfirst(cell), ExclusiveLock);
+			set_paused(lfirst(cell), false);
+		}
+	}
+	SupervisorWakeAtCommit();
+	PG_RETURN_VOID();
+}
+
+/* May the caller see a store's statistics: its owner's members, and who may see everybody's. */
+static bool
+may_see(const char *store)
+{
+	HeapTuple	tuple;
+	Oid			owner = InvalidOid;
+
+	if (has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS))
+		return true;
+	tuple = SearchSysCache1(NAMESPACENAME, CStringGetDatum(store));
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+		ReleaseSysCache(tuple);
+	}
+	return OidIsValid(owner) && has_privs_of_role(GetUserId(), owner);
+}
+
+static void
+set_int8(Datum *values, bool *nulls, int column, int64 value, int64 unknown)
+{
+	values[column] = Int64GetDatum(value);
+	nulls[column] = value == unknown;
+}
+
+static void
+set_time(Datum *values, bool *nulls, int column, TimestampTz value)
+{
+	values[column] = TimestampTzGetDatum(value);
+	nulls[column] = value == 0;
+}
+
+#define UNIT_COLUMNS 20
+
+static void
+put_unit(ReturnSetInfo *result, const SharedUnit *unit, pid_t pid)
+{
+	Datum		values[UNIT_COLUMNS];
+	bool		nulls[UNIT_COLUMNS] = {false};
+	int			i = 0;
+
+	values[i++] = NameGetDatum(&unit->store);
+	values[i++] = Int32GetDatum(unit->version);
+	nulls[i] = unit->partition < 0;
+	values[i++] = Int32GetDatum(unit->partition);
+	values[i++] = CStringGetTextDatum(UnitStateName(unit->state));
+	nulls[i] = pid == 0;
+	values[i++] = Int32GetDatum(pid);
+	set_int8(values, nulls, i++, unit->next_offset, -1);
+	set_int8(values, nulls, i++, unit->end_offset, -1);
+	set_int8(values, nulls, i++, unit->high_watermark, -1);
+	values[i++] = Int64GetDatum(unit->messages);
+	values[i++] = Int64GetDatum(unit->bytes);
+	values[i++] = Int64GetDatum(unit->rows);
+	values[i++] = Int64GetDatum(unit->tombstones);
+	values[i++] = Int64GetDatum(unit->rejected);
+	values[i++] = Int64GetDatum(unit->batches);
+	set_time(values, nulls, i++, unit->last_record_time);
+	set_time(values, nulls, i++, unit->last_message_time);
+	set_time(values, nulls, i++, unit->last_commit_time);
+	nulls[i] = unit->last_error[0] == '\0';
+	values[i++] = CStringGetTextDatum(unit->last_error);
+	set_time(values, nulls, i++, unit->last_error_time);
+	set_time(values, nulls, i++, unit->next_retry_time);
+	Assert(i == UNIT_COLUMNS);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/*
+ * venice_ingestion_units
+ *		The units of this database that the caller may see.
+ */
+Datum
+venice_ingestion_units(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	SharedUnit *units;
+	pid_t	   *pids;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (!WorkersPreloaded())
+		return (Datum) 0;
+
+	/* Copied first: what follows may fail, or look into catalogs. */
+	units = palloc(sizeof(Shared->units));
+	pids = palloc0(SHARED_UNITS * sizeof(pid_t));
+	LWLockAcquire(Shared->lock, LW_SHARED);
+	memcpy(units, Shared->units, sizeof(Shared->units));
+	for (int i = 0; i < SHARED_UNITS; i++)
+		if (units[i].in_use && units[i].worker >= 0)
+			pids[i] = Shared->workers[units[i].worker].pid;
+	LWLockRelease(Shared->lock);
+
+	for (int i = 0; i < SHARED_UNITS; i++)
+		if (units[i].in_use && units[i].database == MyDatabaseId && may_see(NameStr(units[i].store)))
+			put_unit(result, &units[i], pids[i]);
+	pfree(units);
+	pfree(pids);
+	return (Datum) 0;
+}
+
+static const char *
+phase_name(int phase)
+{
+	switch (phase)
+	{
+		case BUILD_REPAIRING:
+			return "repairing";
+		case BUILD_INDEXING:
+			return "indexing";
+		case BUILD_ANALYZING:
+			return "analyzing";
+		case BUILD_CHECKING:
+			return "checking";
+		case PROGRESS_SWAPPING:
+			return "swapping";
+	}
+	elog(ERROR, "unexpected phase of a push: %d", phase);
+}
+
+/*
+ * venice_build_progress
+ *		What is being built in this database, as far as the caller may see it.
+ */
+Datum
+venice_build_progress(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	SharedProgress progress[SHARED_PROGRESS];
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (!WorkersPreloaded())
+		return (Datum) 0;
+	LWLockAcquire(Shared->lock, LW_SHARED);
+	memcpy(progress, Shared->progress, sizeof(progress));
+	LWLockRelease(Shared->lock);
+
+	for (int i = 0; i < SHARED_PROGRESS; i++)
+	{
+		Datum		values[5];
+		bool		nulls[5] = {false};
+
+		if (progress[i].pid == 0 || progress[i].database != MyDatabaseId ||
+			!may_see(NameStr(progress[i].store)))
+			continue;
+		values[0] = NameGetDatum(&progress[i].store);
+		values[1] = Int32GetDatum(progress[i].version);
+		values[2] = CStringGetTextDatum(phase_name(progress[i].phase));
+		values[3] = TimestampTzGetDatum(progress[i].started_time);
+		values[4] = Int32GetDatum(progress[i].pid);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}

@@ -1,0 +1,64 @@
+/*-------------------------------------------------------------------------
+ *
+ * ingest_api.c
+ *		What venice_ingest.so calls of venice.so.
+ *
+ * Locks: none.
+ * Must not know: who calls.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "worker/ingest_api.h"
+
+#include "fmgr.h"
+
+#include "version/state.h"
+
+static const IngestApi api = {
+	.version = INGEST_API_VERSION,
+	.bytes = sizeof(IngestApi),
+	.Settings = &Settings,
+	.Shared = &Shared,
+	.StoreLookup = StoreLookup,
+	.VersionLookup = VersionLookup,
+	.VersionRecords = VersionRecords,
+	.StoreLock = StoreLock,
+	.VersionFail = VersionFail,
+	.OptionText = OptionText,
+	.ExtensionOwner = ExtensionOwner,
+	.UserContextEnter = UserContextEnter,
+	.UserContextLeave = UserContextLeave,
+	.ServerOptionsGet = ServerOptionsGet,
+	.PartitionStateRead = PartitionStateRead,
+	.PartitionStateWrite = PartitionStateWrite,
+	.PartitionStateAdd = PartitionStateAdd,
+	.RejectedRecordAdd = RejectedRecordAdd,
+	.RejectedRecordsCheck = RejectedRecordsCheck,
+	.RegistrySchemaRead = RegistrySchemaRead,
+	.RegistrySchemaWrite = RegistrySchemaWrite,
+	.WireFormatParse = WireFormatParse,
+	.RecordDecoderCreate = RecordDecoderCreate,
+	.RecordDecoderAddSchema = RecordDecoderAddSchema,
+	.RecordDecoderRefuseSchema = RecordDecoderRefuseSchema,
+	.RecordDecode = RecordDecode,
+	.RecordDescribe = RecordDescribe,
+	.AvroReaderCreate = AvroReaderCreate,
+	.AvroDatumToJsonb = AvroDatumToJsonb,
+	.LoadCreate = LoadCreate,
+	.LoadBegin = LoadBegin,
+	.LoadPut = LoadPut,
+	.LoadDelete = LoadDelete,
+	.LoadEnd = LoadEnd,
+	.LoadCommitted = LoadCommitted,
+	.LoadLastRow = LoadLastRow,
+	.SharedDatabaseFind = SharedDatabaseFind,
+	.SupervisorWake = SupervisorWake,
+};
+
+void
+IngestApiPublish(void)
+{
+	*find_rendezvous_variable(INGEST_API_VARIABLE) = (void *) &api;
+}

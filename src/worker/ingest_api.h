@@ -1,0 +1,90 @@
+/*-------------------------------------------------------------------------
+ *
+ * ingest_api.h
+ *		What venice_ingest.so calls of venice.so.
+ *
+ * Both libraries hide their symbols, so that neither can clash with anybody
+ * else's: the one finds the other by a rendezvous variable.  Members carry the
+ * names of the functions and are described where those are declared.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_INGEST_API_H
+#define VENICE_INGEST_API_H
+
+#include "apply/load.h"
+#include "avro/reader.h"
+#include "catalog/store.h"
+#include "common/guc.h"
+#include "common/server_options.h"
+#include "common/shmem.h"
+#include "common/user_context.h"
+#include "wire/record.h"
+#include "worker/ledger.h"
+
+#define INGEST_API_VARIABLE "venice_ingest_api"
+
+/* Raised with every change of the struct or of what it points to. */
+#define INGEST_API_VERSION	1
+
+typedef struct IngestApi
+{
+	int			version;		/* INGEST_API_VERSION */
+	int			bytes;			/* sizeof(IngestApi) */
+	VeniceSettings *Settings;
+	VeniceShared **Shared;
+
+	Store *(*StoreLookup) (const char *name, bool missing_ok);
+	Version *(*VersionLookup) (const char *store, int number, bool missing_ok);
+	Oid			(*VersionRecords) (const Version *version);
+	void		(*StoreLock) (const char *name, int lock_mode);
+	void		(*VersionFail) (Version *version, int sqlstate, const char *error,
+								const char *detail);
+	char *(*OptionText) (const Jsonb *options, const char *key);
+	Oid			(*ExtensionOwner) (void);
+	void		(*UserContextEnter) (UserContext *context, Oid role);
+	void		(*UserContextLeave) (UserContext *context);
+	ServerOptions *(*ServerOptionsGet) (const char *server, Oid role, MemoryContext context);
+	bool		(*PartitionStateRead) (const Version *version, int32 partition,
+								PartitionState *state);
+	bool		(*PartitionStateWrite) (const Version *version, const PartitionState *state,
+								int64 expected_offset);
+	int			(*PartitionStateAdd) (const Version *version, int count);
+	void		(*RejectedRecordAdd) (const Version *version, int32 partition, int64 offset,
+								TimestampTz record_time, const char *key, int key_bytes,
+								const char *value, int value_bytes, const DecodeError *error);
+	bool		(*RejectedRecordsCheck) (const char *store, int number);
+	int			(*RegistrySchemaRead) (const char *registry_url, int32 schema_id,
+								char ***texts);
+	void		(*RegistrySchemaWrite) (const char *registry_url, int32 schema_id,
+								const char *const *texts, int ntexts);
+	bool		(*WireFormatParse) (const char *name, WireFormat *format);
+	RecordDecoder *(*RecordDecoderCreate) (const RecordFormat *format, MemoryContext context);
+	void		(*RecordDecoderAddSchema) (RecordDecoder *decoder, int32 schema_id,
+								const char *const *texts, int ntexts);
+	void		(*RecordDecoderRefuseSchema) (RecordDecoder *decoder, int32 schema_id,
+								const DecodeError *error);
+	RecordVerdict	(*RecordDecode) (RecordDecoder *decoder, const RawRecord *record,
+								Datum *values, bool *isnull, int32 *schema_id,
+								DecodeError *error);
+	Jsonb *(*RecordDescribe) (const RawRecord *record);
+	AvroReader *(*AvroReaderCreate) (const char *const *texts, int ntexts,
+								const char *reader_schema, const AvroColumn *columns,
+								int ncolumns, MemoryContext context, DecodeError *error);
+	bool		(*AvroDatumToJsonb) (AvroReader *reader, const char *data, size_t data_bytes,
+								Jsonb **result, DecodeError *error);
+	Load *(*LoadCreate) (Oid records, const ItemPointerData *last_row, MemoryContext context);
+	bool		(*LoadBegin) (Load *load);
+	void		(*LoadPut) (Load *load, const Datum *values, const bool *isnull);
+	void		(*LoadDelete) (Load *load, const Datum *values, const bool *isnull);
+	void		(*LoadEnd) (Load *load);
+	void		(*LoadCommitted) (Load *load);
+	ItemPointerData	(*LoadLastRow) (Load *load);
+	SharedDatabase *(*SharedDatabaseFind) (Oid database, bool make);
+	void		(*SupervisorWake) (void);
+} IngestApi;
+
+/* Publish it, when venice.so is loaded. */
+extern void IngestApiPublish(void);
+
+#endif							/* VENICE_INGEST_API_H */

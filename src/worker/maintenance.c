@@ -1,0 +1,685 @@
+/*-------------------------------------------------------------------------
+ *
+ * maintenance.c
+ *		What has to be done to versions after somebody has said so and left.
+ *
+ * A round makes a list of what there is to do and does each task in a
+ * transaction of its own, so that one that fails stops no other.  Every task
+ * takes the store's lock and looks again before it acts: what the list said
+ * may have changed.  A worker does rounds until one finds nothing it can do;
+ * CALL venice.run_maintenance() does the same by hand, and needs no preload.
+ *
+ * Mixed plans: a statement that names two relations of a store can look one up
+ * before a swap and the other after it, and a cached plan keeps the mixture.
+ * So, a second after a swap and until nothing runs that began before it, the
+ * store's schema is invalidated, which has every plan made again.
+ *
+ * Locks: StoreLock, exclusively, for each task.
+ * Must not know: how a version is built, swapped or dropped.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "worker/maintenance.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/lockdefs.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "catalog/pointer.h"
+#include "catalog/store.h"
+#include "common/compat.h"
+#include "common/guc.h"
+#include "common/query.h"
+#include "common/shmem.h"
+#include "version/build.h"
+#include "version/retire.h"
+#include "version/state.h"
+#include "version/swap.h"
+#include "worker/ledger.h"
+#include "worker/retry.h"
+
+PGDLLEXPORT void venice_maintenance_main(Datum argument);
+PG_FUNCTION_INFO_V1(venice_run_maintenance);
+
+typedef struct Task
+{
+	char	   *kind;			/* as in task_kinds */
+	char	   *store;
+	int			version;
+} Task;
+
+/* What a task came to. */
+typedef enum Outcome
+{
+	TASK_NOTHING,				/* somebody else did it, or it is off */
+	TASK_DONE,
+	TASK_LATER					/* to be tried again */
+} Outcome;
+
+typedef Outcome (*TaskAction) (Task *task, Store *store, Version *version);
+
+typedef struct TaskKind
+{
+	const char *name;
+	TaskAction	action;
+} TaskKind;
+
+static void
+report_phase(const Version *version, BuildPhase phase, void *argument)
+{
+	ProgressReport(version->store, version->number, phase);
+}
+
+/* All partitions have arrived at their ends: nothing is ingested any more. */
+static Outcome
+finish_load(Task *task, Store *store, Version *version)
+{
+	if (version->state != VERSION_STARTED || !version->end_requested)
+		return TASK_NOTHING;
+	/* Workers count what they reject one by one; only here is the sum exact. */
+	if (!RejectedRecordsCheck(store->name, version->number))
+		VersionSetState(version, VERSION_BUILDING);
+	return TASK_DONE;
+}
+
+static Outcome
+build(Task *task, Store *store, Version *version)
+{
+	if (version->state != VERSION_BUILDING)
+		return TASK_NOTHING;
+	StoreCheckSchema(store);
+	VersionBuild(store, version, report_phase, NULL);
+	return TASK_DONE;
+}
+
+static Outcome
+swap(Task *task, Store *store, Version *version)
+{
+	if (!(version->state == VERSION_READY && version->swap) &&
+		version->state != VERSION_WAITING_FOR_DUMP)
+		return TASK_NOTHING;
+	ProgressReport(store->name, version->number, PROGRESS_SWAPPING);
+	return VersionSwap(store, version, SWAP_PUSH) ? TASK_DONE : TASK_LATER;
+}
+
+static Outcome
+clean_up(Task *task, Store *store, Version *version)
+{
+	if (!VersionStateIsGone(version->state))
+		return TASK_NOTHING;
+	VersionDropSchema(store, version, Settings.drop_lock_timeout_ms);
+	return TASK_DONE;
+}
+
+static Outcome
+retire(Task *task, Store *store, Version *version)
+{
+	ListCell   *cell;
+
+	foreach(cell, VersionsToRetire(store))
+	{
+		if (((Version *) lfirst(cell))->number != version->number)
+			continue;
+		VersionDropSchema(store, version, Settings.drop_lock_timeout_ms);
+		VersionDeleteRow(version);
+		return TASK_DONE;
+	}
+	return TASK_NOTHING;
+}
+
+/* An unlogged version of which a crash has left nothing. */
+static Outcome
+mark_lost(Task *task, Store *store, Version *version)
+{
+	if (VersionStateIsGone(version->state) || version->state == VERSION_LOST)
+		return TASK_NOTHING;
+	VersionSetState(version, VERSION_LOST);
+	return TASK_DONE;
+}
+
+/* A restored registry has no pointers: they are not dumped. */
+static Outcome
+restore_pointer(Task *task, Store *store, Version *version)
+{
+	Oid			records = VersionRecords(version);
+
+	if (version->state != VERSION_CURRENT || !OidIsValid(records))
+		return TASK_NOTHING;
+	VersionPointerWrite(store->name, version->number, records);
+	return TASK_DONE;
+}
+
+static Outcome
+replan(Task *task, Store *store, Version *version)
+{
+	Relation	relation = table_open(NamespaceRelationId, AccessShareLock);
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(store->schema_oid));
+
+	if (HeapTupleIsValid(tuple))
+	{
+		CacheInvalidateHeapTuple(relation, tuple, NULL);
+		ReleaseSysCache(tuple);
+	}
+	table_close(relation, AccessShareLock);
+	return TASK_NOTHING;
+}
+
+static const TaskKind task_kinds[] = {
+	{"end", finish_load},
+	{"build", build},
+	{"swap", swap},
+	{"clean up", clean_up},
+	{"retire", retire},
+	{"lost", mark_lost},
+	{"pointer", restore_pointer},
+	{"replan", replan},
+};
+
+/*
+ * What the registry says is to be done, but for retirement.  $1: how far swaps
+ * have been re-planned for.
+ */
+#define TASKS_QUERY \
+	"SELECT 'end' AS kind, v.store_name, v.version FROM venice.store_version v " \
+	"WHERE v.state = 'started' AND v.end_requested AND v.topic IS NOT NULL AND (" \
+	"SELECT COALESCE(pg_catalog.bool_and(p.done), false) FROM (" \
+	"SELECT a.done FROM venice.partition_state a " \
+	"WHERE a.store_name = v.store_name AND a.version = v.version " \
+	"UNION ALL SELECT b.done FROM venice.unlogged_partition_state b " \
+	"WHERE b.store_name = v.store_name AND b.version = v.version) p) " \
+	"UNION ALL SELECT 'build', store_name, version FROM venice.store_version " \
+	"WHERE state = 'building' " \
+	"UNION ALL SELECT 'swap', store_name, version FROM venice.store_version " \
+	"WHERE state = 'ready' AND swap OR state = 'waiting_for_dump' " \
+	"UNION ALL SELECT 'clean up', v.store_name, v.version FROM venice.store_version v " \
+	"JOIN pg_catalog.pg_namespace n " \
+	"ON n.nspname = (v.store_name || '_v' || v.version)::pg_catalog.name " \
+	"WHERE v.state IN ('failed', 'aborted') " \
+	"UNION ALL SELECT 'lost', v.store_name, v.version FROM venice.store_version v " \
+	"WHERE v.version > 0 AND (v.options ->> 'unlogged')::pg_catalog.bool " \
+	"AND v.state NOT IN ('failed', 'aborted', 'lost') AND NOT EXISTS (" \
+	"SELECT FROM venice.unlogged_version u " \
+	"WHERE u.store_name = v.store_name AND u.version = v.version) " \
+	"UNION ALL SELECT 'pointer', v.store_name, v.version FROM venice.store_version v " \
+	"WHERE v.state = 'current' AND NOT EXISTS (" \
+	"SELECT FROM venice.version_pointer p WHERE p.store_name = v.store_name) " \
+	"UNION ALL SELECT 'replan', store_name, version FROM venice.version_pointer " \
+	"WHERE swap_xid::pg_catalog.text::pg_catalog.numeric >= $1"
+
+/* What is past its time; the same conditions as in delete_expired. */
+#define EXPIRED_QUERY \
+	"SELECT FROM venice.rejected_record " \
+	"WHERE rejected_time < pg_catalog.now() - pg_catalog.make_interval(secs => $1) " \
+	"UNION ALL SELECT FROM venice.push " \
+	"WHERE ended_time < pg_catalog.now() - pg_catalog.make_interval(secs => $2) LIMIT 1"
+
+/* Swaps by transactions before this one have had their plans made again. */
+static uint64
+replanned_through(void)
+{
+	SharedDatabase *entry;
+	uint64		xid = 0;
+
+	if (!WorkersPreloaded())
+		return 0;
+	LWLockAcquire(Shared->lock, LW_SHARED);
+	entry = SharedDatabaseFind(MyDatabaseId, false);
+	if (entry != NULL)
+		xid = entry->replanned_through;
+	LWLockRelease(Shared->lock);
+	return xid;
+}
+
+static void
+arg_replanned(QueryArgs *args)
+{
+	char	   *text = psprintf(UINT64_FORMAT, replanned_through());
+
+	QueryArgDatum(args, NUMERICOID,
+				  DirectFunctionCall3(numeric_in, CStringGetDatum(text), 0, Int32GetDatum(-1)),
+				  false);
+}
+
+static void
+arg_seconds(QueryArgs *args, int seconds)
+{
+	QueryArgDatum(args, FLOAT8OID, Float8GetDatum(seconds), false);
+}
+
+/* Stores that have versions which are no longer current. */
+static List *
+stores_with_backups(void)
+{
+	QuerySession session;
+	List	   *stores = NIL;
+	uint64		rows;
+
+	QueryBeginRegistry(&session);
+	rows = QueryRun("SELECT DISTINCT store_name::text FROM venice.store_version "
+					"WHERE state IN ('backup', 'rolled_back', 'lost')", NULL);
+	for (uint64 i = 0; i < rows; i++)
+	{
+		char	   *name = QueryText(i, 1, session.result_context);
+		MemoryContext old = MemoryContextSwitchTo(session.result_context);
+
+		stores = lappend(stores, name);
+		MemoryContextSwitchTo(old);
+	}
+	QueryEnd(&session);
+	return stores;
+}
+
+static List *
+add_task(List *tasks, const char *kind, const char *store, int version)
+{
+	Task	   *task = palloc0(sizeof(Task));
+
+	task->kind = pstrdup(kind);
+	task->store = pstrdup(store);
+	task->version = version;
+	return lappend(tasks, task);
+}
+
+/* Everything there is to do, in CurrentMemoryContext. */
+static List *
+list_tasks(void)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	List	   *tasks = NIL;
+	ListCell   *cell;
+	uint64		rows;
+
+	QueryBeginRegistry(&session);
+	arg_replanned(&args);
+	rows = QueryRun(TASKS_QUERY, &args);
+	for (uint64 i = 0; i < rows; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(session.result_context);
+
+		tasks = add_task(tasks, QueryText(i, 1, CurrentMemoryContext),
+						 QueryText(i, 2, CurrentMemoryContext), QueryInt4(i, 3, 0));
+		MemoryContextSwitchTo(old);
+	}
+	QueryEnd(&session);
+
+	foreach(cell, stores_with_backups())
+	{
+		Store	   *store = StoreLookup(lfirst(cell), true);
+		ListCell   *version;
+
+		if (store != NULL && OidIsValid(store->schema_oid))
+			foreach(version, VersionsToRetire(store))
+				tasks = add_task(tasks, "retire", store->name,
+								 ((Version *) lfirst(version))->number);
+	}
+	return tasks;
+}
+
+static bool
+something_expired(void)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	bool		found;
+
+	QueryBeginRegistry(&session);
+	arg_seconds(&args, Settings.rejected_record_retention_s);
+	arg_seconds(&args, Settings.run_retention_s);
+	found = QueryRun(EXPIRED_QUERY, &args) > 0;
+	QueryEnd(&session);
+	return found;
+}
+
+bool
+MaintenanceIsNeeded(void)
+{
+	return list_tasks() != NIL || something_expired();
+}
+
+static void
+delete_expired(void)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+
+	QueryBeginRegistry(&session);
+	arg_seconds(&args, Settings.rejected_record_retention_s);
+	(void) QueryRun("DELETE FROM venice.rejected_record "
+					"WHERE rejected_time < pg_catalog.now() - pg_catalog.make_interval(secs => $1)",
+					&args);
+	args.count = 0;
+	arg_seconds(&args, Settings.run_retention_s);
+	(void) QueryRun("DELETE FROM venice.push "
+					"WHERE ended_time < pg_catalog.now() - pg_catalog.make_interval(secs => $1)",
+					&args);
+	QueryEnd(&session);
+}
+
+static void
+note_replanned(uint64 through)
+{
+	SharedDatabase *entry;
+
+	if (!WorkersPreloaded())
+		return;
+	LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
+	entry = SharedDatabaseFind(MyDatabaseId, false);
+	if (entry != NULL && entry->replanned_through < through)
+		entry->replanned_through = through;
+	LWLockRelease(Shared->lock);
+}
+
+/*
+ * How far this round's re-planning will do: to the first swap that may leave a
+ * mixed plan behind even after it, being less than a second old or older than
+ * something that runs.  *again says that there is one; otherwise it is to the
+ * oldest transaction that could yet commit.
+ */
+static uint64
+replanning_reaches(bool *again)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	int64		xid;
+
+	QueryBeginRegistry(&session);
+	arg_replanned(&args);
+	(void) QueryRun("SELECT pg_catalog.min(p.swap_xid::pg_catalog.text::pg_catalog.int8), "
+					"pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())"
+					"::pg_catalog.text::pg_catalog.int8 "
+					"FROM venice.version_pointer p JOIN venice.store_version v "
+					"ON v.store_name = p.store_name AND v.version = p.version "
+					"WHERE p.swap_xid::pg_catalog.text::pg_catalog.numeric >= $1 "
+					"AND (v.swapped_time > pg_catalog.clock_timestamp() - interval '1 second' "
+					"OR EXISTS (SELECT FROM pg_catalog.pg_stat_get_activity(NULL) a "
+					"WHERE a.datid = (SELECT d.oid FROM pg_catalog.pg_database d "
+					"WHERE d.datname = pg_catalog.current_database()) "
+					"AND pg_catalog.age(a.backend_xmin) >= "
+					"pg_catalog.age(p.swap_xid::pg_catalog.xid)))", &args);
+	xid = QueryInt8(0, 1, 0);
+	*again = xid != 0;
+	if (!*again)
+		xid = QueryInt8(0, 2, 0);
+	QueryEnd(&session);
+	return (uint64) xid;
+}
+
+static TaskAction
+find_action(const char *kind)
+{
+	for (int i = 0; i < lengthof(task_kinds); i++)
+		if (strcmp(task_kinds[i].name, kind) == 0)
+			return task_kinds[i].action;
+	elog(ERROR, "unexpected kind of maintenance \"%s\"", kind);
+}
+
+/* Run one task; the caller has a (sub)transaction and a snapshot for it. */
+static Outcome
+run_task(Task *task)
+{
+	Store	   *store;
+	Version    *version;
+
+	StoreLock(task->store, ExclusiveLock);
+	store = StoreLookup(task->store, true);
+	version = store ? VersionLookup(task->store, task->version, true) : NULL;
+	if (version == NULL || !OidIsValid(store->schema_oid))
+		return TASK_NOTHING;
+	return find_action(task->kind) (task, store, version);
+}
+
+static void
+task_context(void *argument)
+{
+	Task	   *task = argument;
+
+	errcontext("maintenance (%s) of store \"%s\", version %d", task->kind, task->store,
+			   task->version);
+}
+
+/*
+ * Run something in a subtransaction of its own.  On an error return it, reported
+ * to nobody, as if nothing had been done.
+ */
+static ErrorData *
+try_task(Task *task, Outcome *outcome)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorContextCallback callback;
+	ErrorData  *error = NULL;
+
+	callback.callback = task_context;
+	callback.arg = task;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		*outcome = run_task(task);
+		PopActiveSnapshot();
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	error_context_stack = callback.previous;
+
+	/* A request to stop is not the task's affair. */
+	if (error != NULL && (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+						  error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN))
+		ReThrowError(error);
+	return error;
+}
+
+/* An error of a build that will not pass by itself fails the push. */
+static bool
+fail_push(const Task *task, const ErrorData *error)
+{
+	Version    *version;
+
+	if (strcmp(task->kind, "build") != 0 || ErrorIsTransient(error->sqlerrcode))
+		return false;
+	StoreLock(task->store, ExclusiveLock);
+	version = VersionLookup(task->store, task->version, true);
+	if (version != NULL && version->state == VERSION_BUILDING)
+		VersionFail(version, error->sqlerrcode, error->message, error->detail);
+	return true;
+}
+
+/* Between two tasks: a worker ends a transaction, a procedure ends its caller's. */
+typedef void (*NextTransaction) (void);
+
+typedef struct RoundResult
+{
+	int			done;
+	int			left;			/* tasks that wait or failed */
+} RoundResult;
+
+/*
+ * One round.  A transaction is open before and after, but not the same one.  context is the
+ * caller's and outlives it.
+ */
+static RoundResult
+run_round(NextTransaction next_transaction, MemoryContext context)
+{
+	RoundResult result = {0};
+	List	   *tasks;
+	ListCell   *cell;
+	uint64		replanned;
+	bool		again;
+
+	MemoryContextSwitchTo(context);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	tasks = list_tasks();
+	replanned = replanning_reaches(&again);
+	if (something_expired())
+		delete_expired();
+	PopActiveSnapshot();
+	next_transaction();
+
+	foreach(cell, tasks)
+	{
+		Task	   *task = lfirst(cell);
+		Outcome		outcome = TASK_NOTHING;
+		ErrorData  *error;
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(context);
+		pgstat_report_activity(STATE_RUNNING,
+							   psprintf("%s: store %s, version %d", task->kind, task->store,
+										task->version));
+		error = try_task(task, &outcome);
+		if (error == NULL)
+		{
+			result.done += outcome == TASK_DONE;
+			result.left += outcome == TASK_LATER;
+		}
+		else
+		{
+			bool		failed;
+
+			PushActiveSnapshot(GetTransactionSnapshot());
+			failed = fail_push(task, error);
+			PopActiveSnapshot();
+			result.done += failed;
+			result.left += !failed;
+			ereport(failed ? LOG : WARNING,
+					(errcode(error->sqlerrcode), errmsg_internal("%s", error->message),
+					 error->detail ? errdetail_internal("%s", error->detail) : 0,
+					 error->context ? errcontext("%s", error->context) : 0));
+		}
+		next_transaction();
+	}
+	note_replanned(replanned);
+	result.left += again;
+	return result;
+}
+
+static void
+next_worker_transaction(void)
+{
+	CommitTransactionCommand();
+	pgstat_report_stat(true);
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+}
+
+/* Let the supervisor wait longer after each round that left something. */
+static void
+note_result(RoundResult result)
+{
+	SharedDatabase *entry;
+
+	LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
+	entry = SharedDatabaseFind(MyDatabaseId, false);
+	if (entry != NULL)
+	{
+		entry->maintenance_failures = result.left > 0 ? Min(entry->maintenance_failures + 1, 60) : 0;
+		entry->next_maintenance_time = result.left > 0 ?
+			TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+										RetryDelayMs(entry->maintenance_failures)) : 0;
+	}
+	LWLockRelease(Shared->lock);
+}
+
+void
+venice_maintenance_main(Datum argument)
+{
+	MemoryContext context;
+	Oid			database;
+	RoundResult result = {0};
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+
+	memcpy(&database, MyBgworkerEntry->bgw_extra, sizeof(database));
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+
+	/* Who keeps a store locked shall not keep the others waiting. */
+	SetConfigOption("lock_timeout", "1s", PGC_SUSET, PGC_S_OVERRIDE);
+
+	context = AllocSetContextCreate(TopMemoryContext, "venice maintenance",
+									ALLOCSET_DEFAULT_SIZES);
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		SetCurrentStatementStartTimestamp();
+		StartTransactionCommand();
+		if (OidIsValid(get_extension_oid("venice", true)))
+			result = run_round(next_worker_transaction, context);
+		CommitTransactionCommand();
+		pgstat_report_stat(true);
+		MemoryContextReset(context);
+	} while (result.done > 0);
+
+	note_result(result);
+	proc_exit(0);
+}
+
+/*
+ * venice_run_maintenance
+ *		CALL run_maintenance(): one round by hand.
+ */
+Datum
+venice_run_maintenance(PG_FUNCTION_ARGS)
+{
+	CallContext *call = (CallContext *) fcinfo->context;
+	MemoryContext context;
+
+	if (call == NULL || !IsA(call, CallContext) || call->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("%s cannot run inside a transaction block", "venice.run_maintenance"),
+				 errhint("Use autocommit.")));
+	if (!object_ownercheck(DatabaseRelationId, MyDatabaseId, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be superuser or owner of the database")));
+
+	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	context = AllocSetContextCreate(PortalContext, "venice maintenance", ALLOCSET_DEFAULT_SIZES);
+	while (run_round(SPI_commit, context).done > 0)
+	{
+		MemoryContextReset(context);
+		SPI_commit();
+	}
+	MemoryContextDelete(context);
+	SPI_finish();
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,440 @@
+/*-------------------------------------------------------------------------
+ *
+ * units.c
+ *		Which worker ingests which partition.
+ *
+ * A worker serves many units, and a unit has at most one worker: that is
+ * decided here, by the supervisor alone, and undone by the worker, which lets
+ * go of a unit when it is done, fails, or is asked to.  So every store proceeds
+ * however few workers there are.
+ *
+ * Worker slots are shared by the databases of the cluster.  A database that
+ * wants a worker and has none says since when it starves; a free slot goes to
+ * who has starved longest, and while anyone does, workers elsewhere leave at
+ * the end of their time slice.
+ *
+ * Locks: Shared->lock; never while a worker is being started.
+ * Must not know: Kafka.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "worker/units.h"
+
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "common/guc.h"
+#include "common/query.h"
+#include "common/shmem.h"
+#include "worker/launcher.h"
+#include "worker/retry.h"
+
+/* A worker that has not attached by then never will. */
+#define ATTACH_TIMEOUT_MS	(10 * 1000)
+
+/* At most one warning in this time that workers are short. */
+#define WARNING_INTERVAL_MS (60 * 1000)
+
+/* Handles of the workers that this supervisor started, by slot. */
+static BackgroundWorkerHandle *handles[SHARED_WORKERS];
+
+List *
+UnitsWanted(void)
+{
+	QuerySession session;
+	List	   *wanted = NIL;
+	uint64		rows;
+
+	QueryBeginRegistry(&session);
+	rows = QueryRun("SELECT v.store_name::text, v.version, v.topic, p.partition, v.end_requested "
+					"FROM venice.store_version v JOIN venice.store s USING (store_name) "
+					"LEFT JOIN LATERAL ("
+					"SELECT a.partition, a.done FROM venice.partition_state a "
+					"WHERE a.store_name = v.store_name AND a.version = v.version "
+					"UNION ALL SELECT b.partition, b.done FROM venice.unlogged_partition_state b "
+					"WHERE b.store_name = v.store_name AND b.version = v.version) p ON true "
+					"WHERE v.state = 'started' AND v.topic IS NOT NULL AND NOT s.paused "
+					"AND p.done IS NOT TRUE ORDER BY v.started_time, v.store_name, p.partition", NULL);
+	for (uint64 i = 0; i < rows; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(session.result_context);
+		WantedUnit *unit = palloc(sizeof(WantedUnit));
+
+		unit->store = QueryText(i, 1, CurrentMemoryContext);
+		unit->version = QueryInt4(i, 2, 0);
+		unit->topic = QueryText(i, 3, CurrentMemoryContext);
+		unit->partition = QueryInt4(i, 4, -1);
+		unit->end_requested = QueryBool(i, 5);
+		wanted = lappend(wanted, unit);
+		MemoryContextSwitchTo(old);
+	}
+	QueryEnd(&session);
+	return wanted;
+}
+
+static void
+wake_worker(int slot)
+{
+	if (Shared->workers[slot].latch != NULL)
+		SetLatch(Shared->workers[slot].latch);
+}
+
+static WantedUnit *
+find_wanted(const List *wanted, const SharedUnit *unit)
+{
+	ListCell   *cell;
+
+	foreach(cell, wanted)
+	{
+		WantedUnit *candidate = lfirst(cell);
+
+		if (candidate->version == unit->version && candidate->partition == unit->partition &&
+			strcmp(candidate->store, NameStr(unit->store)) == 0)
+			return candidate;
+	}
+	return NULL;
+}
+
+static void
+init_unit(SharedUnit *unit, const WantedUnit *wanted)
+{
+	uint32		generation = unit->generation;
+
+	memset(unit, 0, sizeof(SharedUnit));
+	unit->in_use = true;
+	unit->generation = generation + 1;
+	unit->database = MyDatabaseId;
+	namestrcpy(&unit->store, wanted->store);
+	unit->version = wanted->version;
+	strlcpy(unit->topic, wanted->topic, UNIT_TOPIC_BYTES);
+	unit->partition = wanted->partition;
+	unit->end_requested = wanted->end_requested;
+	unit->state = UNIT_WAITING_FOR_WORKER;
+	unit->worker = -1;
+	unit->next_offset = -1;
+	unit->end_offset = -1;
+	unit->high_watermark = -1;
+}
+
+void
+UnitsSync(const List *wanted)
+{
+	List	   *known = NIL;
+	ListCell   *cell;
+	int			next_free = 0;
+
+	LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < SHARED_UNITS; i++)
+	{
+		SharedUnit *unit = &Shared->units[i];
+		WantedUnit *match;
+
+		if (!unit->in_use || unit->database != MyDatabaseId)
+			continue;
+		match = find_wanted(wanted, unit);
+		if (match != NULL)
+		{
+			known = lappend(known, match);
+			if (match->end_requested && !unit->end_requested)
+			{
+				unit->end_requested = true;
+				/* A topic that is still missing is now an error: do not wait for its next turn. */
+				unit->next_retry_time = 0;
+				if (unit->worker >= 0)
+					wake_worker(unit->worker);
+			}
+		}
+		else if (unit->worker < 0)
+			unit->in_use = false;
+		else if (!unit->stop_requested)
+		{
+			unit->stop_requested = true;
+			wake_worker(unit->worker);
+		}
+	}
+
+	/* What finds no room waits for what is ahead of it to be done. */
+	foreach(cell, wanted)
+	{
+		if (list_member_ptr(known, lfirst(cell)))
+			continue;
+		while (next_free < SHARED_UNITS && Shared->units[next_free].in_use)
+			next_free++;
+		if (next_free == SHARED_UNITS)
+			break;
+		init_unit(&Shared->units[next_free], lfirst(cell));
+	}
+	LWLockRelease(Shared->lock);
+	list_free(known);
+}
+
+/* Free a slot whose worker has gone without a word, and tell why where it shows. */
+static void
+forget_worker(int slot)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	Shared->workers[slot].in_use = false;
+	for (int i = 0; i < SHARED_UNITS; i++)
+	{
+		SharedUnit *unit = &Shared->units[i];
+
+		if (!unit->in_use || unit->worker != slot)
+			continue;
+		unit->worker = -1;
+		unit->stop_requested = false;
+		unit->state = UNIT_RETRYING;
+		unit->next_retry_time = TimestampTzPlusMilliseconds(now, RetryDelayMs(++unit->failures));
+		unit->last_error_time = now;
+		strlcpy(unit->last_error, "the ingest worker did not start; see the server log",
+				UNIT_ERROR_BYTES);
+	}
+}
+
+static void
+collect_workers(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	for (int i = 0; i < Shared->worker_count; i++)
+	{
+		SharedWorker *worker = &Shared->workers[i];
+		pid_t		pid;
+		bool		stopped = false;
+
+		if (handles[i] != NULL && GetBackgroundWorkerPid(handles[i], &pid) == BGWH_STOPPED)
+		{
+			pfree(handles[i]);
+			handles[i] = NULL;
+			stopped = true;
+		}
+		LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
+		if (worker->in_use && worker->database == MyDatabaseId && worker->pid == 0 &&
+			(stopped || TimestampDifferenceExceeds(worker->launch_time, now, ATTACH_TIMEOUT_MS)))
+			forget_worker(i);
+		LWLockRelease(Shared->lock);
+	}
+	ConditionVariableBroadcast(&Shared->released);
+}
+
+/* How many units a slot's worker has.  Lock held. */
+static int
+count_units(int slot)
+{
+	int			count = 0;
+
+	for (int i = 0; i < SHARED_UNITS; i++)
+		if (Shared->units[i].in_use && Shared->units[i].worker == slot)
+			count++;
+	return count;
+}
+
+/* The worker of this database with the fewest units, -1: there is none.  Lock held. */
+static int
+least_loaded_worker(int *load)
+{
+	int			best = -1;
+
+	*load = 0;
+	for (int i = 0; i < Shared->worker_count; i++)
+	{
+		int			count;
+
+		if (!Shared->workers[i].in_use || Shared->workers[i].database != MyDatabaseId)
+			continue;
+		count = count_units(i);
+		if (best < 0 || count < *load)
+		{
+			best = i;
+			*load = count;
+		}
+	}
+	return best;
+}
+
+/*
+ * A slot for one more worker of this database, -1: none is to be had now.  A
+ * database that has a worker leaves a slot to each that has none, and one that
+ * has none to each that has waited longer.  Lock held.
+ */
+static int
+free_slot(SharedDatabase *mine, bool have_worker)
+{
+	int			free_count = 0;
+	int			first_free = -1;
+
+	for (int i = 0; i < Shared->worker_count; i++)
+		if (!Shared->workers[i].in_use)
+		{
+			if (first_free < 0)
+				first_free = i;
+			free_count++;
+		}
+	if (!have_worker && mine->starved_since == 0)
+		mine->starved_since = GetCurrentTimestamp();
+	for (int i = 0; i < SHARED_DATABASES; i++)
+	{
+		SharedDatabase *other = &Shared->databases[i];
+
+		if (other != mine && other->in_use && other->pid != 0 && other->starved_since != 0 &&
+			(have_worker || other->starved_since < mine->starved_since))
+			free_count--;
+	}
+	return free_count > 0 ? first_free : -1;
+}
+
+static void
+warn_no_worker(void)
+{
+	static TimestampTz last_warning = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (last_warning != 0 && !TimestampDifferenceExceeds(last_warning, now, WARNING_INTERVAL_MS))
+		return;
+	last_warning = now;
+	ereport(WARNING,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("could not start an ingest worker: out of background worker slots"),
+			 errhint("You might need to increase \"max_worker_processes\".")));
+}
+
+static void
+free_worker_slot(int slot)
+{
+	LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
+	Shared->workers[slot].in_use = false;
+	LWLockRelease(Shared->lock);
+}
+
+static bool
+start_worker(int slot)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	BackgroundWorkerHandle *handle = NULL;
+	bool		started;
+
+	/* The slot of a worker that left in order may come round again before it is collected. */
+	if (handles[slot] != NULL)
+		pfree(handles[slot]);
+	started = WorkerStart("venice_ingest", "venice_ingest_main", "ingest worker", MyDatabaseId,
+						  slot, &handle);
+	handles[slot] = started ? handle : NULL;
+	MemoryContextSwitchTo(old);
+	if (!started)
+	{
+		free_worker_slot(slot);
+		warn_no_worker();
+	}
+	return started;
+}
+
+/*
+ * Reserve a worker for one more unit: an idle one, a new one, or the one that
+ * has least to do.  -1: there is none.  Sets *is_new for a slot whose worker is
+ * to be started.  Lock held exclusively.
+ */
+static int
+choose_worker(bool may_start, bool *is_new)
+{
+	SharedDatabase *mine = SharedDatabaseFind(MyDatabaseId, false);
+	int			load;
+	int			slot = least_loaded_worker(&load);
+	int			fresh = -1;
+
+	*is_new = false;
+	if (slot >= 0 && load == 0)
+		return slot;
+	if (mine != NULL && may_start)
+		fresh = free_slot(mine, slot >= 0);
+	if (fresh >= 0)
+	{
+		SharedWorker *worker = &Shared->workers[fresh];
+
+		worker->in_use = true;
+		worker->generation++;
+		worker->database = MyDatabaseId;
+		worker->pid = 0;
+		worker->latch = NULL;
+		worker->launch_time = GetCurrentTimestamp();
+		mine->starved_since = 0;
+		*is_new = true;
+		return fresh;
+	}
+	return slot;
+}
+
+void
+UnitsAssign(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		may_start = true;
+	bool		starving = false;
+
+	collect_workers();
+	for (int i = 0; i < SHARED_UNITS; i++)
+	{
+		SharedUnit *unit = &Shared->units[i];
+		bool		is_new = false;
+		int			slot = -1;
+
+		LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
+		if (unit->in_use && unit->database == MyDatabaseId && unit->worker < 0 &&
+			unit->next_retry_time <= now &&
+			!SharedVersionIsHeld(NameStr(unit->store), unit->version))
+		{
+			slot = choose_worker(may_start, &is_new);
+			if (slot >= 0 && !is_new)
+			{
+				unit->worker = slot;
+				wake_worker(slot);
+			}
+			else if (slot < 0)
+			{
+				unit->state = UNIT_WAITING_FOR_WORKER;
+				starving = true;
+			}
+		}
+		LWLockRelease(Shared->lock);
+
+		if (!is_new)
+			continue;
+		if (start_worker(slot))
+		{
+			/* Nobody else gives units away, so that this one is still without a worker. */
+			LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
+			if (unit->in_use && Shared->workers[slot].in_use)
+			{
+				unit->worker = slot;
+				wake_worker(slot);
+			}
+			LWLockRelease(Shared->lock);
+		}
+		else
+		{
+			may_start = false;
+			i--;				/* an existing worker may take it */
+		}
+	}
+
+	if (!starving)
+	{
+		SharedDatabase *mine;
+
+		LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
+		mine = SharedDatabaseFind(MyDatabaseId, false);
+		if (mine != NULL)
+			mine->starved_since = 0;
+		LWLockRelease(Shared->lock);
+	}
+}
+
+void
+UnitsRelease(void)
+{
+	UnitsSync(NIL);
+}

@@ -1,0 +1,34 @@
+/*-------------------------------------------------------------------------
+ *
+ * units.h
+ *		Which worker ingests which partition.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_UNITS_H
+#define VENICE_UNITS_H
+
+#include "nodes/pg_list.h"
+
+typedef struct WantedUnit
+{
+	char	   *store;
+	int			version;
+	char	   *topic;
+	int32		partition;		/* -1: not known yet */
+	bool		end_requested;
+} WantedUnit;
+
+/* What the registry wants ingested now, as a list of WantedUnit; in a transaction. */
+extern List *UnitsWanted(void);
+
+/* Make the shared units of this database match. */
+extern void UnitsSync(const List *wanted);
+
+/* Give units without a worker to one, starting workers as slots allow. */
+extern void UnitsAssign(void);
+
+/* Ask all workers of this database to let go. */
+extern void UnitsRelease(void);
+
+#endif							/* VENICE_UNITS_H */
