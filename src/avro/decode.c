@@ -26,6 +26,7 @@ AvroCursorInit(AvroCursor *cursor, const void *data, size_t data_bytes, DecodeEr
 	memset(cursor, 0, sizeof(*cursor));
 	cursor->start = cursor->pos = data != NULL ? data : (const void *) "";
 	cursor->end = cursor->pos + data_bytes;
+	cursor->output_left = AVRO_MAX_OUTPUT_BYTES + AVRO_MAX_OUTPUT_RATIO * (int64_t) data_bytes;
 	cursor->error = error;
 }
 
@@ -57,11 +58,11 @@ enter(AvroCursor *cursor)
 static bool
 count_output(AvroCursor *cursor, size_t bytes)
 {
-	cursor->output_bytes += (int64_t) bytes + VALUE_OVERHEAD_BYTES;
-	if (cursor->output_bytes > AVRO_MAX_OUTPUT_BYTES)
+	cursor->output_left -= (int64_t) bytes + VALUE_OVERHEAD_BYTES;
+	if (cursor->output_left < 0)
 		return AvroFail(cursor->error, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-						"Avro data becomes more than %lld bytes",
-						(long long) AVRO_MAX_OUTPUT_BYTES);
+						"Avro data repeats names, symbols or defaults to more than %d bytes",
+						AVRO_MAX_OUTPUT_BYTES);
 	return true;
 }
 
@@ -477,7 +478,7 @@ walk_record(const AvroPlan *plan, AvroCursor *cursor, const AvroSink *sink, void
 		inner.end = missing->data + missing->bytes;
 		if (!walk_field(missing->plan, fields[missing->field].name, &inner, sink, state))
 			return false;
-		cursor->output_bytes = inner.output_bytes;
+		cursor->output_left = inner.output_left;
 		cursor->empty_items = inner.empty_items;
 	}
 	sink->end(state, false);

@@ -20,11 +20,12 @@
 /*
  * What a datum may become, whatever its bytes claim.  Items that take no bytes
  * (of an array of nulls, say) are counted, because a few bytes can announce
- * 2^62 of them; output counts names, symbols and defaults, which a few bytes
- * can repeat.
+ * 2^62 of them; output counts names, symbols and defaults too, which a few
+ * bytes can repeat, and is limited to so much and so much a byte of the datum.
  */
 #define AVRO_MAX_EMPTY_ITEMS	65536
-#define AVRO_MAX_OUTPUT_BYTES	((int64_t) 1 << 28)
+#define AVRO_MAX_OUTPUT_BYTES	(64 * 1024 * 1024)
+#define AVRO_MAX_OUTPUT_RATIO	32
 
 typedef struct AvroCursor
 {
@@ -33,7 +34,7 @@ typedef struct AvroCursor
 	const unsigned char *start;
 	int			depth;			/* of arrays, maps and records */
 	int			empty_items;
-	int64_t		output_bytes;
+	int64_t		output_left;	/* bytes */
 	DecodeError *error;
 } AvroCursor;
 

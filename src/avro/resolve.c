@@ -9,8 +9,10 @@
  * stays in the graph as a refusal.
  *
  * Decided here, where the specification leaves room:
- * - In the reader's union the first matching branch is taken, but one with the
- *   writer's full name before one with only the same unqualified name.
+ * - In the reader's union the first matching branch is taken, but one of the
+ *   writer's type and full name before one that takes a promotion or has only
+ *   the same unqualified name.  So does Java, and without it a reader whose
+ *   schema is the writer's would not read what was written.
  * - Logical types do not take part in matching, except that a value is never
  *   read in another unit: where both sides have one, they must be equal, and
  *   decimals must have the same scale.
@@ -115,11 +117,15 @@ choose_branch(const AvroSchema *writer, const AvroSchema *reader)
 {
 	int			i;
 
-	for (i = 0; writer->name != NULL && i < reader->count; i++)
-		if (reader->branches[i]->name != NULL &&
-			strcmp(reader->branches[i]->name, writer->name) == 0 &&
-			matches(writer, reader->branches[i]))
-			return reader->branches[i];
+	for (i = 0; i < reader->count; i++)
+	{
+		const AvroSchema *branch = reader->branches[i];
+
+		if (branch->type == writer->type &&
+			(writer->name == NULL || strcmp(branch->name, writer->name) == 0) &&
+			matches(writer, branch))
+			return branch;
+	}
 	for (i = 0; i < reader->count; i++)
 		if (matches(writer, reader->branches[i]))
 			return reader->branches[i];
