@@ -67,6 +67,7 @@ struct AvroConvert
 	int16		element_length;
 	bool		element_byval;
 	char		element_align;
+	bool		is_floats;		/* Avro's items are PostgreSQL's elements, bit for bit */
 };
 
 static bool
@@ -171,6 +172,18 @@ has_number_items(const AvroPlan *plan)
 	return items->type >= AVRO_INT && items->type <= AVRO_DOUBLE && items->logical == AVRO_PLAIN;
 }
 
+/* Is a value in Avro's little-endian bytes the value in memory? */
+static bool
+is_bitwise_float(const AvroConvert *convert)
+{
+#ifdef WORDS_BIGENDIAN
+	return false;
+#else
+	return AvroConvertIsNatural(convert) &&
+		(convert->type == FLOAT4OID || convert->type == FLOAT8OID);
+#endif
+}
+
 /* Plan an array's conversion; CONVERT_NONE and *error, or without it. */
 static ConvertAction
 choose_array_action(AvroConvert *convert, DecodeError *error)
@@ -190,6 +203,7 @@ choose_array_action(AvroConvert *convert, DecodeError *error)
 			return CONVERT_NONE;
 		get_typlenbyvalalign(element, &convert->element_length, &convert->element_byval,
 							 &convert->element_align);
+		convert->is_floats = is_bitwise_float(convert->element);
 		return CONVERT_ARRAY;
 	}
 	if (has_number_items(convert->plan) && is_vector(convert->type))
@@ -393,6 +407,53 @@ read_items(AvroConvert *convert, AvroCursor *cursor, Datum **values, bool **null
 	return true;
 }
 
+/*
+ * convert_floats
+ *		An array whose items are the bytes of its elements: an embedding.
+ */
+static bool
+convert_floats(AvroConvert *convert, AvroCursor *cursor, Datum *value)
+{
+	size_t		used = ARR_OVERHEAD_NONULLS(1);
+	size_t		size = used;
+	ArrayType  *array = palloc(size);
+	AvroBlocks	blocks = {0};
+
+	for (;;)
+	{
+		const char *data;
+		size_t		bytes;
+		bool		more;
+
+		if (!AvroNextItem(&blocks, cursor, &more))
+			return false;
+		if (!more)
+			break;
+		if (!AvroReadItems(&blocks, cursor, convert->element_length, &data, &bytes))
+			return false;
+		if (used + bytes > size)
+		{
+			size = used + bytes + size / 2;
+			array = repalloc(array, size);
+		}
+		memcpy((char *) array + used, data, bytes);
+		used += bytes;
+	}
+	if (used == ARR_OVERHEAD_NONULLS(1))
+		array = construct_empty_array(convert->element->type);
+	else
+	{
+		SET_VARSIZE(array, used);
+		array->ndim = 1;
+		array->dataoffset = 0;
+		array->elemtype = convert->element->type;
+		ARR_DIMS(array)[0] = (int) ((used - ARR_OVERHEAD_NONULLS(1)) / convert->element_length);
+		ARR_LBOUND(array)[0] = 1;
+	}
+	*value = PointerGetDatum(array);
+	return true;
+}
+
 static bool
 convert_array(AvroConvert *convert, AvroCursor *cursor, Datum *value)
 {
@@ -401,6 +462,8 @@ convert_array(AvroConvert *convert, AvroCursor *cursor, Datum *value)
 	int			count;
 	int			lower = 1;
 
+	if (convert->is_floats)
+		return convert_floats(convert, cursor, value);
 	if (!read_items(convert, cursor, &values, &nulls, &count))
 		return false;
 	if (count == 0)

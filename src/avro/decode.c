@@ -324,6 +324,21 @@ AvroNextItem(AvroBlocks *blocks, AvroCursor *cursor, bool *more)
 	return true;
 }
 
+bool
+AvroReadItems(AvroBlocks *blocks, AvroCursor *cursor, size_t item_bytes,
+			  const char **data, size_t *bytes)
+{
+	size_t		fitting = (size_t) (cursor->end - cursor->pos) / item_bytes;
+
+	if ((uint64_t) blocks->left >= fitting)
+		return malformed(cursor, "a block goes beyond the end of the data");
+	*data = (const char *) cursor->pos;
+	*bytes = (size_t) (blocks->left + 1) * item_bytes;
+	cursor->pos += *bytes;
+	blocks->left = 0;
+	return true;
+}
+
 static bool
 skip_blocks(const AvroSchema *writer, AvroCursor *cursor)
 {

@@ -159,6 +159,13 @@ extern bool AvroReadBytes(AvroCursor *cursor, const char **data, size_t *bytes);
  */
 extern bool AvroNextItem(AvroBlocks *blocks, AvroCursor *cursor, bool *more);
 
+/*
+ * In place of reading one item after AvroNextItem: that item and all that is
+ * left of its block, for items of item_bytes each, which stay where they are.
+ */
+extern bool AvroReadItems(AvroBlocks *blocks, AvroCursor *cursor, size_t item_bytes,
+						  const char **data, size_t *bytes);
+
 extern bool AvroSkip(const AvroSchema *writer, AvroCursor *cursor);
 
 /* Read any value into a sink. */

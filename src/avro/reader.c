@@ -190,6 +190,17 @@ leave_nullable(AvroReader *reader, int nullable)
 		reader->ops[nullable].skip = reader->nops - nullable - 1;
 }
 
+/* Say in which field it was, unless it is the whole datum; false, always. */
+static bool
+fail_in(const char *field, DecodeError *error)
+{
+	DecodeError inner = *error;
+
+	if (field != NULL)
+		AvroFail(error, inner.sqlstate, "field \"%s\": %s", field, inner.message);
+	return false;
+}
+
 /*
  * emit_leaf
  *		A value that is a column's.
@@ -209,7 +220,7 @@ emit_leaf(AvroReader *reader, const AvroPlan *plan, int column, bool once, const
 	Op		   *op;
 
 	if (convert == NULL)
-		return false;
+		return fail_in(field, error);
 	if (AvroConvertIsNatural(convert))
 		code = scalar_op(plan->reader);
 	if (code == OP_TEXT || code == OP_BYTEA)
@@ -567,23 +578,12 @@ convert_value(const Op *op, AvroCursor *cursor, Datum *value, bool *isnull)
 	return ok;
 }
 
-/* Say in which field it was; false, always. */
-static bool
-fail_at(const Op *op, DecodeError *error)
-{
-	DecodeError inner = *error;
-
-	if (op->field != NULL)
-		AvroFail(error, inner.sqlstate, "field \"%s\": %s", op->field, inner.message);
-	return false;
-}
-
 static bool
 fail_bytes(const Op *op, AvroCursor *cursor, const unsigned char *pos)
 {
 	AvroFail(cursor->error, ERRCODE_INVALID_BINARY_REPRESENTATION,
 			 "Avro data is malformed at or behind byte %zu", (size_t) (pos - cursor->start));
-	return fail_at(op, cursor->error);
+	return fail_in(op->field, cursor->error);
 }
 
 /*
@@ -658,7 +658,7 @@ run_program(const AvroReader *reader, AvroCursor *cursor, char *varlena,
 				if (unlikely(next == NULL || number < 0 || number > end - next))
 					return fail_bytes(op, cursor, pos);
 				if (op->code == OP_TEXT && !check_text(next, (size_t) number, cursor->error))
-					return fail_at(op, cursor->error);
+					return fail_in(op->field, cursor->error);
 				SET_VARSIZE(varlena, VARHDRSZ + number);
 				memcpy(VARDATA(varlena), next, (size_t) number);
 				values[op->column] = PointerGetDatum(varlena);
@@ -669,13 +669,13 @@ run_program(const AvroReader *reader, AvroCursor *cursor, char *varlena,
 			case OP_CONVERT:
 				cursor->pos = pos;
 				if (!convert_value(op, cursor, &values[op->column], &isnull[op->column]))
-					return fail_at(op, cursor->error);
+					return fail_in(op->field, cursor->error);
 				pos = cursor->pos;
 				break;
 			case OP_SKIP:
 				cursor->pos = pos;
 				if (!AvroSkip(op->arg.skipped, cursor))
-					return fail_at(op, cursor->error);
+					return fail_in(op->field, cursor->error);
 				pos = cursor->pos;
 				break;
 			case OP_MARK:
