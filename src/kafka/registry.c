@@ -1,0 +1,428 @@
+/*-------------------------------------------------------------------------
+ *
+ * registry.c
+ *		Schemas from a Confluent schema registry.
+ *
+ * libcurl's multi interface, turned by hand in short slices, so that interrupts
+ * are served while a registry does not answer.  What comes back is somebody
+ * else's text: bounded in size, in depth of references and in their number.
+ *
+ * Locks: none.
+ * Must not know: what a schema means, where schemas are kept.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "kafka/registry.h"
+
+#include <curl/curl.h>
+#include <jansson.h>
+
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "utils/memutils.h"
+
+#define CONNECT_TIMEOUT_MS	2000
+#define REQUEST_TIMEOUT_MS	5000
+#define TOTAL_TIMEOUT_MS	10000
+#define SLICE_MS			50
+#define MAX_RESPONSE_BYTES	(8 * 1024 * 1024)
+#define MAX_REFERENCE_DEPTH 16
+#define MAX_TEXTS			256
+
+typedef struct Response
+{
+	char	   *data;			/* malloc'd: written to from within libcurl */
+	size_t		bytes;
+	bool		too_large;
+} Response;
+
+/* One look-up, over all its requests. */
+typedef struct Fetch
+{
+	const RegistryOptions *options;
+	MemoryContext context;
+	instr_time	start;
+	KafkaProblem *problem;
+	CURLM	   *multi;
+	CURL	   *easy;
+	struct curl_slist *headers;
+	Response	response;
+	char	  **texts;
+	char	  **names;			/* "subject/version" of each, NULL for the schema itself */
+	int			ntexts;
+} Fetch;
+
+static size_t
+on_data(char *data, size_t size, size_t count, void *argument)
+{
+	Response   *response = argument;
+	size_t		bytes = size * count;
+	char	   *larger;
+
+	if (response->bytes + bytes > MAX_RESPONSE_BYTES)
+	{
+		response->too_large = true;
+		return 0;
+	}
+	larger = realloc(response->data, response->bytes + bytes + 1);
+	if (larger == NULL)
+		return 0;
+	memcpy(larger + response->bytes, data, bytes);
+	response->data = larger;
+	response->bytes += bytes;
+	response->data[response->bytes] = '\0';
+	return bytes;
+}
+
+static void
+set_problem(KafkaProblem *problem, int sqlstate, bool transient, const char *format,...)
+			pg_attribute_printf(4, 5);
+
+static void
+set_problem(KafkaProblem *problem, int sqlstate, bool transient, const char *format,...)
+{
+	va_list		args;
+
+	problem->sqlstate = sqlstate;
+	problem->transient = transient;
+	va_start(args, format);
+	vsnprintf(problem->message, sizeof(problem->message), format, args);
+	va_end(args);
+}
+
+static void
+set_blob(CURL *easy, CURLoption option, const char *pem)
+{
+	struct curl_blob blob;
+
+	if (pem == NULL)
+		return;
+	blob.data = unconstify(char *, pem);
+	blob.len = strlen(pem);
+	blob.flags = CURL_BLOB_COPY;
+	curl_easy_setopt(easy, option, &blob);
+}
+
+static void
+prepare(Fetch *fetch)
+{
+	const RegistryOptions *options = fetch->options;
+	CURL	   *easy = fetch->easy;
+
+	fetch->headers = curl_slist_append(fetch->headers,
+									   "Accept: application/vnd.schemaregistry.v1+json, application/json");
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, fetch->headers);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_data);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, &fetch->response);
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) CONNECT_TIMEOUT_MS);
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long) REQUEST_TIMEOUT_MS);
+	/* A redirection could lead the credentials, or the request itself, anywhere. */
+	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+#if LIBCURL_VERSION_NUM >= 0x075500
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long) (CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+	curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	if (options->token != NULL)
+	{
+		curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long) CURLAUTH_BEARER);
+		curl_easy_setopt(easy, CURLOPT_XOAUTH2_BEARER, options->token);
+	}
+	else if (options->user != NULL)
+	{
+		curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long) CURLAUTH_BASIC);
+		curl_easy_setopt(easy, CURLOPT_USERNAME, options->user);
+		curl_easy_setopt(easy, CURLOPT_PASSWORD, options->password ? options->password : "");
+	}
+	set_blob(easy, CURLOPT_CAINFO_BLOB, options->ca_pem);
+	set_blob(easy, CURLOPT_SSLCERT_BLOB, options->certificate_pem);
+	set_blob(easy, CURLOPT_SSLKEY_BLOB, options->key_pem);
+	if (options->key_password != NULL)
+		curl_easy_setopt(easy, CURLOPT_KEYPASSWD, options->key_password);
+}
+
+static double
+elapsed_ms(const Fetch *fetch)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, fetch->start);
+	return INSTR_TIME_GET_MILLISEC(now);
+}
+
+/* GET one URL; the body is in fetch->response.  Returns the HTTP status, or 0 and the problem. */
+static long
+get_url(Fetch *fetch, const char *url)
+{
+	CURLcode	code = CURLE_OPERATION_TIMEDOUT;
+	long		status = 0;
+	int			running = 1;
+
+	free(fetch->response.data);
+	memset(&fetch->response, 0, sizeof(Response));
+	curl_easy_setopt(fetch->easy, CURLOPT_URL, url);
+	curl_multi_add_handle(fetch->multi, fetch->easy);
+	while (running > 0 && elapsed_ms(fetch) < TOTAL_TIMEOUT_MS)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (curl_multi_perform(fetch->multi, &running) != CURLM_OK)
+			break;
+		if (running > 0)
+			(void) curl_multi_poll(fetch->multi, NULL, 0, SLICE_MS, NULL);
+	}
+	if (running == 0)
+	{
+		int			left;
+		CURLMsg    *message = curl_multi_info_read(fetch->multi, &left);
+
+		if (message != NULL && message->msg == CURLMSG_DONE)
+			code = message->data.result;
+	}
+	curl_multi_remove_handle(fetch->multi, fetch->easy);
+
+	if (code == CURLE_OK)
+	{
+		curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &status);
+		return status;
+	}
+	if (fetch->response.too_large)
+		set_problem(fetch->problem, ERRCODE_PROGRAM_LIMIT_EXCEEDED, false,
+					"schema registry sent more than %d bytes", MAX_RESPONSE_BYTES);
+	else
+		set_problem(fetch->problem, ERRCODE_CONNECTION_FAILURE, true,
+					"could not reach schema registry: %s", curl_easy_strerror(code));
+	return 0;
+}
+
+/* "base/path" for the n-th of the comma-separated base URLs; NULL when there are fewer. */
+static char *
+make_url(const char *bases, int n, const char *path)
+{
+	const char *start = bases;
+	const char *end;
+
+	for (int i = 0; i < n; i++)
+	{
+		start = strchr(start, ',');
+		if (start == NULL)
+			return NULL;
+		start++;
+	}
+	start += strspn(start, " ");
+	end = start + strcspn(start, ", ");
+	while (end > start && end[-1] == '/')
+		end--;
+	return psprintf("%.*s%s", (int) (end - start), start, path);
+}
+
+/*
+ * GET a path from the first base URL that answers.  On REGISTRY_FOUND the body is
+ * an object in *body, which the caller frees.
+ */
+static RegistryAnswer
+get_path(Fetch *fetch, const char *path, json_t **body)
+{
+	char	   *url;
+	json_error_t error;
+
+	for (int n = 0; (url = make_url(fetch->options->url, n, path)) != NULL; n++)
+	{
+		long		status = get_url(fetch, url);
+
+		switch (status)
+		{
+			case 200:
+				*body = json_loadb(fetch->response.data ? fetch->response.data : "",
+								   fetch->response.bytes, 0, &error);
+				if (*body != NULL)
+					return REGISTRY_FOUND;
+				set_problem(fetch->problem, ERRCODE_CONNECTION_FAILURE, true,
+							"schema registry sent something that is not JSON: %s", error.text);
+				break;
+			case 404:
+				set_problem(fetch->problem, ERRCODE_UNDEFINED_OBJECT, false,
+							"schema registry has no \"%s\"", path);
+				return REGISTRY_NOT_FOUND;
+			case 401:
+			case 403:
+				set_problem(fetch->problem, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, true,
+							"schema registry refused the credentials (HTTP status %ld)", status);
+				return REGISTRY_REFUSED;
+			case 0:
+				break;
+			default:
+				set_problem(fetch->problem, ERRCODE_CONNECTION_FAILURE, true,
+							"schema registry answered with HTTP status %ld", status);
+		}
+	}
+	return REGISTRY_UNAVAILABLE;
+}
+
+static RegistryAnswer add_schema(Fetch *fetch, const char *path, const char *name, int depth);
+
+static RegistryAnswer
+add_references(Fetch *fetch, json_t *references, int depth)
+{
+	size_t		index;
+	json_t	   *reference;
+
+	json_array_foreach(references, index, reference)
+	{
+		const char *subject = json_string_value(json_object_get(reference, "subject"));
+		json_int_t	version = json_integer_value(json_object_get(reference, "version"));
+		char	   *escaped;
+		char	   *path;
+		char	   *name;
+		bool		known = false;
+		RegistryAnswer answer;
+
+		if (subject == NULL || version <= 0)
+		{
+			set_problem(fetch->problem, ERRCODE_CONNECTION_FAILURE, false,
+						"schema registry sent a reference without subject and version");
+			return REGISTRY_REFUSED;
+		}
+		escaped = curl_easy_escape(fetch->easy, subject, 0);
+		path = psprintf("/subjects/%s/versions/%lld", escaped, (long long) version);
+		curl_free(escaped);
+		name = MemoryContextStrdup(fetch->context, path);
+		for (int i = 0; i < fetch->ntexts; i++)
+			known |= fetch->names[i] != NULL && strcmp(fetch->names[i], name) == 0;
+		if (known)
+			continue;
+		answer = add_schema(fetch, path, name, depth + 1);
+		if (answer != REGISTRY_FOUND)
+			return answer;
+	}
+	return REGISTRY_FOUND;
+}
+
+/* Fetch a schema and, before it, what it refers to. */
+static RegistryAnswer
+add_schema(Fetch *fetch, const char *path, const char *name, int depth)
+{
+	json_t	   *body = NULL;
+	const char *text;
+	const char *type;
+	RegistryAnswer answer;
+
+	if (depth > MAX_REFERENCE_DEPTH || fetch->ntexts >= MAX_TEXTS)
+	{
+		set_problem(fetch->problem, ERRCODE_PROGRAM_LIMIT_EXCEEDED, false,
+					"schema has more than %d references, or deeper than %d", MAX_TEXTS,
+					MAX_REFERENCE_DEPTH);
+		return REGISTRY_REFUSED;
+	}
+	answer = get_path(fetch, path, &body);
+	if (answer != REGISTRY_FOUND)
+		return answer;
+
+	text = json_string_value(json_object_get(body, "schema"));
+	type = json_string_value(json_object_get(body, "schemaType"));
+	if (text == NULL)
+	{
+		set_problem(fetch->problem, ERRCODE_CONNECTION_FAILURE, true,
+					"schema registry sent no schema for \"%s\"", path);
+		answer = REGISTRY_UNAVAILABLE;
+	}
+	else if (type != NULL && strcmp(type, "AVRO") != 0)
+	{
+		set_problem(fetch->problem, ERRCODE_FEATURE_NOT_SUPPORTED, false,
+					"schema is of type %.20s, not Avro", type);
+		answer = REGISTRY_REFUSED;
+	}
+	else
+	{
+		answer = add_references(fetch, json_object_get(body, "references"), depth);
+		if (answer == REGISTRY_FOUND)
+		{
+			fetch->texts[fetch->ntexts] = MemoryContextStrdup(fetch->context, text);
+			fetch->names[fetch->ntexts] = name ? MemoryContextStrdup(fetch->context, name) : NULL;
+			fetch->ntexts++;
+		}
+	}
+	json_decref(body);
+	return answer;
+}
+
+/* Run one look-up; the resources of libcurl go whatever happens. */
+static RegistryAnswer
+run_fetch(const RegistryOptions *options, const char *path, bool check_only,
+		  MemoryContext context, char ***texts, int *ntexts, KafkaProblem *problem)
+{
+	static bool initialized = false;
+	Fetch	   *fetch = MemoryContextAllocZero(context, sizeof(Fetch));
+	volatile RegistryAnswer answer;
+
+	if (options->url == NULL)
+	{
+		set_problem(problem, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, true,
+					"the server has no schema_registry_url");
+		return REGISTRY_REFUSED;
+	}
+	if (!initialized && curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYSTEM_ERROR),
+				 errmsg("could not initialize libcurl")));
+	initialized = true;
+
+	INSTR_TIME_SET_CURRENT(fetch->start);
+	fetch->options = options;
+	fetch->context = context;
+	fetch->problem = problem;
+	fetch->texts = MemoryContextAllocZero(context, MAX_TEXTS * sizeof(char *));
+	fetch->names = MemoryContextAllocZero(context, MAX_TEXTS * sizeof(char *));
+	fetch->multi = curl_multi_init();
+	fetch->easy = curl_easy_init();
+	if (fetch->multi == NULL || fetch->easy == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	PG_TRY();
+	{
+		prepare(fetch);
+		if (check_only)
+		{
+			json_t	   *body = NULL;
+
+			answer = get_path(fetch, path, &body);
+			json_decref(body);
+		}
+		else
+			answer = add_schema(fetch, path, NULL, 0);
+	}
+	PG_FINALLY();
+	{
+		curl_multi_remove_handle(fetch->multi, fetch->easy);
+		curl_easy_cleanup(fetch->easy);
+		curl_multi_cleanup(fetch->multi);
+		curl_slist_free_all(fetch->headers);
+		free(fetch->response.data);
+	}
+	PG_END_TRY();
+
+	if (texts != NULL)
+	{
+		*texts = fetch->texts;
+		*ntexts = fetch->ntexts;
+	}
+	return answer;
+}
+
+RegistryAnswer
+RegistryFetchSchema(const RegistryOptions *options, int32 schema_id, MemoryContext context,
+					char ***texts, int *ntexts, KafkaProblem *problem)
+{
+	return run_fetch(options, psprintf("/schemas/ids/%d", schema_id), false, context, texts,
+					 ntexts, problem);
+}
+
+RegistryAnswer
+RegistryCheck(const RegistryOptions *options, KafkaProblem *problem)
+{
+	return run_fetch(options, "/subjects", true, CurrentMemoryContext, NULL, NULL, problem);
+}
