@@ -385,4 +385,34 @@ sub register
 	return $self->{process}->request({ register => $subject, schema => $schema, %more })->{id};
 }
 
+# The real registry that the stand-in is held against, registry/apicurio; a
+# format of VeniceTest::Kafka registers schemas with it.
+package VeniceTest::Apicurio;
+
+use strict;
+use warnings;
+use Test::More;
+
+sub new
+{
+	my ($class) = @_;
+	my $self = bless { dir => PostgreSQL::Test::Utils::tempdir('apicurio') }, $class;
+	my $script = "$VeniceTest::test_dir/registry/apicurio";
+
+	chomp($self->{url} = `$script start $self->{dir} ${\VeniceTest::Kafka::free_ports()}`);
+	BAIL_OUT('the registry does not start') if $?;
+	return $self;
+}
+
+sub url { return $_[0]{url}; }
+
+sub DESTROY
+{
+	my ($self) = @_;
+
+	local $?;
+	system("$VeniceTest::test_dir/registry/apicurio", 'stop', $self->{dir});
+	return;
+}
+
 1;
