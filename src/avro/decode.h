@@ -103,22 +103,18 @@ AvroVarint(const unsigned char *pos, const unsigned char *end, int64_t *value)
 	return pos;
 }
 
-/* Little-endian bits, whatever the machine. */
-static inline uint64_t
-AvroBits(const unsigned char *pos, int bytes)
+/* Little-endian bits, whatever the machine; compilers make one load of it. */
+static inline uint32_t
+AvroBits4(const unsigned char *pos)
 {
-	uint64_t	bits = 0;
-	int			i;
-
-	for (i = 0; i < bytes; i++)
-		bits |= (uint64_t) pos[i] << (8 * i);
-	return bits;
+	return (uint32_t) pos[0] | (uint32_t) pos[1] << 8 |
+		(uint32_t) pos[2] << 16 | (uint32_t) pos[3] << 24;
 }
 
 static inline float
 AvroFloat(const unsigned char *pos)
 {
-	uint32_t	bits = (uint32_t) AvroBits(pos, 4);
+	uint32_t	bits = AvroBits4(pos);
 	float		value;
 
 	memcpy(&value, &bits, sizeof(value));
@@ -128,7 +124,7 @@ AvroFloat(const unsigned char *pos)
 static inline double
 AvroDouble(const unsigned char *pos)
 {
-	uint64_t	bits = AvroBits(pos, 8);
+	uint64_t	bits = (uint64_t) AvroBits4(pos) | (uint64_t) AvroBits4(pos + 4) << 32;
 	double		value;
 
 	memcpy(&value, &bits, sizeof(value));

@@ -37,12 +37,15 @@
 /* What a varlena in the shared allocation may need beside its bytes: header and alignment. */
 #define VARLENA_OVERHEAD	(VARHDRSZ + 4)
 
+/* A short one is copied as if it had this length, to spare a call; there must be room for that. */
+#define VARLENA_SLACK		16
+
 /* So that sums of sizes cannot overflow, and what is copied can be palloc'd. */
 #define MAX_DATUM_BYTES		(MaxAllocSize / 2)
 
 typedef enum OpCode
 {
-	OP_NULLABLE,				/* a branch number; if it is null_branch, pass over skip ops */
+	OP_RECORD,					/* nothing but the test for null, if skip ops follow */
 	OP_BOOL,
 	OP_INT4,
 	OP_INT8,
@@ -63,8 +66,8 @@ typedef enum OpCode
 typedef struct Op
 {
 	uint8		code;
-	uint8		null_branch;
-	int			skip;
+	int8		null_branch;	/* if a branch number comes first: that of null; else -1 */
+	int			skip;			/* how many ops to pass over at null */
 	int			column;
 	const char *field;			/* for messages; NULL for the whole datum */
 	union
@@ -121,6 +124,7 @@ emit(AvroReader *reader, OpCode code, const char *field)
 	op = &reader->ops[reader->nops++];
 	memset(op, 0, sizeof(*op));
 	op->code = code;
+	op->null_branch = -1;
 	op->column = -1;
 	op->field = field;
 	return op;
@@ -160,34 +164,26 @@ scalar_op(const AvroSchema *schema)
 }
 
 /*
- * enter_nullable
- *		Emit the test of a union of null and one other type.
+ * without_null
+ *		The plan of the other branch of a union of null and one other type.
  *
- * Returns the index of the op, for its skip to be set behind the value's ops,
- * and the value's plan in *plan; -1 if the plan is another.
+ * Sets *null_branch to the number of null, or to -1 and returns plan if it is
+ * another.
  */
-static int
-enter_nullable(AvroReader *reader, const AvroPlan **plan, const char *field)
+static const AvroPlan *
+without_null(const AvroPlan *plan, int8 *null_branch)
 {
-	const AvroPlan *outer = *plan;
-	int			null_branch;
+	int			null;
 
-	if (outer->branches == NULL || outer->writer->count != 2)
-		return -1;
-	null_branch = outer->writer->branches[0]->type == AVRO_NULL ? 0 : 1;
-	if (outer->writer->branches[null_branch]->type != AVRO_NULL ||
-		outer->branches[0]->refusal != NULL || outer->branches[1]->refusal != NULL)
-		return -1;
-	*plan = outer->branches[1 - null_branch];
-	emit(reader, OP_NULLABLE, field)->null_branch = (uint8) null_branch;
-	return reader->nops - 1;
-}
-
-static void
-leave_nullable(AvroReader *reader, int nullable)
-{
-	if (nullable >= 0)
-		reader->ops[nullable].skip = reader->nops - nullable - 1;
+	*null_branch = -1;
+	if (plan->branches == NULL || plan->writer->count != 2)
+		return plan;
+	null = plan->writer->branches[0]->type == AVRO_NULL ? 0 : 1;
+	if (plan->writer->branches[null]->type != AVRO_NULL ||
+		plan->branches[0]->refusal != NULL || plan->branches[1]->refusal != NULL)
+		return plan;
+	*null_branch = (int8) null;
+	return plan->branches[1 - null];
 }
 
 /* Say in which field it was, unless it is the whole datum; false, always. */
@@ -215,10 +211,12 @@ emit_leaf(AvroReader *reader, const AvroPlan *plan, int column, bool once, const
 	int32		typmod = target->typmod;
 	Oid			type = getBaseTypeAndTypmod(target->type, &typmod);
 	OpCode		code = OP_CONVERT;
-	int			nullable = enter_nullable(reader, &plan, field);
-	AvroConvert *convert = AvroConvertCreate(plan, type, typmod, reader->context, error);
+	AvroConvert *convert;
+	int8		null_branch;
 	Op		   *op;
 
+	plan = without_null(plan, &null_branch);
+	convert = AvroConvertCreate(plan, type, typmod, reader->context, error);
 	if (convert == NULL)
 		return fail_in(field, error);
 	if (AvroConvertIsNatural(convert))
@@ -231,9 +229,9 @@ emit_leaf(AvroReader *reader, const AvroPlan *plan, int column, bool once, const
 			code = OP_CONVERT;
 	}
 	op = emit(reader, code, field);
+	op->null_branch = null_branch;
 	op->column = column;
 	op->arg.convert = convert;
-	leave_nullable(reader, nullable);
 	return true;
 }
 
@@ -330,7 +328,8 @@ static bool
 emit_value(AvroReader *reader, const AvroPlan *plan, Target *targets, int ntargets,
 		   const char *field, DecodeError *error)
 {
-	int			nullable;
+	int8		null_branch;
+	int			first;
 	int			i;
 
 	qsort(targets, ntargets, sizeof(Target), leaves_first);
@@ -347,13 +346,15 @@ emit_value(AvroReader *reader, const AvroPlan *plan, Target *targets, int ntarge
 	}
 	if (i == ntargets)
 		return true;
-	nullable = enter_nullable(reader, &plan, field);
+	plan = without_null(plan, &null_branch);
 	if (plan->branches != NULL || plan->refusal != NULL || plan->reader->type != AVRO_RECORD)
 		return AvroFail(error, ERRCODE_DATATYPE_MISMATCH,
 						"\"%s\" is not in a record", targets[i].path);
+	first = reader->nops;
+	emit(reader, OP_RECORD, field)->null_branch = null_branch;
 	if (!emit_record(reader, plan, targets + i, ntargets - i, error))
 		return false;
-	leave_nullable(reader, nullable);
+	reader->ops[first].skip = reader->nops - first - 1;
 	return true;
 }
 
@@ -493,20 +494,25 @@ is_plain_text(const unsigned char *data, size_t bytes)
 {
 	const uint64 highs = UINT64CONST(0x8080808080808080);
 	const uint64 ones = UINT64CONST(0x0101010101010101);
+	uint64		found = 0;
 	uint64		word;
 	size_t		i;
 
-	/* the high bit of some byte is set in word, or comes of borrowing for a zero */
-	for (i = 0; i + sizeof(word) <= bytes; i += sizeof(word))
+	/* a high bit is set for a byte beyond ASCII, or by borrowing for a zero */
+	if (bytes >= sizeof(word))
 	{
-		memcpy(&word, data + i, sizeof(word));
-		if ((word | (word - ones)) & highs)
-			return false;
+		for (i = 0; i < bytes - sizeof(word); i += sizeof(word))
+		{
+			memcpy(&word, data + i, sizeof(word));
+			found |= word | (word - ones);
+		}
+		memcpy(&word, data + bytes - sizeof(word), sizeof(word));
+		found |= word | (word - ones);
+		return (found & highs) == 0;
 	}
-	for (; i < bytes; i++)
-		if (data[i] == 0 || data[i] >= 0x80)
-			return false;
-	return true;
+	for (i = 0; i < bytes; i++)
+		found |= data[i] | (data[i] - ones);
+	return (found & 0x80) == 0;
 }
 
 static bool
@@ -598,7 +604,9 @@ run_program(const AvroReader *reader, AvroCursor *cursor, char *varlena,
 {
 	const unsigned char *pos = cursor->pos;
 	const unsigned char *end = cursor->end;
-	AvroCursor	outer = {0};
+	const unsigned char *outer_pos = NULL;
+	const unsigned char *outer_start = NULL;
+	const unsigned char *outer_end = NULL;
 	const unsigned char *mark = NULL;
 	const unsigned char *next;
 	const Op   *op;
@@ -606,15 +614,21 @@ run_program(const AvroReader *reader, AvroCursor *cursor, char *varlena,
 
 	for (op = reader->ops;; op++)
 	{
+		if (op->null_branch >= 0)
+		{
+			next = AvroVarint(pos, end, &number);
+			if (unlikely(next == NULL || (number & ~(int64) 1) != 0))
+				return fail_bytes(op, cursor, pos);
+			pos = next;
+			if (number == op->null_branch)
+			{
+				op += op->skip;
+				continue;
+			}
+		}
 		switch ((OpCode) op->code)
 		{
-			case OP_NULLABLE:
-				next = AvroVarint(pos, end, &number);
-				if (unlikely(next == NULL || (number & ~(int64) 1) != 0))
-					return fail_bytes(op, cursor, pos);
-				pos = next;
-				if (number == op->null_branch)
-					op += op->skip;
+			case OP_RECORD:
 				break;
 			case OP_BOOL:
 				if (unlikely(pos == end || *pos > 1))
@@ -660,7 +674,10 @@ run_program(const AvroReader *reader, AvroCursor *cursor, char *varlena,
 				if (op->code == OP_TEXT && !check_text(next, (size_t) number, cursor->error))
 					return fail_in(op->field, cursor->error);
 				SET_VARSIZE(varlena, VARHDRSZ + number);
-				memcpy(VARDATA(varlena), next, (size_t) number);
+				if (number <= VARLENA_SLACK && end - next >= VARLENA_SLACK)
+					memcpy(VARDATA(varlena), next, VARLENA_SLACK);
+				else
+					memcpy(VARDATA(varlena), next, (size_t) number);
 				values[op->column] = PointerGetDatum(varlena);
 				isnull[op->column] = false;
 				varlena += INTALIGN(VARHDRSZ + number);
@@ -685,15 +702,16 @@ run_program(const AvroReader *reader, AvroCursor *cursor, char *varlena,
 				pos = mark;
 				break;
 			case OP_ENTER_DEFAULT:
-				outer = *cursor;
-				outer.pos = pos;
+				outer_pos = pos;
+				outer_start = cursor->start;
+				outer_end = end;
 				cursor->start = pos = op->arg.missing->data;
 				cursor->end = end = pos + op->arg.missing->bytes;
 				break;
 			case OP_LEAVE_DEFAULT:
-				pos = outer.pos;
-				cursor->start = outer.start;
-				cursor->end = end = outer.end;
+				pos = outer_pos;
+				cursor->start = outer_start;
+				cursor->end = end = outer_end;
 				break;
 			case OP_CONSTANT:
 				copy_constant(&reader->columns[op->column], &values[op->column]);
@@ -728,7 +746,7 @@ AvroReaderDecode(AvroReader *reader, const char *data, size_t data_bytes,
 	memset(values, 0, reader->ncolumns * sizeof(Datum));
 	memset(isnull, true, reader->ncolumns);
 	if (reader->varlena_bytes > 0)
-		varlena = palloc(data_bytes + reader->varlena_bytes);
+		varlena = palloc(data_bytes + reader->varlena_bytes + VARLENA_SLACK);
 	if (!run_program(reader, &cursor, varlena, values, isnull))
 		return false;
 	return reader->nchecks == 0 || run_checks(reader, values, isnull, error);

@@ -282,8 +282,8 @@ static bool
 interval_datum(const AvroSchema *schema, const AvroScalar *scalar, Datum *value, DecodeError *error)
 {
 	const unsigned char *data = (const unsigned char *) scalar->data;
-	int64		months = (int64) AvroBits(data, 4);
-	int64		days = (int64) AvroBits(data + 4, 4);
+	int64		months = (int64) AvroBits4(data);
+	int64		days = (int64) AvroBits4(data + 4);
 	Interval   *interval;
 
 	if (months > PG_INT32_MAX || days > PG_INT32_MAX)
@@ -291,7 +291,7 @@ interval_datum(const AvroSchema *schema, const AvroScalar *scalar, Datum *value,
 	interval = palloc(sizeof(Interval));
 	interval->month = (int32) months;
 	interval->day = (int32) days;
-	interval->time = (TimeOffset) AvroBits(data + 8, 4) * 1000;
+	interval->time = (TimeOffset) AvroBits4(data + 8) * 1000;
 	*value = IntervalPGetDatum(interval);
 	return true;
 }
