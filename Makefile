@@ -74,7 +74,12 @@ SHLIB_LINK = $(shell pkg-config --libs jansson) $(EXPORTS)
 INGEST_OBJS = \
 	src/kafka/client.o \
 	src/kafka/registry.o \
-	src/ingest/ingest_worker.o
+	src/ingest/api.o \
+	src/ingest/batch.o \
+	src/ingest/clients.o \
+	src/ingest/unit.o \
+	src/ingest/ingest_worker.o \
+	src/ingest/inspection.o
 
 # The install script, in the order in which it must run.
 SQL_PARTS = \
@@ -90,7 +95,7 @@ DATA_built = venice--$(EXTVERSION).sql
 DOCS = $(wildcard doc/*.md)
 EXTRA_CLEAN = venice--$(EXTVERSION).sql venice_ingest.so $(INGEST_OBJS) $(INGEST_OBJS:.o=.bc)
 
-REGRESS = $(shell cat sql/schedule 2>/dev/null)
+REGRESS = $(shell cat sql/schedule)
 REGRESS_OPTS = --temp-instance=./tmp_check --temp-config=test/venice.conf
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)

@@ -1,0 +1,454 @@
+/*-------------------------------------------------------------------------
+ *
+ * batch.c
+ *		A batch of records becomes rows, in one transaction.
+ *
+ * First all records are decoded, then all rows are written: decoding touches
+ * no table, so that a record that a type's input function refuses costs a
+ * subtransaction without an xid, and writing is one append.  Where the append
+ * fails on a row, trial loads that are rolled back find out which rows are at
+ * fault, and one load writes the others.
+ *
+ * Both run as the store's owner: types, domains and their checks are his.
+ *
+ * Locks: those of the load.
+ * Must not know: the Kafka client, offsets, when to flush.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "ingest/batch.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/execnodes.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+#include "utils/timestamp.h"
+
+#include "worker/retry.h"
+
+/* A partition's number and offset in one: partitions of a topic are few, offsets below 2^48. */
+#define ARRIVAL_OFFSET_BITS 48
+
+/* What became of one record. */
+typedef struct Change
+{
+	RecordVerdict verdict;
+	Datum	   *values;
+	bool	   *isnull;
+	DecodeError *error;			/* with RECORD_REJECTED */
+} Change;
+
+TimestampTz
+RecordTimestamp(int64 timestamp_ms)
+{
+	if (timestamp_ms < 0)
+		return 0;
+	return (timestamp_ms - (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000) *
+		1000;
+}
+
+/* The default of a column as it is when the unit begins, in context. */
+static void
+evaluate_default(Relation relation, Form_pg_attribute attribute, RecordColumn *column,
+				 MemoryContext context)
+{
+	Node	   *expression = build_column_default(relation, attribute->attnum);
+	EState	   *estate;
+	MemoryContext old;
+	Datum		value;
+
+	if (expression == NULL)
+		return;
+	estate = CreateExecutorState();
+	value = ExecEvalExprSwitchContext(ExecPrepareExpr((Expr *) expression, estate),
+									  GetPerTupleExprContext(estate), &column->default_isnull);
+	column->has_default = true;
+	if (!column->default_isnull)
+	{
+		old = MemoryContextSwitchTo(context);
+		column->default_value = datumCopy(value, attribute->attbyval, attribute->attlen);
+		MemoryContextSwitchTo(old);
+	}
+	FreeExecutorState(estate);
+}
+
+static bool
+is_key(const Store *store, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, store->columns)
+	{
+		const StoreColumn *column = lfirst(cell);
+
+		if (column->is_key && strcmp(column->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static WireFormat
+parse_format(const char *name)
+{
+	WireFormat	format;
+
+	if (!api->WireFormatParse(name, &format))
+		elog(ERROR, "unexpected format \"%s\"", name);
+	return format;
+}
+
+static void
+describe_columns(BatchTarget *target, const Store *store, Relation relation,
+				 RecordColumn *columns, MemoryContext context)
+{
+	TupleDesc	desc = RelationGetDescr(relation);
+	const Jsonb *fields = target->version->options->fields;
+
+	target->natts = desc->natts;
+	target->ncolumns = 0;
+	target->event_time = -1;
+	target->arrival = -1;
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+		char	   *name = NameStr(attribute->attname);
+		RecordColumn *column = &columns[i];
+
+		if (strcmp(name, "_event_time") == 0)
+			target->event_time = i;
+		else if (strcmp(name, "_arrival") == 0)
+			target->arrival = i;
+		else
+		{
+			/* Bookkeeping columns come last, and nothing is ever dropped from a version. */
+			Assert(target->ncolumns == i && !attribute->attisdropped);
+			target->ncolumns++;
+			column->name = name;
+			column->field = fields ? api->OptionText(fields, name) : NULL;
+			column->type = attribute->atttypid;
+			column->typmod = attribute->atttypmod;
+			column->is_key = is_key(store, name);
+			column->not_null = attribute->attnotnull;
+			evaluate_default(relation, attribute, column, context);
+		}
+	}
+}
+
+bool
+BatchTargetInit(BatchTarget *target, const Store *store, Version *version, int32 partition,
+				const ItemPointerData *last_row, MemoryContext context)
+{
+	Oid			records = api->VersionRecords(version);
+	Relation	relation = OidIsValid(records) ? try_table_open(records, AccessShareLock) : NULL;
+	RecordFormat format = {0};
+	RecordColumn *columns;
+	UserContext user;
+
+	if (relation == NULL)
+		return false;
+	target->version = version;
+	target->owner = relation->rd_rel->relowner;
+	target->partition = partition;
+
+	api->UserContextEnter(&user, target->owner);
+	columns = palloc0(RelationGetDescr(relation)->natts * sizeof(RecordColumn));
+	describe_columns(target, store, relation, columns, context);
+	format.key_format = parse_format(version->options->key_format);
+	format.value_format = parse_format(version->options->value_format);
+	format.key_schema = version->key_schema;
+	format.value_schema = version->value_schema;
+	format.max_record_bytes = (int) Min(store->options->max_record_bytes, INT_MAX);
+	format.columns = columns;
+	format.ncolumns = target->ncolumns;
+	target->decoder = api->RecordDecoderCreate(&format, context);
+	api->UserContextLeave(&user);
+
+	target->load = api->LoadCreate(records, last_row, context);
+	target->context = AllocSetContextCreate(context, "venice batch", ALLOCSET_DEFAULT_SIZES);
+	table_close(relation, AccessShareLock);
+	return true;
+}
+
+static void
+reject(Change *change, int sqlstate, const char *message)
+{
+	change->verdict = RECORD_REJECTED;
+	change->error = palloc(sizeof(DecodeError));
+	change->error->sqlstate = sqlstate;
+	strlcpy(change->error->message, message, sizeof(change->error->message));
+}
+
+/* Put the error being handled on a record, if it is that one's fault; else raise it again. */
+static void
+reject_with_current_error(Change *change, MemoryContext context)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (ErrorIsTransient(error->sqlerrcode))
+		PG_RE_THROW();
+	FlushErrorState();
+	reject(change, error->sqlerrcode, error->message);
+	FreeErrorData(error);
+}
+
+static RecordVerdict
+decode_one(const BatchTarget *target, const KafkaRecord *record, Change *change, int32 *schema_id)
+{
+	RawRecord	raw;
+	DecodeError error;
+
+	raw.key = record->key;
+	raw.key_bytes = record->key_bytes;
+	raw.value = record->value;
+	raw.value_bytes = record->value_bytes;
+	change->verdict = api->RecordDecode(target->decoder, &raw, change->values, change->isnull,
+										schema_id, &error);
+	if (change->verdict == RECORD_REJECTED)
+		reject(change, error.sqlstate, error.message);
+	else if (change->verdict != RECORD_NEEDS_SCHEMA)
+	{
+		if (target->event_time >= 0)
+		{
+			change->isnull[target->event_time] = record->timestamp_ms < 0;
+			change->values[target->event_time] =
+				TimestampTzGetDatum(RecordTimestamp(record->timestamp_ms));
+		}
+		if (target->arrival >= 0)
+		{
+			change->isnull[target->arrival] = false;
+			change->values[target->arrival] =
+				Int64GetDatum(((int64) target->partition << ARRIVAL_OFFSET_BITS) | record->offset);
+		}
+	}
+	return change->verdict;
+}
+
+/*
+ * Decode all records into changes.  A record that raises an error is rejected,
+ * and a new subtransaction goes on behind it.  False when a schema is missing.
+ */
+static bool
+decode_all(const BatchTarget *target, const KafkaRecord *records, int count, Change *changes,
+		   int32 *schema_id)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile int i = 0;
+	volatile bool complete = true;
+
+	while (i < count && complete)
+	{
+		BeginInternalSubTransaction(NULL);
+		MemoryContextSwitchTo(target->context);
+		PG_TRY();
+		{
+			for (; i < count; i++)
+			{
+				if (i % 1024 == 0)
+					CHECK_FOR_INTERRUPTS();
+				if (decode_one(target, &records[i], &changes[i], schema_id) == RECORD_NEEDS_SCHEMA)
+				{
+					complete = false;
+					break;
+				}
+			}
+			ReleaseCurrentSubTransaction();
+		}
+		PG_CATCH();
+		{
+			reject_with_current_error(&changes[i], target->context);
+			RollbackAndReleaseCurrentSubTransaction();
+			i++;
+		}
+		PG_END_TRY();
+		MemoryContextSwitchTo(target->context);
+		CurrentResourceOwner = owner;
+	}
+	return complete;
+}
+
+/* Write changes [first, end); false when the table is gone. */
+static bool
+load_range(const BatchTarget *target, const Change *changes, int first, int end)
+{
+	if (!api->LoadBegin(target->load))
+		return false;
+	for (int i = first; i < end; i++)
+	{
+		if (i % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (changes[i].verdict == RECORD_PUT)
+			api->LoadPut(target->load, changes[i].values, changes[i].isnull);
+		else if (changes[i].verdict == RECORD_DELETE)
+			api->LoadDelete(target->load, changes[i].values, changes[i].isnull);
+	}
+	api->LoadEnd(target->load);
+	return true;
+}
+
+/* Would these load?  Nothing of it stays.  An error leaves its reason on a range of one. */
+static bool
+try_range(const BatchTarget *target, Change *changes, int first, int end)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool loads = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(target->context);
+	PG_TRY();
+	{
+		(void) load_range(target, changes, first, end);
+		loads = true;
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		Change		reason;
+
+		reject_with_current_error(&reason, target->context);
+		if (end - first == 1)
+		{
+			changes[first].verdict = RECORD_REJECTED;
+			changes[first].error = reason.error;
+		}
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(target->context);
+	CurrentResourceOwner = owner;
+	return loads;
+}
+
+/* Reject those of a range that do not load. */
+static void
+find_culprits(const BatchTarget *target, Change *changes, int first, int end)
+{
+	int			middle = first + (end - first) / 2;
+
+	if (first >= end || try_range(target, changes, first, end) || end - first == 1)
+		return;
+	find_culprits(target, changes, first, middle);
+	find_culprits(target, changes, middle, end);
+}
+
+/* Write all that were decoded, less those that do not load. */
+static bool
+load_all(const BatchTarget *target, Change *changes, int count)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool failed = false;
+	volatile bool found = true;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(target->context);
+	PG_TRY();
+	{
+		found = load_range(target, changes, 0, count);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		Change		reason;
+
+		reject_with_current_error(&reason, target->context);
+		RollbackAndReleaseCurrentSubTransaction();
+		failed = true;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(target->context);
+	CurrentResourceOwner = owner;
+
+	if (failed)
+	{
+		find_culprits(target, changes, 0, count);
+		found = load_range(target, changes, 0, count);
+	}
+	return found;
+}
+
+static Change *
+make_changes(const BatchTarget *target, int count)
+{
+	Change	   *changes = MemoryContextAllocHuge(target->context, count * sizeof(Change));
+	Datum	   *values = MemoryContextAllocHuge(target->context,
+												(Size) count * target->natts * sizeof(Datum));
+	bool	   *isnull = MemoryContextAllocHuge(target->context,
+												(Size) count * target->natts * sizeof(bool));
+
+	for (int i = 0; i < count; i++)
+	{
+		changes[i].values = values + (Size) i * target->natts;
+		changes[i].isnull = isnull + (Size) i * target->natts;
+	}
+	return changes;
+}
+
+static void
+count_changes(const BatchTarget *target, const KafkaRecord *records, const Change *changes,
+			  int count, PartitionState *state)
+{
+	for (int i = 0; i < count; i++)
+	{
+		const KafkaRecord *record = &records[i];
+
+		state->messages++;
+		state->bytes += Max(record->key_bytes, 0) + Max(record->value_bytes, 0);
+		switch (changes[i].verdict)
+		{
+			case RECORD_PUT:
+				state->rows++;
+				break;
+			case RECORD_DELETE:
+				state->tombstones++;
+				break;
+			default:
+				state->rejected++;
+				api->RejectedRecordAdd(target->version, target->partition, record->offset,
+									   RecordTimestamp(record->timestamp_ms),
+									   record->key_bytes < 0 ? NULL : record->key,
+									   record->key_bytes,
+									   record->value_bytes < 0 ? NULL : record->value,
+									   record->value_bytes, changes[i].error);
+		}
+	}
+}
+
+BatchResult
+BatchWrite(BatchTarget *target, const KafkaRecord *records, int count, PartitionState *state,
+		   int32 *schema_id)
+{
+	UserContext user;
+	Change	   *changes;
+	bool		complete;
+	bool		found = true;
+
+	if (count == 0)
+		return BATCH_WRITTEN;
+	MemoryContextReset(target->context);
+	MemoryContextSwitchTo(target->context);
+	changes = make_changes(target, count);
+
+	api->UserContextEnter(&user, target->owner);
+	complete = decode_all(target, records, count, changes, schema_id);
+	if (complete)
+		found = load_all(target, changes, count);
+	api->UserContextLeave(&user);
+
+	if (!complete)
+		return BATCH_NEEDS_SCHEMA;
+	if (!found)
+		return BATCH_TABLE_GONE;
+	state->loaded_through = api->LoadLastRow(target->load);
+	count_changes(target, records, changes, count, state);
+	return BATCH_WRITTEN;
+}

@@ -1,0 +1,54 @@
+/*-------------------------------------------------------------------------
+ *
+ * batch.h
+ *		A batch of records becomes rows, in one transaction.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_INGEST_BATCH_H
+#define VENICE_INGEST_BATCH_H
+
+#include "kafka/client.h"
+#include "ingest/api.h"
+
+/* How one version's table is filled; lives as long as the unit that made it. */
+typedef struct BatchTarget
+{
+	Version    *version;
+	Oid			owner;			/* as whom rows are written */
+	int32		partition;
+	RecordDecoder *decoder;
+	Load	   *load;
+	int			ncolumns;		/* attributes that come from the record */
+	int			natts;			/* all */
+	int			event_time;		/* index of the attribute, -1: none */
+	int			arrival;
+	MemoryContext context;		/* emptied with each batch */
+} BatchTarget;
+
+/*
+ * Get ready to fill a version's table, in a transaction: false when the table is gone.
+ * last_row is what the partition has loaded before.  Everything lives in context.
+ */
+extern bool BatchTargetInit(BatchTarget *target, const Store *store, Version *version,
+							int32 partition, const ItemPointerData *last_row,
+							MemoryContext context);
+
+typedef enum BatchResult
+{
+	BATCH_WRITTEN,
+	BATCH_NEEDS_SCHEMA,			/* *schema_id; nothing was written */
+	BATCH_TABLE_GONE
+} BatchResult;
+
+/*
+ * Decode and write records, in the caller's transaction, and add to *state what
+ * became of them (all but the offsets).  An error that is not a record's fault is raised.
+ */
+extern BatchResult BatchWrite(BatchTarget *target, const KafkaRecord *records, int count,
+							  PartitionState *state, int32 *schema_id);
+
+/* Kafka's milliseconds; 0 where there are none. */
+extern TimestampTz RecordTimestamp(int64 timestamp_ms);
+
+#endif							/* VENICE_INGEST_BATCH_H */

@@ -1,0 +1,632 @@
+/*-------------------------------------------------------------------------
+ *
+ * unit.c
+ *		One partition of one version's topic, while a worker ingests it.
+ *
+ * Records are buffered where the Kafka client has them and written in one
+ * transaction together with the partition's position.  No transaction is open
+ * while anything is waited for.  Whatever goes wrong, the unit is let go: what
+ * is pending is dropped, the supervisor gives the unit out again when its time
+ * has come, and it begins at the committed position.  There is no other path.
+ *
+ * The end: when it is requested, the partition's high watermark becomes its
+ * fixed end, written down before it is acted on.  It is reached when a record
+ * at or behind it arrives, or an end-of-partition event does; never by counting,
+ * because transactions and compaction leave gaps.
+ *
+ * Locks: Shared->lock; StoreLock where a push is failed.
+ * Must not know: how records become rows, how clients are shared.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "ingest/unit.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/lockdefs.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "kafka/registry.h"
+#include "worker/retry.h"
+
+/* How often the lag is measured. */
+#define WATERMARKS_INTERVAL_MS	2000
+
+/* How soon a topic that does not exist is looked for again. */
+#define TOPIC_INTERVAL_MS		1000
+
+/* How often it must be missing in a row before a push whose end is requested fails. */
+#define TOPIC_TRIES				5
+
+#define shared_units ((*api->Shared)->units)
+#define shared_lock ((*api->Shared)->lock)
+
+static uintptr_t last_tag = 0;
+
+char *
+UnitDescribe(const Unit *unit)
+{
+	if (unit->partition < 0)
+		return psprintf("store %s, version %d", unit->store, unit->number);
+	return psprintf("store %s, version %d, partition %d", unit->store, unit->number,
+					unit->partition);
+}
+
+Unit *
+UnitCreate(int index)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "venice unit",
+												  ALLOCSET_DEFAULT_SIZES);
+	Unit	   *unit = MemoryContextAllocZero(context, sizeof(Unit));
+	SharedUnit *shared = &shared_units[index];
+
+	unit->context = context;
+	unit->index = index;
+	unit->tag = ++last_tag;
+	LWLockAcquire(shared_lock, LW_SHARED);
+	unit->store = MemoryContextStrdup(context, NameStr(shared->store));
+	unit->number = shared->version;
+	unit->partition = shared->partition;
+	LWLockRelease(shared_lock);
+	unit->eof_offset = -1;
+	unit->new_end_offset = -1;
+	unit->position = -1;
+	return unit;
+}
+
+static void
+begin_transaction(const Unit *unit)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	pgstat_report_activity(STATE_RUNNING, UnitDescribe(unit));
+}
+
+static void
+commit_transaction(void)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	pgstat_report_stat(false);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/* Take a look at the shared entry; true when somebody wants us to stop. */
+static bool
+publish(const Unit *unit, UnitState state)
+{
+	SharedUnit *shared = &shared_units[unit->index];
+	bool		stop;
+
+	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
+	shared->state = state;
+	shared->next_offset = unit->state.next_offset;
+	shared->end_offset = unit->state.end_offset;
+	shared->messages = unit->state.messages;
+	shared->bytes = unit->state.bytes;
+	shared->rows = unit->state.rows;
+	shared->tombstones = unit->state.tombstones;
+	shared->rejected = unit->state.rejected;
+	stop = shared->stop_requested;
+	LWLockRelease(shared_lock);
+	return stop;
+}
+
+/* Everything works: forget failures. */
+static void
+note_success(const Unit *unit)
+{
+	SharedUnit *shared = &shared_units[unit->index];
+
+	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
+	shared->failures = 0;
+	shared->next_retry_time = 0;
+	LWLockRelease(shared_lock);
+}
+
+void
+UnitBegin(Unit *unit)
+{
+	Store	   *store;
+	bool		present = false;
+
+	begin_transaction(unit);
+	MemoryContextSwitchTo(unit->context);
+	store = api->StoreLookup(unit->store, true);
+	unit->version = store ? api->VersionLookup(unit->store, unit->number, true) : NULL;
+	if (unit->version != NULL && unit->version->state == VERSION_STARTED &&
+		unit->version->topic != NULL && store->server != NULL && !store->paused)
+	{
+		unit->options = api->ServerOptionsGet(store->server, store->owner, unit->context);
+		present = unit->partition < 0 ||
+			(api->PartitionStateRead(unit->version, unit->partition, &unit->state) &&
+			 !unit->state.done &&
+			 BatchTargetInit(&unit->target, store, unit->version, unit->partition,
+							 &unit->state.loaded_through, unit->context));
+	}
+	commit_transaction();
+
+	if (!present)
+	{
+		UnitRelease(unit);
+		return;
+	}
+	unit->client = IngestClientAcquire(unit->options, unit);
+	if (unit->partition < 0)
+	{
+		KafkaClientRequestMetadata(unit->client->kafka, unit->version->topic, (void *) unit->tag);
+		unit->waiting_for_reply = true;
+	}
+	else
+	{
+		unit->position = unit->state.next_offset;
+		KafkaClientAssign(unit->client->kafka, unit->version->topic, unit->partition,
+						  unit->state.next_offset, (void *) unit->tag);
+	}
+	(void) publish(unit, UNIT_RUNNING);
+}
+
+static void
+drop_pending(Unit *unit)
+{
+	for (int i = 0; i < unit->count; i++)
+		KafkaRecordRelease(&unit->records[i]);
+	unit->count = 0;
+	unit->pending_bytes = 0;
+}
+
+/* Give the client up and the entry back; state, error and retry time as they are to be seen. */
+static void
+let_go(Unit *unit, UnitState state, int delay_ms, const char *error)
+{
+	SharedUnit *shared = &shared_units[unit->index];
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (unit->released)
+		return;
+	drop_pending(unit);
+	if (unit->client != NULL)
+	{
+		if (unit->partition >= 0)
+			KafkaClientUnassign(unit->client->kafka, unit->version->topic, unit->partition);
+		IngestClientRelease(unit->client, unit);
+		unit->client = NULL;
+	}
+
+	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
+	shared->worker = -1;
+	shared->stop_requested = false;
+	shared->state = state;
+	shared->next_retry_time = delay_ms > 0 ? TimestampTzPlusMilliseconds(now, delay_ms) : 0;
+	if (error != NULL)
+	{
+		strlcpy(shared->last_error, error, UNIT_ERROR_BYTES);
+		shared->last_error_time = now;
+	}
+	LWLockRelease(shared_lock);
+	ConditionVariableBroadcast(&(*api->Shared)->released);
+	unit->released = true;
+	api->SupervisorWake();
+}
+
+void
+UnitRelease(Unit *unit)
+{
+	let_go(unit, UNIT_WAITING_FOR_WORKER, 0, NULL);
+}
+
+/* One more failure in a row. */
+static int
+count_failure(const Unit *unit)
+{
+	SharedUnit *shared = &shared_units[unit->index];
+	int			failures;
+
+	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
+	failures = ++shared->failures;
+	LWLockRelease(shared_lock);
+	return failures;
+}
+
+void
+UnitRetry(Unit *unit, const char *error)
+{
+	let_go(unit, UNIT_RETRYING, RetryDelayMs(count_failure(unit)), error);
+}
+
+void
+UnitFail(Unit *unit, int sqlstate, const char *error, const char *detail)
+{
+	Version    *version;
+
+	begin_transaction(unit);
+	api->StoreLock(unit->store, ExclusiveLock);
+	version = api->VersionLookup(unit->store, unit->number, true);
+	if (version != NULL && version->state == VERSION_STARTED)
+		api->VersionFail(version, sqlstate, error, detail);
+	commit_transaction();
+	ereport(LOG,
+			(errcode(sqlstate),
+			 errmsg("push of version %d of store \"%s\" failed: %s", unit->number, unit->store,
+					error)));
+	let_go(unit, UNIT_FAILED, 0, error);
+}
+
+/* A cluster that is just starting may not know its topics yet: one answer is none. */
+static void
+topic_missing(Unit *unit)
+{
+	char	   *error = psprintf("topic \"%s\" does not exist", unit->version->topic);
+
+	if (count_failure(unit) >= TOPIC_TRIES && unit->end_requested)
+		UnitFail(unit, ERRCODE_UNDEFINED_TABLE, error,
+				 "The end of the push was requested, so that the topic is not waited for.");
+	else
+		let_go(unit, UNIT_WAITING_FOR_TOPIC, TOPIC_INTERVAL_MS, error);
+}
+
+/* Only what the data tell us is final: rights and credentials can be mended. */
+static void
+receive_problem(Unit *unit, const KafkaProblem *problem)
+{
+	int			category = ERRCODE_TO_CATEGORY(problem->sqlstate);
+
+	if (problem->sqlstate == ERRCODE_UNDEFINED_TABLE)
+		topic_missing(unit);
+	else if (problem->transient || ErrorIsTransient(problem->sqlstate) ||
+			 category == ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION ||
+			 problem->sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		UnitRetry(unit, problem->message);
+	else
+		UnitFail(unit, problem->sqlstate, problem->message, NULL);
+}
+
+/* Now it is known how many partitions there are: each gets a unit of its own. */
+static void
+add_partitions(Unit *unit, int count)
+{
+	begin_transaction(unit);
+	(void) api->PartitionStateAdd(unit->version, count);
+	commit_transaction();
+	UnitRelease(unit);
+}
+
+static void
+receive_metadata(Unit *unit, const KafkaEvent *event)
+{
+	unit->waiting_for_reply = false;
+	if (event->problem.sqlstate != 0)
+		receive_problem(unit, &event->problem);
+	else if (event->partition_count <= 0)
+		topic_missing(unit);
+	else if (unit->partition < 0)
+		add_partitions(unit, event->partition_count);
+	else
+	{
+		unit->new_partition_count = event->partition_count;
+		unit->partitions_checked = true;
+	}
+}
+
+static void
+receive_watermarks(Unit *unit, const KafkaEvent *event)
+{
+	unit->waiting_for_reply = false;
+	if (event->problem.sqlstate != 0)
+	{
+		/* For the lag it does not matter; for the end it is asked again. */
+		if (unit->end_requested)
+			receive_problem(unit, &event->problem);
+		return;
+	}
+	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
+	shared_units[unit->index].high_watermark = event->high_watermark;
+	LWLockRelease(shared_lock);
+
+	/* An answer to a question from before the request does not count. */
+	if (unit->partitions_checked && unit->state.end_offset < 0)
+		unit->new_end_offset = event->high_watermark;
+}
+
+static void
+buffer_record(Unit *unit, KafkaRecord *record)
+{
+	int64		end = unit->state.end_offset;
+
+	/* What is already written may be delivered again. */
+	if (record->offset < unit->position)
+	{
+		KafkaRecordRelease(record);
+		return;
+	}
+	if (end >= 0 && record->offset >= end)
+	{
+		unit->end_reached = true;
+		KafkaRecordRelease(record);
+		return;
+	}
+	if (unit->count == unit->capacity)
+	{
+		int			capacity = Max(unit->capacity * 2, 1024);
+
+		unit->records = unit->records ?
+			repalloc_huge(unit->records, capacity * sizeof(KafkaRecord)) :
+			MemoryContextAllocHuge(unit->context, capacity * sizeof(KafkaRecord));
+		unit->capacity = capacity;
+	}
+	if (unit->count == 0)
+		unit->oldest_time = GetCurrentTimestamp();
+	unit->records[unit->count++] = *record;
+	unit->pending_bytes += Max(record->key_bytes, 0) + Max(record->value_bytes, 0);
+	unit->position = record->offset + 1;
+}
+
+void
+UnitReceive(Unit *unit, KafkaEvent *event)
+{
+	switch (event->kind)
+	{
+		case KAFKA_RECORD:
+			buffer_record(unit, &event->record);
+			break;
+		case KAFKA_END_OF_PARTITION:
+			unit->eof_offset = event->offset;
+			if (unit->count == 0)
+				(void) publish(unit, UNIT_CAUGHT_UP);
+			note_success(unit);
+			break;
+		case KAFKA_METADATA:
+			receive_metadata(unit, event);
+			break;
+		case KAFKA_WATERMARKS:
+			receive_watermarks(unit, event);
+			break;
+		case KAFKA_PARTITION_PROBLEM:
+			receive_problem(unit, &event->problem);
+			break;
+		case KAFKA_CLIENT_PROBLEM:
+		case KAFKA_LOG:
+			break;				/* not of one partition */
+	}
+}
+
+/* Get a schema that a record names, from our table or from the registry. */
+static void
+obtain_schema(Unit *unit, int32 schema_id)
+{
+	const RegistryOptions *registry = &unit->options->registry;
+	char	  **texts = NULL;
+	int			ntexts;
+	KafkaProblem problem = {0};
+	DecodeError refusal;
+
+	if (registry->url == NULL)
+	{
+		refusal.sqlstate = ERRCODE_FDW_OPTION_NAME_NOT_FOUND;
+		snprintf(refusal.message, sizeof(refusal.message),
+				 "schema %d is not known, and server \"%s\" has no option \"schema_registry_url\"",
+				 schema_id, unit->options->server);
+		api->RecordDecoderRefuseSchema(unit->target.decoder, schema_id, &refusal);
+		return;
+	}
+
+	begin_transaction(unit);
+	MemoryContextSwitchTo(unit->context);
+	ntexts = api->RegistrySchemaRead(registry->url, schema_id, &texts);
+	commit_transaction();
+	MemoryContextSwitchTo(unit->context);
+	if (ntexts == 0)
+	{
+		switch (RegistryFetchSchema(registry, schema_id, unit->context, &texts, &ntexts, &problem))
+		{
+			case REGISTRY_FOUND:
+				begin_transaction(unit);
+				api->RegistrySchemaWrite(registry->url, schema_id, (const char *const *) texts,
+										 ntexts);
+				commit_transaction();
+				break;
+			case REGISTRY_NOT_FOUND:
+				refusal.sqlstate = problem.sqlstate;
+				strlcpy(refusal.message, problem.message, sizeof(refusal.message));
+				api->RecordDecoderRefuseSchema(unit->target.decoder, schema_id, &refusal);
+				return;
+			case REGISTRY_REFUSED:
+			case REGISTRY_UNAVAILABLE:
+				ereport(ERROR,
+						(errcode(ERRCODE_CONNECTION_FAILURE),
+						 errmsg_internal("%s", problem.message)));
+		}
+	}
+	api->RecordDecoderAddSchema(unit->target.decoder, schema_id, (const char *const *) texts,
+								ntexts);
+}
+
+static bool
+at_end(const Unit *unit, const PartitionState *state)
+{
+	int64		end = state->end_offset;
+
+	return end >= 0 &&
+		(unit->end_reached || unit->eof_offset >= end || state->next_offset >= end);
+}
+
+static void
+note_batch(const Unit *unit, TimestampTz record_time)
+{
+	SharedUnit *shared = &shared_units[unit->index];
+
+	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
+	shared->batches++;
+	shared->last_commit_time = GetCurrentTimestamp();
+	if (unit->count > 0)
+	{
+		shared->last_message_time = unit->oldest_time;
+		if (record_time > shared->last_record_time)
+			shared->last_record_time = record_time;
+	}
+	LWLockRelease(shared_lock);
+}
+
+/* Where a fixed end cuts what was fetched before it was known. */
+static void
+cut_at_end(Unit *unit, int64 end)
+{
+	while (end >= 0 && unit->count > 0 && unit->records[unit->count - 1].offset >= end)
+	{
+		unit->end_reached = true;
+		KafkaRecordRelease(&unit->records[--unit->count]);
+	}
+}
+
+/*
+ * Write what is pending, with the position, a newly fixed end, and whether that
+ * is reached, in one transaction.
+ */
+static void
+write_batch(Unit *unit)
+{
+	PartitionState new_state;
+	BatchResult result;
+	int32		schema_id = 0;
+	int64		expected_offset = unit->state.next_offset;
+	int64		rejected_before = unit->state.rejected;
+	TimestampTz record_time = 0;
+
+	for (;;)
+	{
+		new_state = unit->state;
+		if (unit->new_end_offset >= 0)
+			new_state.end_offset = unit->new_end_offset;
+		cut_at_end(unit, new_state.end_offset);
+
+		begin_transaction(unit);
+		result = BatchWrite(&unit->target, unit->records, unit->count, &new_state, &schema_id);
+		if (result == BATCH_WRITTEN)
+		{
+			if (unit->count > 0)
+				new_state.next_offset = unit->records[unit->count - 1].offset + 1;
+			new_state.done = at_end(unit, &new_state);
+			if (unit->new_partition_count > 0)
+				(void) api->PartitionStateAdd(unit->version, unit->new_partition_count);
+			if (!api->PartitionStateWrite(unit->version, &new_state, expected_offset))
+				ereport(ERROR,
+						(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						 errmsg("partition %d of topic \"%s\" was moved on by somebody else",
+								unit->partition, unit->version->topic)));
+		}
+		commit_transaction();
+		if (result != BATCH_NEEDS_SCHEMA)
+			break;
+		obtain_schema(unit, schema_id);
+	}
+	if (result == BATCH_TABLE_GONE)
+	{
+		UnitRelease(unit);
+		return;
+	}
+
+	api->LoadCommitted(unit->target.load);
+	unit->state = new_state;
+	unit->new_end_offset = -1;
+	unit->new_partition_count = 0;
+	if (unit->count > 0)
+	{
+		record_time = RecordTimestamp(unit->records[unit->count - 1].timestamp_ms);
+		KafkaClientCommit(unit->client->kafka, unit->version->topic, unit->partition,
+						  new_state.next_offset);
+	}
+	note_batch(unit, record_time);
+	drop_pending(unit);
+	note_success(unit);
+	(void) publish(unit, unit->eof_offset >= new_state.next_offset ? UNIT_CAUGHT_UP : UNIT_RUNNING);
+
+	if (new_state.rejected > rejected_before)
+	{
+		bool		failed;
+
+		begin_transaction(unit);
+		failed = api->RejectedRecordsCheck(unit->store, unit->number);
+		commit_transaction();
+		if (failed)
+		{
+			let_go(unit, UNIT_FAILED, 0, "too many records were rejected");
+			return;
+		}
+	}
+	if (new_state.done)
+		UnitRelease(unit);
+}
+
+TimestampTz
+UnitDueTime(const Unit *unit)
+{
+	TimestampTz due;
+
+	if (unit->partition < 0)
+		return 0;
+	due = unit->waiting_for_reply ? 0 : unit->next_watermarks_time;
+	if (unit->count > 0)
+	{
+		TimestampTz batch = TimestampTzPlusMilliseconds(unit->oldest_time,
+														api->Settings->batch_delay_ms);
+
+		due = due == 0 ? batch : Min(due, batch);
+	}
+	return due;
+}
+
+/* Ask for what is not known: the partitions there are, the end, or only the lag. */
+static void
+ask(Unit *unit, TimestampTz now)
+{
+	if (unit->waiting_for_reply || unit->state.end_offset >= 0 || unit->new_end_offset >= 0)
+		return;
+	if (unit->end_requested && !unit->partitions_checked)
+	{
+		/* One looks for partitions that were added during the push, for all. */
+		if (unit->partition == 0)
+		{
+			KafkaClientRequestMetadata(unit->client->kafka, unit->version->topic,
+									   (void *) unit->tag);
+			unit->waiting_for_reply = true;
+			return;
+		}
+		unit->partitions_checked = true;
+	}
+	if (unit->end_requested || now >= unit->next_watermarks_time)
+	{
+		KafkaClientRequestWatermarks(unit->client->kafka, unit->version->topic, unit->partition,
+									 (void *) unit->tag);
+		unit->waiting_for_reply = true;
+		unit->next_watermarks_time = TimestampTzPlusMilliseconds(now, WATERMARKS_INTERVAL_MS);
+	}
+}
+
+void
+UnitProceed(Unit *unit, bool write_now)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		end_requested;
+	bool		full;
+
+	LWLockAcquire(shared_lock, LW_SHARED);
+	end_requested = shared_units[unit->index].end_requested;
+	LWLockRelease(shared_lock);
+	unit->end_requested |= end_requested;
+
+	if (unit->partition < 0)
+		return;
+	ask(unit, now);
+	full = unit->count >= api->Settings->batch_rows ||
+		(unit->count > 0 &&
+		 now >= TimestampTzPlusMilliseconds(unit->oldest_time, api->Settings->batch_delay_ms));
+	if (full || (write_now && unit->count > 0) || unit->new_end_offset >= 0 ||
+		(at_end(unit, &unit->state) && !unit->state.done))
+		write_batch(unit);
+}

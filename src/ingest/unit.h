@@ -1,0 +1,71 @@
+/*-------------------------------------------------------------------------
+ *
+ * unit.h
+ *		One partition of one version's topic, while a worker ingests it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_INGEST_UNIT_H
+#define VENICE_INGEST_UNIT_H
+
+#include "ingest/batch.h"
+#include "ingest/clients.h"
+
+typedef struct Unit
+{
+	int			index;			/* in Shared->units */
+	uintptr_t	tag;			/* names it to the Kafka client, where it may outlive this struct */
+	MemoryContext context;		/* holds everything below */
+	char	   *store;
+	int			number;			/* of the version */
+	int32		partition;		/* -1: find out how many there are */
+	Version    *version;
+	ServerOptions *options;
+	IngestClient *client;		/* NULL: not yet, or let go */
+	BatchTarget target;
+	PartitionState state;		/* as committed */
+	bool		end_requested;
+
+	/* Fetched and not yet written. */
+	KafkaRecord *records;
+	int			count;
+	int			capacity;
+	int64		pending_bytes;
+	TimestampTz oldest_time;	/* when the first of them came */
+	int64		position;		/* next offset that is of use, -1: any */
+
+	int64		eof_offset;		/* of the latest end-of-partition event, -1: none */
+	bool		end_reached;
+	int64		new_end_offset; /* to be written with the next batch, -1: none */
+	int			new_partition_count;	/* likewise, 0: none */
+	bool		waiting_for_reply;
+	bool		partitions_checked; /* since the end was requested */
+	TimestampTz next_watermarks_time;
+	bool		released;		/* to be forgotten by the worker */
+} Unit;
+
+/* Begin to work on an entry of Shared->units that is ours. */
+extern Unit *UnitCreate(int index);
+extern void UnitBegin(Unit *unit);
+
+/* Something has come from Kafka.  A record is the unit's to release. */
+extern void UnitReceive(Unit *unit, KafkaEvent *event);
+
+/* When there is something to do without an event; 0: nothing. */
+extern TimestampTz UnitDueTime(const Unit *unit);
+
+/* Do it: write what is pending, ask for what is not known, finish. */
+extern void UnitProceed(Unit *unit, bool write_now);
+
+/*
+ * Let go of it, each for its own reason.  What is pending is dropped: it will
+ * be fetched again.
+ */
+extern void UnitRelease(Unit *unit);	/* asked to, or done */
+extern void UnitRetry(Unit *unit, const char *error);	/* with a growing delay */
+extern void UnitFail(Unit *unit, int sqlstate, const char *error, const char *detail);
+
+/* For error contexts and pg_stat_activity. */
+extern char *UnitDescribe(const Unit *unit);
+
+#endif							/* VENICE_INGEST_UNIT_H */
