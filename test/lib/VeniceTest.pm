@@ -232,6 +232,7 @@ sub sasl_bootstrap { return '127.0.0.1:' . ($_[0]{port} + 2); }
 sub run_script
 {
 	my ($self, $command, @arguments) = @_;
+	die 'the shared broker is not for this test to start or stop' unless $self->{dir};
 	my @script = ("$VeniceTest::test_dir/kafka/kafka", $command, $self->{dir}, @arguments);
 
 	note("@script");
