@@ -183,7 +183,7 @@ begin_lookup(FunctionCallInfo fcinfo, bool with_ordinality)
 	if (PG_NARGS() - 1 != lookup->key_count)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("store \"%s\" has %d key columns, not %d", lookup->store,
+				 errmsg("wrong number of keys for store \"%s\": expected %d, got %d", lookup->store,
 						lookup->key_count, PG_NARGS() - 1)));
 	map_columns(lookup, pointer.version, with_ordinality);
 	check_privileges(lookup);

@@ -360,6 +360,10 @@ describe_progress(const Version *version)
 		return psprintf("store \"%s\", version %d: %s", version->store, version->number,
 						VersionStateName(version->state));
 
+	if (version->topic == NULL)
+		return psprintf("store \"%s\", version %d: being filled through SQL, end_push not called",
+						version->store, version->number);
+
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, version->store);
 	QueryArgInt4(&args, version->number);
@@ -376,7 +380,7 @@ describe_progress(const Version *version)
 
 	if (partitions == 0)
 		return psprintf("store \"%s\", version %d: waiting for topic \"%s\"", version->store,
-						version->number, version->topic ? version->topic : "");
+						version->number, version->topic);
 	if (!version->end_requested)
 		return psprintf("store \"%s\", version %d: loaded " INT64_FORMAT " records, end not requested",
 						version->store, version->number, messages);

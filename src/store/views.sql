@@ -87,7 +87,7 @@ CREATE VIEW venice.stat_store WITH (security_barrier) AS
       FROM venice.store_stat t
       LEFT JOIN LATERAL (
           SELECT pg_catalog.sum(pg_catalog.pg_stat_get_numscans(i.indexrelid))::bigint AS reads,
-                 pg_catalog.sum(pg_catalog.pg_stat_get_tuples_fetched(i.indrelid))::bigint AS keys
+                 pg_catalog.sum(pg_catalog.pg_stat_get_tuples_fetched(i.indexrelid))::bigint AS keys
             FROM venice.store_version v
             JOIN pg_catalog.pg_namespace n ON n.nspname =
                  CASE WHEN v.state = 'current' THEN v.store_name

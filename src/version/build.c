@@ -122,6 +122,7 @@ try_primary_key(const Store *store, const char *records)
 	ResourceOwner owner = CurrentResourceOwner;
 	volatile bool built = false;
 
+	CommandCounterIncrement();
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();

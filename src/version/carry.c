@@ -102,24 +102,23 @@ carry_schema(Oid from, Oid to)
 static Datum
 merge_reloptions(Datum from, bool from_null, Datum to, bool to_null, bool *is_null)
 {
-	List	   *options = from_null ? NIL : untransformRelOptions(from);
 	List	   *kept = NIL;
 	ListCell   *cell;
 	Datum		result;
 
-	foreach(cell, options)
-	{
-		DefElem    *option = lfirst(cell);
-
-		if (strcmp(option->defname, "fillfactor") != 0 &&
-			strcmp(option->defname, "autovacuum_enabled") != 0)
-			kept = lappend(kept, option);
-	}
 	foreach(cell, to_null ? NIL : untransformRelOptions(to))
 	{
 		DefElem    *option = lfirst(cell);
 
 		if (strcmp(option->defname, "fillfactor") == 0)
+			kept = lappend(kept, option);
+	}
+	foreach(cell, from_null ? NIL : untransformRelOptions(from))
+	{
+		DefElem    *option = lfirst(cell);
+
+		if (strcmp(option->defname, "fillfactor") != 0 &&
+			strcmp(option->defname, "autovacuum_enabled") != 0)
 			kept = lappend(kept, option);
 	}
 	result = transformRelOptions((Datum) 0, kept, NULL, NULL, false, false);

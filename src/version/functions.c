@@ -284,6 +284,7 @@ GeneratedFunctionsRenew(const Store *store)
 
 	make_definitions(store, get_relname_relid("records", get_namespace_oid(store->name, false)),
 					 definitions);
+	CommandCounterIncrement();
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();

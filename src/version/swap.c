@@ -83,6 +83,7 @@ lock_gate(Oid gate, char **holders)
 
 	(void) set_config_option("lock_timeout", psprintf("%d", Settings.swap_lock_timeout_ms),
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	CommandCounterIncrement();
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
