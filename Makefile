@@ -59,6 +59,7 @@ OBJS = \
 	src/worker/maintenance.o \
 	src/worker/supervisor.o \
 	src/worker/launcher.o \
+	src/worker/database_guard.o \
 	src/worker/inspect.o \
 	src/worker/functions.o \
 	src/worker/ingest_api.o \

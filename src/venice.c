@@ -18,6 +18,7 @@
 
 #include "common/guc.h"
 #include "common/shmem.h"
+#include "worker/database_guard.h"
 #include "worker/ingest_api.h"
 #include "worker/launcher.h"
 
@@ -33,5 +34,6 @@ _PG_init(void)
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	SharedMemoryRequest();
+	DatabaseGuardInstall();
 	LauncherRegister();
 }

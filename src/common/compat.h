@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "utils/acl.h"
+#include "utils/backend_status.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
@@ -65,6 +66,13 @@ object_aclcheck(Oid class_id, Oid object_id, Oid role_id, AclMode mode)
 	}
 	return ACLCHECK_NO_PRIV;
 }
+#endif
+
+/* 16 renamed the look into what backends are doing. */
+#if PG_VERSION_NUM < 160000
+#define BackendStatusByIndex(i)	(&pgstat_fetch_stat_local_beentry(i)->backendStatus)
+#else
+#define BackendStatusByIndex(i)	(&pgstat_get_local_beentry_by_index(i)->backendStatus)
 #endif
 
 /* 17 lets an extension name its wait events. */

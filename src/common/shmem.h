@@ -79,6 +79,7 @@ typedef struct SharedDatabase
 	int			maintenance_failures;	/* rounds in a row that left something undone */
 	TimestampTz next_maintenance_time;
 	uint64		replanned_through;	/* swaps of lower xids can have left no mixed plan */
+	pid_t		held_by;		/* a backend that needs the database to itself; 0: none */
 } SharedDatabase;
 
 typedef struct SharedWorker

@@ -210,7 +210,7 @@ start_supervisors(bool probing)
 		probe = entry->state == DATABASE_UNKNOWN;
 		database = entry->database;
 		due = entry->in_use && entry->seen && handles[i] == NULL &&
-			entry->state != DATABASE_ABSENT && !(probe && probing);
+			entry->state != DATABASE_ABSENT && !(probe && probing) && entry->held_by == 0;
 		if (due && entry->next_start_time > now)
 		{
 			timeout_ms = Min(timeout_ms,
