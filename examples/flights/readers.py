@@ -30,10 +30,11 @@ class Reader(threading.Thread):
         super().__init__()
         self.batch = number % 2 == 0
         self.keys, self.days, self.stopping = keys, days, stopping
-        self.statements = self.lookups = 0
+        self.lookups = 0
         self.errors = []
-        self.last_old = self.first_new = None
-        self.slowest = 0.0
+        self.last_old = 0.0  # when the last statement to see the old version began
+        self.first_new = None  # when the first one to see the new version ended
+        self.answer_ms = []
 
     def run(self):
         random_keys = random.Random(self.name)
@@ -42,28 +43,32 @@ class Reader(threading.Thread):
             while not self.stopping.is_set():
                 chosen = random_keys.sample(self.keys, BATCH if self.batch else 1)
                 arguments = [list(c) for c in zip(*chosen)] if self.batch else chosen[0]
-                began = time.perf_counter()
+                began = time.time()
                 try:
                     query = BATCH_GET if self.batch else GET
                     rows = connection.execute(query, arguments).fetchall()
                 except psycopg.Error as error:
                     self.errors.append(str(error))
                     continue
-                self.slowest = max(self.slowest, time.perf_counter() - began)
-                now = datetime.datetime.now(datetime.timezone.utc)
-                self.statements += 1
+                ended = time.time()
+                self.answer_ms.append((ended - began) * 1000)
                 self.lookups += len(chosen)
                 seen = {day for (day,) in rows}
                 if len(rows) != len(chosen):
                     self.errors.append(f"{len(chosen)} keys, {len(rows)} rows")
                 elif seen == {new}:
-                    self.first_new = self.first_new or now
+                    self.first_new = self.first_new or ended
                 elif seen != {old}:
                     self.errors.append(f"two versions in one answer: {seen}")
                 elif self.first_new:
                     self.errors.append("an old answer after a new one")
                 else:
-                    self.last_old = now
+                    self.last_old = began
+
+
+def clock(seconds):
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return moment.time().isoformat("milliseconds")
 
 
 def main():
@@ -82,17 +87,21 @@ def main():
         reader.join()
 
     errors = [error for reader in readers for error in reader.errors]
-    print(f"  statements      {sum(r.statements for r in readers):,}")
-    print(f"  keys looked up  {sum(r.lookups for r in readers):,}")
-    print(f"  errors          {len(errors)}")
-    print(f"  slowest answer  {max(r.slowest for r in readers) * 1000:.1f} ms")
-    last_old = max(r.last_old for r in readers if r.last_old)
-    first_new = min((r.first_new for r in readers if r.first_new), default=None)
-    if first_new is None:
+    answer_ms = sorted(ms for reader in readers for ms in reader.answer_ms)
+    print(f"  statements        {len(answer_ms):,}")
+    print(f"  keys looked up    {sum(r.lookups for r in readers):,}")
+    print(f"  errors            {len(errors)}")
+    print(
+        f"  answered in       {answer_ms[len(answer_ms) // 2]:.2f} ms (median),"
+        f" {answer_ms[len(answer_ms) * 99 // 100]:.1f} ms (99 %)"
+    )
+    seen_new = [r.first_new for r in readers if r.first_new]
+    if not seen_new:
         errors.append("the new version was never seen")
     else:
-        print(f"  last old answer   {last_old.time().isoformat('milliseconds')}")
-        print(f"  first new answer  {first_new.time().isoformat('milliseconds')}")
+        last_old = max(r.last_old for r in readers)
+        print(f"  the last statement to see the old version began at {clock(last_old)}")
+        print(f"  the first statement to see the new one ended at    {clock(min(seen_new))}")
     for error in sorted(set(errors))[:5]:
         print(f"  error: {error}")
     sys.exit(1 if errors else 0)

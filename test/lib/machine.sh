@@ -91,12 +91,13 @@ make_work_directory()
 	[ "$(stat -c %U "$work")" = "$server_user" ] || die "$work belongs to $(stat -c %U "$work")"
 }
 
-# copy_sources: the tree as it is, without what git keeps, to $work/src.
+# copy_sources: the tree as it is, without git's files and what was built, to $work/src.
 copy_sources()
 {
 	as_server_user rm -rf "$work/src"
 	as_server_user mkdir "$work/src"
-	tar -C "$(dirname "${BASH_SOURCE[0]}")/../.." --exclude ./.git -cf - . |
+	tar -C "$(dirname "${BASH_SOURCE[0]}")/../.." --exclude ./.git --exclude '*.o' --exclude '*.so' \
+		--exclude '*.bc' -cf - . |
 		as_server_user tar -C "$work/src" --no-same-owner -xf -
 }
 
