@@ -3,8 +3,8 @@
  * clients.c
  *		The Kafka clients of one worker.
  *
- * A client costs five threads and a connection per broker, so units that reach
- * the same server with the same user mapping share one.
+ * A client costs five threads and a connection per broker, so those who
+ * reach the same server with the same user mapping share one.
  *
  * Locks: none.
  * Must not know: what is done with the records.
@@ -19,8 +19,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "ingest/unit.h"
-
 /* A unit that retries comes back within this time; then the client is still warm. */
 #define IDLE_CLOSE_MS (30 * 1000)
 
@@ -28,16 +26,15 @@ List	   *IngestClients = NIL;
 int			IngestClientsGeneration = 0;
 
 static bool
-reads_same_partition(const IngestClient *client, const Unit *unit)
+is_read(const IngestClient *client, const char *topic, int32 partition)
 {
 	ListCell   *cell;
 
-	foreach(cell, client->units)
+	foreach(cell, client->uses)
 	{
-		const Unit *other = lfirst(cell);
+		const ClientUse *use = lfirst(cell);
 
-		if (other->partition == unit->partition &&
-			strcmp(other->version->topic, unit->version->topic) == 0)
+		if (use->partition == partition && strcmp(use->topic, topic) == 0)
 			return true;
 	}
 	return false;
@@ -83,9 +80,10 @@ open_client(const ServerOptions *options)
 }
 
 IngestClient *
-IngestClientAcquire(const ServerOptions *options, Unit *unit)
+IngestClientAcquire(const ServerOptions *options, const char *topic, int32 partition, void *user)
 {
 	IngestClient *client = NULL;
+	ClientUse  *use;
 	MemoryContext old;
 	ListCell   *cell;
 
@@ -96,7 +94,7 @@ IngestClientAcquire(const ServerOptions *options, Unit *unit)
 		if (candidate->server_oid == options->server_oid &&
 			candidate->mapping_role == options->mapping_role &&
 			candidate->has_mapping == options->has_mapping && !candidate->broken &&
-			!reads_same_partition(candidate, unit))
+			!is_read(candidate, topic, partition))
 		{
 			client = candidate;
 			break;
@@ -104,16 +102,32 @@ IngestClientAcquire(const ServerOptions *options, Unit *unit)
 	}
 	if (client == NULL)
 		client = open_client(options);
+
 	old = MemoryContextSwitchTo(client->context);
-	client->units = lappend(client->units, unit);
+	use = palloc(sizeof(ClientUse));
+	use->user = user;
+	use->topic = pstrdup(topic);
+	use->partition = partition;
+	client->uses = lappend(client->uses, use);
 	MemoryContextSwitchTo(old);
 	return client;
 }
 
 void
-IngestClientRelease(IngestClient *client, Unit *unit)
+IngestClientRelease(IngestClient *client, void *user)
 {
-	client->units = list_delete_ptr(client->units, unit);
+	ListCell   *cell;
+
+	foreach(cell, client->uses)
+	{
+		ClientUse  *use = lfirst(cell);
+
+		if (use->user != user)
+			continue;
+		client->uses = foreach_delete_current(client->uses, cell);
+		pfree(use->topic);
+		pfree(use);
+	}
 	client->idle_since = GetCurrentTimestamp();
 }
 
@@ -127,7 +141,7 @@ IngestClientsCloseIdle(void)
 	{
 		IngestClient *client = lfirst(cell);
 
-		if (client->units == NIL &&
+		if (client->uses == NIL &&
 			(client->broken ||
 			 TimestampDifferenceExceeds(client->idle_since, now, IDLE_CLOSE_MS)))
 		{

@@ -13,7 +13,13 @@
 
 #include "ingest/api.h"
 
-struct Unit;
+/* Who uses a client, and what for. */
+typedef struct ClientUse
+{
+	void	   *user;
+	char	   *topic;
+	int32		partition;
+} ClientUse;
 
 typedef struct IngestClient
 {
@@ -22,7 +28,7 @@ typedef struct IngestClient
 	Oid			mapping_role;
 	bool		has_mapping;
 	KafkaClient *kafka;
-	List	   *units;			/* of Unit; those that use it */
+	List	   *uses;			/* of ClientUse */
 	bool		broken;			/* had a problem: nobody else is to use it */
 	TimestampTz idle_since;
 } IngestClient;
@@ -34,13 +40,15 @@ extern List *IngestClients;
 extern int	IngestClientsGeneration;
 
 /*
- * A client for the unit, opened if need be; raises if that fails.  Two units
- * that read one partition never share one: it can be assigned only once.
+ * A client for one partition of a topic, opened if need be; raises if that
+ * fails.  Two users that read one partition never share one: it can be
+ * assigned only once.
  */
-extern IngestClient *IngestClientAcquire(const ServerOptions *options, struct Unit *unit);
+extern IngestClient *IngestClientAcquire(const ServerOptions *options, const char *topic,
+										 int32 partition, void *user);
 
-/* The unit needs it no more.  Closed when it is broken, or has been idle for a while. */
-extern void IngestClientRelease(IngestClient *client, struct Unit *unit);
+/* The user needs it no more.  Closed when it is broken, or has been idle for a while. */
+extern void IngestClientRelease(IngestClient *client, void *user);
 extern void IngestClientsCloseIdle(void);
 extern void IngestClientsCloseAll(void);
 

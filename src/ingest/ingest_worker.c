@@ -278,13 +278,16 @@ forget_released_units(void)
 static void
 client_failed(IngestClient *client, const KafkaProblem *problem)
 {
-	List	   *units = list_copy(client->units);
 	ListCell   *cell;
 
 	client->broken = true;
-	foreach(cell, units)
-		UnitRetry(lfirst(cell), problem->message);
-	list_free(units);
+	foreach(cell, my_units)
+	{
+		Unit	   *unit = lfirst(cell);
+
+		if (unit->client == client)
+			UnitRetry(unit, problem->message);
+	}
 }
 
 /* Hand out what has come; true when there may be more. */

@@ -14,15 +14,19 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "port/pg_bswap.h"
 #include "postmaster/bgworker.h"
 #include "storage/dsm.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "tcop/tcopprot.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -36,6 +40,9 @@
 
 /* A peek fetches little. */
 #define INSPECT_MEMORY_BYTES (4 * 1024 * 1024)
+
+/* Magic byte 0 and a schema's id. */
+#define CONFLUENT_HEADER_BYTES 5
 
 PGDLLEXPORT void venice_inspect_main(Datum argument);
 
@@ -147,8 +154,7 @@ check_broker(const ServerOptions *options)
 {
 	KafkaClient *client = open_client(options);
 	KafkaEvent	event;
-	KafkaProblem problem = {.sqlstate = ERRCODE_CONNECTION_FAILURE,
-	.message = "no broker answered in time"};
+	KafkaProblem problem = {0};
 	bool		answered = false;
 
 	KafkaClientRequestMetadata(client, "__consumer_offsets", NULL);
@@ -157,18 +163,18 @@ check_broker(const ServerOptions *options)
 		if (event.kind == KAFKA_METADATA)
 		{
 			answered = event.problem.sqlstate == 0 ||
-				event.problem.sqlstate == ERRCODE_UNDEFINED_TABLE;
-			if (!answered && !is_authentication(problem.sqlstate))
-				problem = event.problem;
-			if (!answered)
+				event.problem.sqlstate == ERRCODE_UNDEFINED_OBJECT;
+			if (answered)
 				break;
 		}
-		else if (event.kind == KAFKA_CLIENT_PROBLEM)
-		{
+		else if (event.kind != KAFKA_CLIENT_PROBLEM)
+			continue;
+
+		/* What a broker said of us tells more than that none answered. */
+		if (problem.sqlstate == 0 || is_authentication(event.problem.sqlstate))
 			problem = event.problem;
-			if (is_authentication(problem.sqlstate))
-				break;
-		}
+		if (event.kind == KAFKA_METADATA || is_authentication(problem.sqlstate))
+			break;
 	}
 	KafkaClientClose(client);
 
@@ -184,7 +190,8 @@ check_broker(const ServerOptions *options)
 	}
 	else
 	{
-		send_check("broker", false, problem.message);
+		send_check("broker", false,
+				   problem.sqlstate != 0 ? problem.message : "no broker answered in time");
 		send_check("auth", false, "not tried, because no broker answered");
 	}
 }
@@ -202,17 +209,86 @@ check_registry(const ServerOptions *options)
 		send_check("registry", false, problem.message);
 }
 
-/* The record as people read it: by its schema where it names one that the registry has. */
-static Jsonb *
-describe_record(const KafkaRecord *record)
+/* A schema that a peek has come across; reader is NULL where it is not to be had. */
+typedef struct KnownSchema
 {
+	int32		id;
+	AvroReader *reader;
+} KnownSchema;
+
+static AvroReader *
+find_reader(const RegistryOptions *registry, int32 id)
+{
+	static List *known = NIL;
+	static bool available = true;
+	KnownSchema *schema;
+	ListCell   *cell;
+	char	  **texts;
+	int			ntexts;
+	KafkaProblem problem;
+	DecodeError error;
+
+	foreach(cell, known)
+	{
+		schema = lfirst(cell);
+		if (schema->id == id)
+			return schema->reader;
+	}
+	schema = palloc0(sizeof(KnownSchema));
+	schema->id = id;
+	known = lappend(known, schema);
+	if (available)
+	{
+		RegistryAnswer answer = RegistryFetchSchema(registry, id, TopMemoryContext, &texts,
+													&ntexts, &problem);
+
+		if (answer == REGISTRY_FOUND)
+			schema->reader = api->AvroReaderCreate((const char *const *) texts, ntexts, NULL, NULL,
+												   0, TopMemoryContext, &error);
+		available = answer != REGISTRY_UNAVAILABLE;
+	}
+	return schema->reader;
+}
+
+/* Put the datum of a Confluent frame into the description, if its schema is to be had. */
+static Jsonb *
+describe_datum(Jsonb *description, const char *member, const char *data, int bytes,
+			   const RegistryOptions *registry)
+{
+	AvroReader *reader;
+	Jsonb	   *datum;
+	DecodeError error;
+	Datum		path;
+	uint32		id;
+
+	if (registry->url == NULL || bytes < CONFLUENT_HEADER_BYTES || data[0] != 0)
+		return description;
+	memcpy(&id, data + 1, sizeof(id));
+	reader = find_reader(registry, (int32) pg_ntoh32(id));
+	if (reader == NULL ||
+		!api->AvroDatumToJsonb(reader, data + CONFLUENT_HEADER_BYTES,
+							   bytes - CONFLUENT_HEADER_BYTES, &datum, &error))
+		return description;
+	path = CStringGetTextDatum(member);
+	path = PointerGetDatum(construct_array(&path, 1, TEXTOID, -1, false, TYPALIGN_INT));
+	return DatumGetJsonbP(DirectFunctionCall4(jsonb_set, JsonbPGetDatum(description), path,
+											  JsonbPGetDatum(datum), BoolGetDatum(true)));
+}
+
+/* The record as people read it: by its schemas where it names some that the registry has. */
+static Jsonb *
+describe_record(const KafkaRecord *record, const RegistryOptions *registry)
+{
+	Jsonb	   *description;
 	RawRecord	raw;
 
 	raw.key = record->key;
 	raw.key_bytes = record->key_bytes;
 	raw.value = record->value;
 	raw.value_bytes = record->value_bytes;
-	return api->RecordDescribe(&raw);
+	description = api->RecordDescribe(&raw);
+	description = describe_datum(description, "key", raw.key, raw.key_bytes, registry);
+	return describe_datum(description, "value", raw.value, raw.value_bytes, registry);
 }
 
 static void
@@ -231,7 +307,8 @@ peek(const ServerOptions *options, const InspectRequest *request)
 					 errmsg("no answer from server \"%s\" in time", request->server)));
 		if (event.kind == KAFKA_RECORD)
 		{
-			send_record(request->partition, &event.record, describe_record(&event.record));
+			send_record(request->partition, &event.record,
+						describe_record(&event.record, &options->registry));
 			KafkaRecordRelease(&event.record);
 			count++;
 		}

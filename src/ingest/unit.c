@@ -157,7 +157,7 @@ UnitBegin(Unit *unit)
 		UnitRelease(unit);
 		return;
 	}
-	unit->client = IngestClientAcquire(unit->options, unit);
+	unit->client = IngestClientAcquire(unit->options, unit->version->topic, unit->partition, unit);
 	if (unit->partition < 0)
 	{
 		KafkaClientRequestMetadata(unit->client->kafka, unit->version->topic, (void *) unit->tag);
@@ -265,7 +265,7 @@ topic_missing(Unit *unit)
 	char	   *error = psprintf("topic \"%s\" does not exist", unit->version->topic);
 
 	if (count_failure(unit) >= TOPIC_TRIES && unit->end_requested)
-		UnitFail(unit, ERRCODE_UNDEFINED_TABLE, error,
+		UnitFail(unit, ERRCODE_UNDEFINED_OBJECT, error,
 				 "The end of the push was requested, so that the topic is not waited for.");
 	else
 		let_go(unit, UNIT_WAITING_FOR_TOPIC, TOPIC_INTERVAL_MS, error);
@@ -277,7 +277,7 @@ receive_problem(Unit *unit, const KafkaProblem *problem)
 {
 	int			category = ERRCODE_TO_CATEGORY(problem->sqlstate);
 
-	if (problem->sqlstate == ERRCODE_UNDEFINED_TABLE)
+	if (problem->sqlstate == ERRCODE_UNDEFINED_OBJECT)
 		topic_missing(unit);
 	else if (problem->transient || ErrorIsTransient(problem->sqlstate) ||
 			 category == ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION ||

@@ -1,0 +1,166 @@
+# A push through Kafka ends with exactly what a reader of the topic would have
+# kept: the last record of every key, unless that was a tombstone.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+use VeniceTest;
+use Test::More;
+
+my $node = venice_cluster('main', conf => "venice.max_ingest_workers = 2\n");
+my $kafka = VeniceTest::Kafka->shared;
+my $registry = VeniceTest::Registry->new;
+my $bootstrap = $kafka->bootstrap;
+my $url = $registry->url;
+
+$node->safe_psql('postgres', qq{
+	CREATE SERVER k FOREIGN DATA WRAPPER venice_kafka
+		OPTIONS (bootstrap_servers '$bootstrap', schema_registry_url '$url')});
+
+# A store whose version topic exists already, with a push begun.
+sub start_push
+{
+	my ($store, $key, $value, $options, $partitions, %topic_options) = @_;
+	my $topic = unique_name($store);
+
+	$kafka->topic($topic, $partitions, %topic_options);
+	$options->{version_topic} = "\"$topic\"";
+	my $json = join(', ', map { "\"$_\": $options->{$_}" } sort keys %$options);
+	$node->safe_psql('postgres', qq{
+		SELECT venice.create_store('$store', '$key', '$value', 'k', '{$json}');
+		SELECT venice.start_push('$store')});
+	return $topic;
+}
+
+sub end_push
+{
+	my ($store) = @_;
+
+	$node->safe_psql('postgres', "SELECT venice.end_push('$store')");
+	return wait_for_sql($node, "SELECT state FROM venice.versions WHERE store = '$store' AND version = 1",
+		'current', "$store: the version becomes current");
+}
+
+sub records { my ($store, $columns) = @_;
+	return $node->safe_psql('postgres', "SELECT $columns FROM $store.records ORDER BY 1"); }
+
+# Four partitions, two workers: later offsets win, tombstones delete.
+{
+	my $topic = start_push('clicks', 'id bigint', 'n bigint, note text',
+		{ key_format => '"text"', value_format => '"json"' }, 4);
+	my %model;
+	my @records;
+
+	for my $i (0 .. 3999)
+	{
+		my $key = ($i * 7919) % 1000;
+		if ($i % 11 == 0)
+		{
+			push @records, { key => "$key", value => undef, partition => $key % 4 };
+			delete $model{$key};
+		}
+		else
+		{
+			push @records, { key => "$key", value => { n => $i, note => "record $i" }, partition => $key % 4 };
+			$model{$key} = "$key|$i|record $i";
+		}
+	}
+	$kafka->produce($topic, \@records, key => 'text', value => 'json');
+	wait_for_sql($node, "SELECT sum(messages), count(*) FROM venice.stat_ingestion WHERE store = 'clicks'",
+		'4000|4', 'what is in the topic is ingested while the push goes on');
+	is($node->safe_psql('postgres', "SELECT count(*) FROM clicks.records"), '0',
+		'and no reader sees any of it');
+	end_push('clicks');
+	is(records('clicks', 'id, n, note'), join("\n", map { $model{$_} } sort { $a <=> $b } keys %model),
+		'four partitions: the last record of every key');
+	is($node->safe_psql('postgres', q{
+		SELECT bool_and(state = 'caught_up' AND lag = 0 AND kafka_offset = end_offset), sum(rejected)
+		FROM venice.stat_ingestion WHERE store = 'clicks'}), 't|0', 'all partitions are at their ends');
+	is($node->safe_psql('postgres', "SELECT rows = (SELECT count(*) FROM clicks.records) FROM venice.versions WHERE store = 'clicks' AND version = 1"),
+		't', 'the version knows its rows');
+}
+
+# What a transaction aborted is not there, and its offsets are no reason to wait for ever.
+{
+	my $topic = start_push('transactions', 'id text', 'n int', { key_format => '"text"', value_format => '"json"' }, 1);
+
+	$kafka->produce($topic, [ { key => 'a', value => { n => 1 } } ], key => 'text', value => 'json', transaction => 'commit');
+	$kafka->produce($topic, [ { key => 'a', value => { n => 2 } } ], key => 'text', value => 'json', transaction => 'abort');
+	end_push('transactions');
+	is(records('transactions', '*'), 'a|1', 'an aborted transaction leaves nothing');
+}
+
+# A partition without a record is at its end at once.
+{
+	start_push('empty', 'id text', 'n int', { key_format => '"text"', value_format => '"json"' }, 3);
+	end_push('empty');
+	is(records('empty', 'count(*)'), '0', 'an empty topic makes an empty version');
+}
+
+# Confluent frames: the writer's schema comes from the registry, the reader's is the store's.
+{
+	my $topic = start_push('confluent', 'id bigint', 'n bigint, name text, score float8',
+		{ key_format => '"int8"' }, 2);
+
+	$kafka->format('v1', { type => 'record', name => 'r', fields => [ { name => 'n', type => 'int' }, { name => 'name', type => 'string' } ] },
+		registry => $url, subject => "$topic-value");
+	$kafka->format('v2', { type => 'record', name => 'r', fields => [ { name => 'name', type => 'string' },
+		{ name => 'score', type => [ 'null', 'double' ] }, { name => 'n', type => 'long' } ] },
+		registry => $url, subject => "$topic-value");
+	$kafka->produce($topic, [ { key => 1, value => { n => 5, name => 'one' } } ], key => 'int8', value => 'v1');
+	$kafka->produce($topic, [ { key => 2, value => { n => 6, name => 'two', score => 1.5 } },
+		{ key => 3, value => { n => 7, name => 'three', score => undef } } ], key => 'int8', value => 'v2');
+	end_push('confluent');
+	is(records('confluent', '*'), "1|5|one|\n2|6|two|1.5\n3|7|three|", 'two writer schemas, one table');
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM venice.registry_schema'), '2', 'both schemas are kept');
+}
+
+# Plain Avro, with the store's schema as the writer's.
+{
+	my $schema = { type => 'record', name => 'r', fields => [ { name => 'a', type => 'string' }, { name => 'b', type => { type => 'array', items => 'float' } } ] };
+	my $text = '{"type":"record","name":"r","fields":[{"name":"a","type":"string"},{"name":"b","type":{"type":"array","items":"float"}}]}';
+	my $topic = start_push('plain', 'id uuid', $text, { key_format => '"uuid"', value_format => '"avro"' }, 1);
+
+	$kafka->format('plain', $schema);
+	$kafka->produce($topic, [ { key => '7f000001-0000-4000-8000-000000000001', value => { a => 'x', b => [ 1.5, -2 ] } } ], key => 'text', value => 'plain');
+	end_push('plain');
+	is(records('plain', '*'), '7f000001-0000-4000-8000-000000000001|x|{1.5,-2}', 'plain Avro');
+}
+
+# Keys in the value: one key may come by several partitions; the later timestamp wins between them.
+{
+	my $topic = start_push('by_value', 'country text, city text', 'n int', { key_format => '"value"', value_format => '"json"' }, 2);
+	my $now = time * 1000;
+
+	$kafka->produce($topic, [
+		{ value => { country => 'it', city => 'venice', n => 1 }, partition => 0, timestamp_ms => $now },
+		{ value => { country => 'it', city => 'venice', n => 2 }, partition => 1, timestamp_ms => $now - 1000 },
+		{ value => { country => 'it', city => 'rome', n => 3 }, partition => 1, timestamp_ms => $now } ], value => 'json');
+	end_push('by_value');
+	is(records('by_value', 'city, n'), "rome|3\nvenice|1", 'across partitions the later timestamp wins');
+	is($node->safe_psql('postgres', "SELECT n FROM by_value.get('it', 'venice')"), '1', 'and the store is read by its key');
+}
+
+# An unlogged version is filled in the same way.
+{
+	my $topic = start_push('unlogged', 'id text', 'n int', { key_format => '"text"', value_format => '"json"', unlogged => 'true' }, 2);
+
+	$kafka->produce($topic, [ map { { key => "k$_", value => { n => $_ } } } 1 .. 100 ], key => 'text', value => 'json');
+	end_push('unlogged');
+	is(records('unlogged', 'sum(n)'), '5050', 'an unlogged version has all rows');
+}
+
+# Partitions that are added during a push are read too.
+{
+	my $topic = start_push('growing', 'id text', 'n int', { key_format => '"text"', value_format => '"json"' }, 1);
+
+	$kafka->produce($topic, [ { key => 'a', value => { n => 1 }, partition => 0 } ], key => 'text', value => 'json');
+	wait_for_sql($node, "SELECT sum(messages) FROM venice.stat_ingestion WHERE store = 'growing'", '1', 'the first partition is read');
+	$kafka->request('add_partitions', topic => $topic, partitions => 3);
+	# By another producer: the first does not know the new partitions yet.
+	$kafka->produce($topic, [ { key => 'b', value => { n => 2 }, partition => 2 } ], key => 'text', value => 'json', transaction => 'commit');
+	end_push('growing');
+	is(records('growing', '*'), "a|1\nb|2", 'a partition that was added is part of the push');
+}
+
+done_testing();
