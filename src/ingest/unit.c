@@ -271,7 +271,7 @@ topic_missing(Unit *unit)
 		let_go(unit, UNIT_WAITING_FOR_TOPIC, TOPIC_INTERVAL_MS, error);
 }
 
-/* Only what the data tell us is final: rights and credentials can be mended. */
+/* Rights, credentials and connections can be mended; records that are gone cannot. */
 static void
 receive_problem(Unit *unit, const KafkaProblem *problem)
 {
@@ -279,12 +279,14 @@ receive_problem(Unit *unit, const KafkaProblem *problem)
 
 	if (problem->sqlstate == ERRCODE_UNDEFINED_OBJECT)
 		topic_missing(unit);
-	else if (problem->transient || ErrorIsTransient(problem->sqlstate) ||
+	else if (problem->transient || category == ERRCODE_CONNECTION_EXCEPTION ||
 			 category == ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION ||
 			 problem->sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE)
 		UnitRetry(unit, problem->message);
 	else
-		UnitFail(unit, problem->sqlstate, problem->message, NULL);
+		UnitFail(unit, problem->sqlstate, problem->message,
+				 psprintf("Partition %d was to be read from offset " INT64_FORMAT ".",
+						  unit->partition, Max(unit->position, 0)));
 }
 
 /* Now it is known how many partitions there are: each gets a unit of its own. */

@@ -158,7 +158,7 @@ my $state = sub { "SELECT state FROM venice.versions WHERE store = '$_[0]' AND v
 	$kafka->request('delete_records', topic => $topic, partition => 0, before => 5);
 	$node->safe_psql('postgres', "SELECT venice.resume_ingestion('overrun')");
 	wait_for_sql($node, $state->('overrun'), 'failed', 'a gap made by retention fails the push');
-	like($node->safe_psql('postgres', "SELECT error FROM venice.versions WHERE store = 'overrun' AND version = 1"), qr/offset 1\b/, 'the error names the offset');
+	like($node->safe_psql('postgres', "SELECT detail FROM venice.versions WHERE store = 'overrun' AND version = 1"), qr/offset 1\b/, 'the detail names the offset');
 }
 
 done_testing();

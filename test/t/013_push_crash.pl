@@ -7,7 +7,7 @@ use VeniceTest;
 use Test::More;
 
 # Small batches, so that whatever dies does so between many commits.
-my $node = venice_cluster('main', conf => "venice.batch_rows = 50\nvenice.batch_delay = 5ms\nfsync = on\n");
+my $node = venice_cluster('main', conf => "venice.batch_rows = 50\nvenice.batch_delay = 5ms\nfsync = on\nrestart_after_crash = on\n");
 my $kafka = VeniceTest::Kafka->new;
 my $bootstrap = $kafka->bootstrap;
 my $partitions = 4;
