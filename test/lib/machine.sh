@@ -21,11 +21,12 @@ die() { echo "$(basename "$0"): $*" >&2; exit 1; }
 # section TITLE
 section() { printf '\n== %s\n' "$*"; }
 
-# quietly LOG COMMAND...: its output goes to LOG, whose end is shown if it fails.
+# quietly TITLE LOG COMMAND...: its output goes to LOG, whose end is shown if it fails.
 quietly()
 {
-	local log=$1
-	shift
+	local log=$2
+	echo "$1"
+	shift 2
 	"$@" >"$log" 2>&1 && return
 	tail -n 40 "$log" >&2
 	die "failed: $* (all of its output: $log)"
