@@ -93,7 +93,7 @@ SQL_PARTS = \
 	src/worker/worker.sql
 
 DATA_built = venice--$(EXTVERSION).sql
-DOCS = $(wildcard doc/*.md)
+DOCS := $(wildcard doc/*.md)
 EXTRA_CLEAN = venice--$(EXTVERSION).sql venice_ingest.so $(INGEST_OBJS) $(INGEST_OBJS:.o=.bc)
 
 REGRESS = $(shell cat sql/schedule)
