@@ -446,7 +446,6 @@ KafkaClientOpen(const List *options, const char *client_id, int64 memory_bytes,
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	sigset_t	all;
 	sigset_t	before;
-	sigset_t	after;
 	char		error[256];
 
 	if (!set_properties(conf, options, client_id, memory_bytes, problem))
@@ -483,9 +482,6 @@ KafkaClientOpen(const List *options, const char *client_id, int64 memory_bytes,
 	if (client->handle != NULL)
 		client->thread_running = pthread_create(&client->thread, NULL, request_thread, client) == 0;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_sigmask(SIG_SETMASK, NULL, &after);
-	if (memcmp(&before, &after, sizeof(sigset_t)) != 0)
-		elog(PANIC, "signal mask changed while connecting to Kafka");
 
 	if (client->handle == NULL)
 	{
