@@ -246,8 +246,6 @@ detach(int code, Datum argument)
 void
 venice_launcher_main(Datum argument)
 {
-	TimestampTz next_scan = 0;
-
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
@@ -267,7 +265,6 @@ venice_launcher_main(Datum argument)
 	{
 		bool		probing;
 		long		timeout_ms;
-		TimestampTz now = GetCurrentTimestamp();
 
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
@@ -277,13 +274,9 @@ venice_launcher_main(Datum argument)
 		}
 		MemoryContextSwitchTo(TopMemoryContext);
 
-		/* A wake-up may be about a database made after the last scan. */
-		if (now >= next_scan || TimestampDifferenceMilliseconds(now, next_scan) < SCAN_INTERVAL_MS - 1000)
-		{
-			scan_databases();
-			MemoryContextSwitchTo(TopMemoryContext);
-			next_scan = TimestampTzPlusMilliseconds(now, SCAN_INTERVAL_MS);
-		}
+		/* A wake-up may be about a database that is new. */
+		scan_databases();
+		MemoryContextSwitchTo(TopMemoryContext);
 		probing = reap_supervisors();
 		timeout_ms = start_supervisors(probing);
 
