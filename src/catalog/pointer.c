@@ -31,6 +31,8 @@
 #include "utils/snapmgr.h"
 #include "utils/xid8.h"
 
+#include "common/query.h"
+
 #define Natts_pointer				4
 #define Anum_pointer_store_name		1
 #define Anum_pointer_version		2
@@ -62,6 +64,33 @@ begin_scan(Relation relation, Name store, Snapshot snapshot)
 							  1, &key);
 }
 
+/*
+ * After a restore there are no pointers until a worker has made them again; the
+ * registry knows the same, only slower.
+ */
+static bool
+read_registry(const char *store, Snapshot snapshot, VersionPointer *pointer)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	Oid			schema = get_namespace_oid(store, true);
+	bool		found;
+
+	if (!OidIsValid(schema))
+		return false;
+	PushActiveSnapshot(snapshot);
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store);
+	found = QueryRead("SELECT version FROM venice.store_version "
+					  "WHERE store_name = $1::name AND state = 'current'", &args) == 1;
+	if (found)
+		pointer->version = QueryInt4(0, 1, 0);
+	QueryEnd(&session);
+	PopActiveSnapshot();
+	pointer->records = get_relname_relid("records", schema);
+	return found && OidIsValid(pointer->records);
+}
+
 bool
 VersionPointerRead(const char *store, Snapshot snapshot, VersionPointer *pointer)
 {
@@ -86,7 +115,7 @@ VersionPointerRead(const char *store, Snapshot snapshot, VersionPointer *pointer
 	}
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
-	return found;
+	return found || read_registry(store, snapshot, pointer);
 }
 
 void
