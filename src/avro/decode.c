@@ -247,7 +247,7 @@ AvroReadScalar(const AvroPlan *plan, AvroCursor *cursor, AvroScalar *scalar)
 				return malformed(cursor, "an enum has no such symbol");
 			if (plan->symbols[scalar->integer] < 0)
 				return AvroFail(cursor->error, ERRCODE_DATATYPE_MISMATCH,
-								"symbol \"%s\" is not in the reader's enum \"%s\", which has no default",
+								"symbol \"%s\" is not in enum \"%s\", which has no default",
 								writer->symbols[scalar->integer], plan->reader->name);
 			scalar->integer = plan->symbols[scalar->integer];
 			scalar->data = plan->reader->symbols[scalar->integer];

@@ -197,21 +197,28 @@ has_field(const AvroSchema *record, const char *name)
 	return false;
 }
 
-/* The writer's field that feeds the reader's, or -1. */
+/*
+ * find_source
+ *		The writer's field that feeds a field of the reader's, or -1.
+ *
+ * By name, else the writer's first that is one of the field's aliases and that
+ * nothing else has: neither a field of that name nor an earlier one by alias.
+ */
 static int
-find_writer_field(const AvroSchema *writer, const AvroSchema *reader, int field)
+find_source(const AvroPlan *plan, int field)
 {
-	const AvroField *wanted = &reader->fields[field];
+	const AvroSchema *writer = plan->writer;
+	const AvroField *wanted = &plan->reader->fields[field];
 	int			i;
 
-	if (writer == reader)
+	if (writer == plan->reader)
 		return field;
 	for (i = 0; i < writer->count; i++)
 		if (strcmp(writer->fields[i].name, wanted->name) == 0)
 			return i;
 	for (i = 0; wanted->naliases > 0 && i < writer->count; i++)
 		if (has_alias(wanted->aliases, wanted->naliases, writer->fields[i].name) &&
-			!has_field(reader, writer->fields[i].name))
+			plan->steps[i].plan == NULL && !has_field(plan->reader, writer->fields[i].name))
 			return i;
 	return -1;
 }
@@ -230,9 +237,9 @@ resolve_record(Resolver *resolver, AvroPlan *plan, int depth)
 	for (i = 0; i < reader->count; i++)
 	{
 		const AvroField *field = &reader->fields[i];
-		int			source = find_writer_field(writer, reader, i);
+		int			source = find_source(plan, i);
 
-		if (source >= 0 && plan->steps[source].plan == NULL)
+		if (source >= 0)
 		{
 			AvroStep   *step = &plan->steps[source];
 
@@ -245,11 +252,13 @@ resolve_record(Resolver *resolver, AvroPlan *plan, int depth)
 		{
 			AvroMissing *missing = &plan->missing[plan->nmissing++];
 
+			if (!field->has_default)
+				return AvroFail(resolver->error, ERRCODE_DATATYPE_MISMATCH,
+								"the writer has no field \"%s\" of record \"%s\", and it has no default",
+								field->name, reader->name);
 			if (field->default_data == NULL)
 				return AvroFail(resolver->error, ERRCODE_DATATYPE_MISMATCH,
-								field->has_default ?
-								"the default of field \"%s\" of record \"%s\" does not suit its type" :
-								"field \"%s\" of record \"%s\" is not in the writer's schema and has no default",
+								"the default of field \"%s\" of record \"%s\" does not suit its type",
 								field->name, reader->name);
 			missing->field = i;
 			missing->data = field->default_data;

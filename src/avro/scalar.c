@@ -108,7 +108,8 @@ AvroNaturalType(const AvroSchema *schema)
 			return BYTEAOID;
 		case AVRO_ARRAY:
 			element = AvroNaturalType(schema->items);
-			if (OidIsValid(element) && element != JSONBOID && get_element_type(element) == InvalidOid)
+			if (OidIsValid(element) && element != JSONBOID &&
+				!OidIsValid(get_element_type(element)))
 				return get_array_type(element);
 			return JSONBOID;
 		case AVRO_UNION:
@@ -205,7 +206,7 @@ decimal_digits(const char *data, size_t bytes, int scale)
 
 static bool
 numeric_datum(const AvroSchema *schema, const AvroScalar *scalar, Datum *value,
-				   DecodeError *error)
+			  DecodeError *error)
 {
 	const char *data = scalar->data;
 	size_t		bytes = scalar->bytes;
@@ -245,7 +246,8 @@ out_of_range(const AvroSchema *schema, int64 number, DecodeError *error)
 
 /* Microseconds, from a number of 1 or of 1,000 each. */
 static bool
-timestamp_datum(const AvroSchema *schema, int64 number, int64 unit, Datum *value, DecodeError *error)
+timestamp_datum(const AvroSchema *schema, int64 number, int64 unit, Datum *value,
+				DecodeError *error)
 {
 	int64		micros;
 

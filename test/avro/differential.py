@@ -45,6 +45,9 @@ OVERRULES = {
     "bytes default": "a default of bytes is text whose code points are the bytes",
     "alias": "the writer's name may be an alias of the reader's",
     "same type first": "a reader with the writer's own schema reads what was written, as Java does",
+    "name before alias": "a field that the reader has by name is not taken by an alias",
+    "several aliases": "of several that could be meant the first of the writer's is",
+    "logical types differ": "a value is never read in another unit",
     "long to float": "a long that becomes a float is rounded once, not by way of double",
 }
 
@@ -378,7 +381,8 @@ class Evolver:
             field["type"] = self.schema(field["type"], 1)
             if self.chance(0.6):
                 if rng.random() < 0.8:
-                    field["aliases"] = ["nothing", field["name"]]
+                    other = rng.choice(fields)["name"] if rng.random() < 0.2 else "nothing"
+                    field["aliases"] = [other, field["name"]]
                 field["name"] += "_new"
         if fields and self.chance():
             fields.pop(rng.randrange(len(fields)))
@@ -460,6 +464,7 @@ class Spec:
             return True
         logical = {s.get("logicalType") for s in (w, r)} - {None, "no-such-logical-type"}
         if len(logical) > 1:
+            self.rules.add("logical types differ")
             return False
         if w["type"] != r["type"]:
             return r["type"] in PROMOTIONS.get(w["type"], [])
@@ -489,15 +494,23 @@ class Spec:
         raise Refused("no branch")
 
     def source(self, wr, r, field):
-        names = {f["name"] for f in wr["fields"]}
-        if field["name"] in names:
-            return field["name"]
+        """The writer's field that feeds a reader's: by name, else by an alias that is free."""
+        names = [f["name"] for f in wr["fields"]]
         taken = {f["name"] for f in r["fields"]}
-        for f in wr["fields"]:
-            if f["name"] in field.get("aliases", []) and f["name"] not in taken:
-                self.rules.add("field alias")
-                return f["name"]
-        return None
+        for other in r["fields"]:
+            source = other["name"] if other["name"] in names else None
+            if any(a in names for a in other.get("aliases", [])[:1]):
+                self.rules.add("several aliases")
+            for name in names:
+                if source is None and name in other.get("aliases", []):
+                    if name in taken:
+                        self.rules.add("name before alias")
+                    else:
+                        self.rules.add("field alias")
+                        source = name
+                        taken.add(name)
+            if other is field:
+                return source
 
     def check(self, w, r, seen):
         """Could any value be read?  Raises if not."""

@@ -33,7 +33,8 @@ static const char *const pairs[][2] = {
 		"{\"type\":\"record\",\"name\":\"L\",\"fields\":["
 		"{\"name\":\"children\",\"type\":{\"type\":\"array\",\"items\":[\"null\",\"L\"]}},"
 		"{\"name\":\"v\",\"type\":\"long\"},{\"name\":\"next\",\"type\":[\"L\",\"null\"]},"
-	"{\"name\":\"w\",\"type\":[\"L\",\"null\"],\"default\":{\"v\":1,\"next\":null,\"children\":[],\"w\":null}}]}"},
+		"{\"name\":\"w\",\"type\":[\"L\",\"null\"],"
+	"\"default\":{\"v\":1,\"next\":null,\"children\":[],\"w\":null}}]}"},
 	{"[\"null\",\"int\",\"string\",{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\",\"B\"]},"
 		"{\"type\":\"fixed\",\"name\":\"F\",\"size\":5},{\"type\":\"map\",\"values\":\"long\"}]",
 	"[\"long\",{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"B\"],\"default\":\"B\"},\"bytes\"]"},

@@ -39,7 +39,7 @@ done >"$work/dictionary"
 for target in fuzz_avro_schema fuzz_avro_pair fuzz_avro_datum
 do
 	if ${CLANG:-clang} -std=gnu99 -Wall -Wextra -g -O1 -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=undefined -DAVRO_STANDALONE -I"$src" -I"$here" \
+		-fno-sanitize-recover=undefined -DAVRO_STANDALONE -DAVRO_MAX_EMPTY_ITEMS=256 -I"$src" -I"$here" \
 		-I"$(${PG_CONFIG:-pg_config} --includedir-server)" \
 		"$here/$target.c" "$src/avro/schema.c" "$src/avro/resolve.c" "$src/avro/decode.c" \
 		-ljansson -lm -o "$work/$target.bin" &&
