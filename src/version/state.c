@@ -124,7 +124,11 @@ VersionSetState(Version *version, VersionState state)
 				"state = CASE WHEN $3 IN ('current', 'backup', 'rolled_back') THEN 'completed' "
 				"ELSE $3 END, "
 				"ended_time = CASE WHEN $3 IN ('current', 'failed', 'aborted') "
-				"THEN COALESCE(ended_time, pg_catalog.clock_timestamp()) ELSE ended_time END "
+				"THEN COALESCE(ended_time, pg_catalog.clock_timestamp()) ELSE ended_time END, "
+				/* Kept here, because the counts by partition go with the version. */
+				"rejected = GREATEST(rejected, (SELECT pg_catalog.sum(p.rejected)::bigint FROM "
+				"(TABLE venice.partition_state UNION ALL TABLE venice.unlogged_partition_state) p "
+				"WHERE p.store_name = $1::name AND p.version = $2)) "
 				"WHERE store_name = $1::name AND version = $2");
 	version->state = state;
 }
