@@ -12,7 +12,7 @@ pg_major=${PG_MAJOR:-15}
 # shellcheck disable=SC2034 # for those who source this
 build_packages=(gcc make pkg-config "postgresql-$pg_major" "postgresql-server-dev-$pg_major"
 	librdkafka-dev libjansson-dev libcurl4-openssl-dev
-	python3-venv openjdk-17-jre-headless maven openssl)
+	python3-venv default-jre-headless maven openssl)
 # shellcheck disable=SC2034
 test_packages=(libavro-dev clang-14 libclang-rt-14-dev libipc-run-perl "postgresql-$pg_major-pgtap")
 
@@ -47,19 +47,22 @@ as_root()
 # install_packages NAME...: those that are missing.
 install_packages()
 {
-	local missing=() package no_cluster=/etc/postgresql-common/createcluster.d/venice.conf
+	local missing=() package status=0
+	local no_cluster=/etc/postgresql-common/createcluster.d/venice.conf
 	for package; do
 		dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' ||
 			missing+=("$package")
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
-	echo "installing ${missing[*]}"
 	as_root mkdir -p "$(dirname "$no_cluster")"
-	echo 'create_main_cluster = false' | as_root tee "$no_cluster" >/dev/null
-	as_root apt-get -q update
-	as_root env DEBIAN_FRONTEND=noninteractive \
-		apt-get -q -y --no-install-recommends install "${missing[@]}"
+	echo 'create_main_cluster = false' | as_root tee "$no_cluster"
+	{
+		as_root apt-get -q update &&
+			as_root env DEBIAN_FRONTEND=noninteractive \
+				apt-get -q -y --no-install-recommends install "${missing[@]}"
+	} || status=$?
 	as_root rm "$no_cluster"
+	return $status
 }
 
 # Root's downloads are for the unprivileged user too, so they cannot be in root's home.
