@@ -23,12 +23,12 @@ typedef struct BatchTarget
 	int			natts;			/* all */
 	int			event_time;		/* index of the attribute, -1: none */
 	int			arrival;
-	MemoryContext context;		/* emptied with each batch */
+	MemoryContext context;		/* of the batch being written, whosever it is */
 } BatchTarget;
 
 /*
  * Get ready to fill a version's table, in a transaction: false when the table is gone.
- * last_row is what the partition has loaded before.  Everything lives in context.
+ * last_row is what the partition has loaded before.  Everything but that lives in context.
  */
 extern bool BatchTargetInit(BatchTarget *target, const Store *store, Version *version,
 							int32 partition, const ItemPointerData *last_row,
