@@ -22,8 +22,12 @@
 /* A unit that retries comes back within this time; then the client is still warm. */
 #define IDLE_CLOSE_MS (30 * 1000)
 
+/* Each costs some twenty file descriptors, of which a process has about a thousand. */
+#define MAX_CLIENTS 8
+
 List	   *IngestClients = NIL;
 int			IngestClientsGeneration = 0;
+bool		IngestClientsWanted = false;
 
 static bool
 is_read(const IngestClient *client, const char *topic, int32 partition)
@@ -79,6 +83,27 @@ open_client(const ServerOptions *options)
 	return client;
 }
 
+/* Is there room for one more, perhaps in place of one that nobody uses? */
+static bool
+make_room(void)
+{
+	ListCell   *cell;
+
+	if (list_length(IngestClients) < MAX_CLIENTS)
+		return true;
+	foreach(cell, IngestClients)
+	{
+		IngestClient *client = lfirst(cell);
+
+		if (client->uses == NIL)
+		{
+			close_client(client);
+			return true;
+		}
+	}
+	return false;
+}
+
 IngestClient *
 IngestClientAcquire(const ServerOptions *options, const char *topic, int32 partition, void *user)
 {
@@ -99,6 +124,11 @@ IngestClientAcquire(const ServerOptions *options, const char *topic, int32 parti
 			client = candidate;
 			break;
 		}
+	}
+	if (client == NULL && !make_room())
+	{
+		IngestClientsWanted = true;
+		return NULL;
 	}
 	if (client == NULL)
 		client = open_client(options);

@@ -39,10 +39,13 @@ extern List *IngestClients;
 /* Counts openings and closings: a wait set that is older does not fit any more. */
 extern int	IngestClientsGeneration;
 
+/* Somebody has asked for a client in vain since this was last reset. */
+extern bool IngestClientsWanted;
+
 /*
  * A client for one partition of a topic, opened if need be; raises if that
  * fails.  Two users that read one partition never share one: it can be
- * assigned only once.
+ * assigned only once.  NULL when there are as many as there may be.
  */
 extern IngestClient *IngestClientAcquire(const ServerOptions *options, const char *topic,
 										 int32 partition, void *user);

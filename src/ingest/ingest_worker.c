@@ -349,6 +349,13 @@ work(void)
 		if (!((Unit *) lfirst(cell))->released)
 			guard(lfirst(cell), proceed, &full);
 	}
+	if (IngestClientsWanted)
+	{
+		foreach(cell, my_units)
+			if (!((Unit *) lfirst(cell))->released)
+				UnitYield(lfirst(cell));
+		IngestClientsWanted = false;
+	}
 	forget_released_units();
 	IngestClientsCloseIdle();
 	return more;

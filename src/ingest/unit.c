@@ -40,6 +40,10 @@
 /* How soon a topic that does not exist is looked for again. */
 #define TOPIC_INTERVAL_MS		1000
 
+/* How soon a unit that found no Kafka client, or gave one up, tries again. */
+#define CLIENT_INTERVAL_MS		1000
+#define YIELD_INTERVAL_MS		3000
+
 /* How often it must be missing in a row before a push whose end is requested fails. */
 #define TOPIC_TRIES				5
 
@@ -130,48 +134,6 @@ note_success(const Unit *unit)
 	LWLockRelease(shared_lock);
 }
 
-void
-UnitBegin(Unit *unit)
-{
-	Store	   *store;
-	bool		present = false;
-
-	begin_transaction(unit);
-	MemoryContextSwitchTo(unit->context);
-	store = api->StoreLookup(unit->store, true);
-	unit->version = store ? api->VersionLookup(unit->store, unit->number, true) : NULL;
-	if (unit->version != NULL && unit->version->state == VERSION_STARTED &&
-		unit->version->topic != NULL && store->server != NULL && !store->paused)
-	{
-		unit->options = api->ServerOptionsGet(store->server, store->owner, unit->context);
-		present = unit->partition < 0 ||
-			(api->PartitionStateRead(unit->version, unit->partition, &unit->state) &&
-			 !unit->state.done &&
-			 BatchTargetInit(&unit->target, store, unit->version, unit->partition,
-							 &unit->state.loaded_through, unit->context));
-	}
-	commit_transaction();
-
-	if (!present)
-	{
-		UnitRelease(unit);
-		return;
-	}
-	unit->client = IngestClientAcquire(unit->options, unit->version->topic, unit->partition, unit);
-	if (unit->partition < 0)
-	{
-		KafkaClientRequestMetadata(unit->client->kafka, unit->version->topic, (void *) unit->tag);
-		unit->waiting_for_reply = true;
-	}
-	else
-	{
-		unit->position = unit->state.next_offset;
-		KafkaClientAssign(unit->client->kafka, unit->version->topic, unit->partition,
-						  unit->state.next_offset, (void *) unit->tag);
-	}
-	(void) publish(unit, UNIT_RUNNING);
-}
-
 static void
 drop_pending(Unit *unit)
 {
@@ -219,6 +181,61 @@ void
 UnitRelease(Unit *unit)
 {
 	let_go(unit, UNIT_WAITING_FOR_WORKER, 0, NULL);
+}
+
+void
+UnitBegin(Unit *unit)
+{
+	Store	   *store;
+	bool		present = false;
+
+	begin_transaction(unit);
+	MemoryContextSwitchTo(unit->context);
+	store = api->StoreLookup(unit->store, true);
+	unit->version = store ? api->VersionLookup(unit->store, unit->number, true) : NULL;
+	if (unit->version != NULL && unit->version->state == VERSION_STARTED &&
+		unit->version->topic != NULL && store->server != NULL && !store->paused)
+	{
+		unit->options = api->ServerOptionsGet(store->server, store->owner, unit->context);
+		present = unit->partition < 0 ||
+			(api->PartitionStateRead(unit->version, unit->partition, &unit->state) &&
+			 !unit->state.done &&
+			 BatchTargetInit(&unit->target, store, unit->version, unit->partition,
+							 &unit->state.loaded_through, unit->context));
+	}
+	commit_transaction();
+
+	if (!present)
+	{
+		UnitRelease(unit);
+		return;
+	}
+	unit->client = IngestClientAcquire(unit->options, unit->version->topic, unit->partition, unit);
+	if (unit->client == NULL)
+	{
+		let_go(unit, UNIT_WAITING_FOR_WORKER, CLIENT_INTERVAL_MS, NULL);
+		return;
+	}
+	if (unit->partition < 0)
+	{
+		KafkaClientRequestMetadata(unit->client->kafka, unit->version->topic, (void *) unit->tag);
+		unit->waiting_for_reply = true;
+	}
+	else
+	{
+		unit->position = unit->state.next_offset;
+		KafkaClientAssign(unit->client->kafka, unit->version->topic, unit->partition,
+						  unit->state.next_offset, (void *) unit->tag);
+	}
+	(void) publish(unit, UNIT_RUNNING);
+}
+
+void
+UnitYield(Unit *unit)
+{
+	if (unit->partition >= 0 && unit->eof_offset >= 0 && unit->count == 0 &&
+		!unit->end_requested && list_length(unit->client->uses) == 1)
+		let_go(unit, UNIT_CAUGHT_UP, YIELD_INTERVAL_MS, NULL);
 }
 
 /* One more failure in a row. */

@@ -1,0 +1,85 @@
+# However few workers there are, every store proceeds; and no process of ours is in
+# anybody's way.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+use VeniceTest;
+use Test::More;
+
+my $node = venice_cluster('main', conf => "venice.max_ingest_workers = 2\n");
+my $kafka = VeniceTest::Kafka->shared;
+my $bootstrap = $kafka->bootstrap;
+my $stores = 30;
+my $topic = unique_name('many');
+
+sub create_stores
+{
+	my ($prefix, $count, $pattern) = @_;
+
+	$node->safe_psql('postgres', qq{
+		SELECT venice.create_store('$prefix' || i, 'id text', 'n int', 'k',
+			'{"key_format": "text", "value_format": "json", "version_topic": "$pattern"}') FROM generate_series(1, $count) i;
+		SELECT venice.start_push('$prefix' || i) FROM generate_series(1, $count) i});
+	return;
+}
+
+sub produce
+{
+	my ($name) = @_;
+
+	$kafka->topic($name, 2);
+	$kafka->produce($name, [ map { { key => "k$_", value => { n => $_ } } } 1 .. 100 ], key => 'text', value => 'json');
+	return;
+}
+
+$node->safe_psql('postgres', "CREATE SERVER k FOREIGN DATA WRAPPER venice_kafka OPTIONS (bootstrap_servers '$bootstrap')");
+
+# Many stores, two workers: none waits for another's end.
+produce("${topic}_s$_") for 1 .. $stores;
+create_stores('s', $stores, "${topic}_{store}");
+wait_for_sql($node, 'SELECT count(*), count(DISTINCT store), sum(messages) FROM venice.stat_ingestion',
+	join('|', 2 * $stores, $stores, 100 * $stores), 'all stores are read while none is at its end');
+cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'venice ingest worker'"), '<=', 2,
+	'by no more workers than there may be');
+$node->safe_psql('postgres', "SELECT venice.end_push('s' || i) FROM generate_series(1, $stores) i");
+wait_for_sql($node, "SELECT count(*) FROM venice.versions WHERE state = 'current' AND version = 1", $stores, 'and all become current');
+
+# One partition can be read only once by a Kafka client, of which a worker has few: readers of
+# one topic take turns.
+produce("${topic}_common");
+create_stores('common', 12, "${topic}_common");
+wait_for_sql($node, "SELECT count(*), sum(messages) FROM venice.stat_ingestion WHERE store LIKE 'common%'", '24|1200',
+	'many stores of one topic are read');
+$node->safe_psql('postgres', "SELECT venice.end_push('common' || i) FROM generate_series(1, 12) i");
+wait_for_sql($node, "SELECT count(*) FROM venice.versions WHERE state = 'current' AND version = 1 AND store LIKE 'common%'", '12', 'and become current');
+wait_for_sql($node, "SELECT count(*) FROM pg_stat_activity WHERE backend_type IN ('venice ingest worker', 'venice maintenance')", '0',
+	'then the workers leave');
+
+# A dump that runs holds the swap up, and the swap comes by itself when it is over.
+{
+	my $dump = $node->background_psql('postgres');
+
+	$dump->query_safe('BEGIN; LOCK TABLE s1.swap_gate IN ACCESS SHARE MODE');
+	$node->safe_psql('postgres', "SELECT venice.start_push('s1'); SELECT venice.end_push('s1')");
+	wait_for_sql($node, "SELECT state FROM venice.versions WHERE store = 's1' AND version = 2", 'waiting_for_dump', 'a swap waits for a dump');
+	$dump->query_safe('COMMIT');
+	$dump->quit;
+	wait_for_sql($node, "SELECT state FROM venice.versions WHERE store = 's1' AND version = 2", 'current', 'and is made when it is over');
+}
+
+# A version that a snapshot can still see is not dropped.
+{
+	my $reader = $node->background_psql('postgres');
+
+	$reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT n FROM s1.get(\'k7\')');
+	$node->safe_psql('postgres', "SELECT venice.alter_store('s1', '{\"versions_to_keep\": 1}')");
+	$node->safe_psql('postgres', "SELECT venice.push('s1', 'SELECT ''x'', 1', options => '{}')");
+	is($reader->query_safe("SELECT n FROM s1.get('k7')"), '7', 'an old snapshot reads the old version');
+	$reader->query_safe('COMMIT');
+	$reader->quit;
+	wait_for_sql($node, "SELECT string_agg(version || ' ' || state, ', ') FROM venice.versions WHERE store = 's1'", '3 current',
+		'which is dropped when nobody can see it any more');
+}
+
+done_testing();
