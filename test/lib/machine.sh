@@ -27,21 +27,14 @@ quietly()
 	local log=$2
 	echo "$1"
 	shift 2
-	"$@" >"$log" 2>&1 && return
+	("$@") >"$log" 2>&1 && return
 	tail -n 40 "$log" >&2
 	die "failed: $* (all of its output: $log)"
 }
 
-# as_root COMMAND...
 as_root()
 {
-	if [ "$(id -u)" = 0 ]; then
-		"$@"
-	elif command -v sudo >/dev/null; then
-		sudo "$@"
-	else
-		die "must be root to run: $*"
-	fi
+	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
 # install_packages NAME...: those that are missing.
@@ -54,6 +47,8 @@ install_packages()
 			missing+=("$package")
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
+	[ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
+		die "it takes root to install what is missing: ${missing[*]}"
 	as_root mkdir -p "$(dirname "$no_cluster")"
 	echo 'create_main_cluster = false' | as_root tee "$no_cluster"
 	{

@@ -3,6 +3,8 @@
 
 use strict;
 use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
 use VeniceTest;
 use Test::More;
 
