@@ -61,8 +61,14 @@ static TimestampTz busy_time;	/* when there was a unit last */
 static void
 release_slot(int code, Datum argument)
 {
+	SharedWorker *worker = &shared->workers[my_slot];
+	bool		mine;
+
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < SHARED_UNITS; i++)
+
+	/* One that has left in order owns nothing any more; the slot may have a new worker. */
+	mine = worker->pid == MyProcPid;
+	for (int i = 0; i < SHARED_UNITS && mine; i++)
 	{
 		SharedUnit *unit = &shared->units[i];
 
@@ -74,11 +80,11 @@ release_slot(int code, Datum argument)
 		unit->next_retry_time = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 															RetryDelayMs(++unit->failures));
 	}
-	if (shared->workers[my_slot].pid == MyProcPid)
+	if (mine)
 	{
-		shared->workers[my_slot].in_use = false;
-		shared->workers[my_slot].pid = 0;
-		shared->workers[my_slot].latch = NULL;
+		worker->in_use = false;
+		worker->pid = 0;
+		worker->latch = NULL;
 	}
 	for (int i = 0; i < SHARED_DATABASES; i++)
 		if (shared->databases[i].in_use && shared->databases[i].starved_since != 0 &&

@@ -405,9 +405,10 @@ UnitsAssign(void)
 			continue;
 		if (start_worker(slot))
 		{
-			/* Nobody else gives units away, so that this one is still without a worker. */
+			/* Nobody else gives units away, but somebody may have come to hold this one still. */
 			LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
-			if (unit->in_use && Shared->workers[slot].in_use)
+			if (unit->in_use && Shared->workers[slot].in_use &&
+				!SharedVersionIsHeld(NameStr(unit->store), unit->version))
 			{
 				unit->worker = slot;
 				wake_worker(slot);
