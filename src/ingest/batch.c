@@ -52,10 +52,9 @@ typedef struct Change
 TimestampTz
 RecordTimestamp(int64 timestamp_ms)
 {
-	if (timestamp_ms < 0)
-		return 0;
-	return (timestamp_ms - (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000) *
-		1000;
+	const int64 epoch_ms = (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * 1000;
+
+	return timestamp_ms < 0 ? 0 : (timestamp_ms - epoch_ms) * 1000;
 }
 
 /* The default of a column as it is when the unit begins, in context. */

@@ -161,6 +161,7 @@ try_action(Unit *unit, UnitAction action, void *argument)
 	callback.arg = unit;
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
+	MemoryContextSwitchTo(unit->context);
 	PG_TRY();
 	{
 		action(unit, argument);
@@ -458,8 +459,12 @@ wait_for_something(long timeout_ms)
 		AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 		AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
 		foreach(cell, IngestClients)
-			AddWaitEventToSet(set, WL_SOCKET_READABLE,
-							  KafkaClientEventFd(((IngestClient *) lfirst(cell))->kafka), NULL, NULL);
+		{
+			IngestClient *client = lfirst(cell);
+
+			AddWaitEventToSet(set, WL_SOCKET_READABLE, KafkaClientEventFd(client->kafka), NULL,
+							  NULL);
+		}
 		generation = IngestClientsGeneration;
 	}
 	if (WaitEventSetWait(set, timeout_ms, events, lengthof(events),

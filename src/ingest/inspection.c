@@ -117,7 +117,8 @@ next_event(KafkaClient *client, KafkaEvent *event)
 		if (timeout_ms <= 0)
 			return false;
 		(void) WaitLatchOrSocket(MyLatch,
-								 WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+								 WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT |
+								 WL_EXIT_ON_PM_DEATH,
 								 KafkaClientEventFd(client), timeout_ms,
 								 WaitEventNamed("VeniceInspect"));
 		ResetLatch(MyLatch);
@@ -181,7 +182,8 @@ check_broker(const ServerOptions *options)
 	if (answered)
 	{
 		send_check("broker", true, KafkaLibraryVersion());
-		send_check("auth", true, options->has_mapping ? "with a user mapping" : "without a user mapping");
+		send_check("auth", true,
+				   options->has_mapping ? "with a user mapping" : "without a user mapping");
 	}
 	else if (is_authentication(problem.sqlstate))
 	{

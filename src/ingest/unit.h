@@ -62,7 +62,7 @@ extern void UnitProceed(Unit *unit, bool write_now);
  * be fetched again.
  */
 extern void UnitRelease(Unit *unit);	/* asked to, or done */
-extern void UnitYield(Unit *unit);	/* for a while, if it has nothing to do and a client of its own */
+extern void UnitYield(Unit *unit);	/* if it has nothing to do and a client of its own */
 extern void UnitRetry(Unit *unit, const char *error);	/* with a growing delay */
 extern void UnitFail(Unit *unit, int sqlstate, const char *error, const char *detail);
 

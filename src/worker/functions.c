@@ -71,8 +71,8 @@ set_paused(const char *store, bool paused)
 	QueryBeginRegistry(&session);
 	QueryArgBool(&args, paused);
 	QueryArgText(&args, store);
-	(void) QueryRun("UPDATE venice.store SET paused = $1 WHERE store_name = $2::name AND paused <> $1",
-					&args);
+	(void) QueryRun("UPDATE venice.store SET paused = $1 "
+					"WHERE store_name = $2::name AND paused <> $1", &args);
 	QueryEnd(&session);
 }
 
@@ -250,7 +250,8 @@ venice_ingestion_units(PG_FUNCTION_ARGS)
 	LWLockRelease(Shared->lock);
 
 	for (int i = 0; i < SHARED_UNITS; i++)
-		if (units[i].in_use && units[i].database == MyDatabaseId && may_see(NameStr(units[i].store)))
+		if (units[i].in_use && units[i].database == MyDatabaseId &&
+			may_see(NameStr(units[i].store)))
 			put_unit(result, &units[i], pids[i]);
 	pfree(units);
 	pfree(pids);

@@ -221,7 +221,8 @@ start_supervisors(bool probing)
 
 		if (!due)
 			continue;
-		if (!WorkerStart("venice", "venice_supervisor_main", "supervisor", database, i, &handles[i]))
+		if (!WorkerStart("venice", "venice_supervisor_main", "supervisor", database, i,
+						 &handles[i]))
 		{
 			handles[i] = NULL;
 			ereport(WARNING,

@@ -209,9 +209,9 @@ RejectedRecordsCheck(const char *store_name, int number)
 	if (rejected <= store->options->max_rejected)
 		return false;
 	VersionFail(version, ERRCODE_DATA_EXCEPTION,
-				psprintf(ngettext("%lld record was rejected, and max_rejected of store \"%s\" is %lld",
-								  "%lld records were rejected, and max_rejected of store \"%s\" is %lld",
-								  rejected),
+				psprintf(rejected == 1 ?
+						 "%lld record was rejected, and max_rejected of store \"%s\" is %lld" :
+						 "%lld records were rejected, and max_rejected of store \"%s\" is %lld",
 						 (long long) rejected, store_name,
 						 (long long) store->options->max_rejected),
 				psprintf("%s%sThey are in venice.rejected_records.", first ? first : "",

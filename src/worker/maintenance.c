@@ -608,7 +608,8 @@ note_result(RoundResult result)
 	entry = SharedDatabaseFind(MyDatabaseId, false);
 	if (entry != NULL)
 	{
-		entry->maintenance_failures = result.left > 0 ? Min(entry->maintenance_failures + 1, 60) : 0;
+		entry->maintenance_failures = result.left > 0 ?
+			Min(entry->maintenance_failures + 1, 60) : 0;
 		entry->next_maintenance_time = result.left > 0 ?
 			TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 										RetryDelayMs(entry->maintenance_failures)) : 0;

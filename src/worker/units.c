@@ -59,7 +59,8 @@ UnitsWanted(void)
 					"UNION ALL SELECT b.partition, b.done FROM venice.unlogged_partition_state b "
 					"WHERE b.store_name = v.store_name AND b.version = v.version) p ON true "
 					"WHERE v.state = 'started' AND v.topic IS NOT NULL AND NOT s.paused "
-					"AND p.done IS NOT TRUE ORDER BY v.started_time, v.store_name, p.partition", NULL);
+					"AND p.done IS NOT TRUE "
+					"ORDER BY v.started_time, v.store_name, p.partition", NULL);
 	for (uint64 i = 0; i < rows; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(session.result_context);

@@ -103,7 +103,8 @@ CREATE VIEW venice.stat_progress_push WITH (security_barrier) AS
                  WHEN i.done + i.remaining > 0 THEN 100.0 * i.done / (i.done + i.remaining) END)::real AS percent,
            v.started_time,
            CASE WHEN v.state = 'started' AND i.done > 0 THEN
-                pg_catalog.clock_timestamp() + (pg_catalog.clock_timestamp() - v.started_time) * (i.remaining::double precision / i.done)
+                pg_catalog.clock_timestamp()
+                + (pg_catalog.clock_timestamp() - v.started_time) * (i.remaining::double precision / i.done)
            END AS estimated_end_time,
            COALESCE(b.pid, i.pid) AS pid
       FROM venice.store_version v

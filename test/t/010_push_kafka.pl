@@ -68,6 +68,8 @@ sub records { my ($store, $columns) = @_;
 	$kafka->produce($topic, \@records, key => 'text', value => 'json');
 	wait_for_sql($node, "SELECT sum(messages), count(*) FROM venice.stat_ingestion WHERE store = 'clicks'",
 		'4000|4', 'what is in the topic is ingested while the push goes on');
+	wait_for_sql($node, 'SELECT phase, rows_done, rows_total, percent FROM venice.stat_progress_push', 'loading|4000|4000|100',
+		'stat_progress_push shows how far');
 	is($node->safe_psql('postgres', "SELECT count(*) FROM clicks.records"), '0',
 		'and no reader sees any of it');
 	end_push('clicks');

@@ -147,6 +147,12 @@ $node->append_conf('postgresql.conf', 'venice.ingestion = off');
 $node->reload;
 wait_for_sql($node, "SELECT count(*) FROM venice_internal.ingestion_units() WHERE pid IS NOT NULL", '0', 'venice.ingestion = off lets go of everything');
 
+# Our processes are not in the way of whoever drops a database.
+$node->safe_psql('postgres', 'CREATE DATABASE third');
+$node->safe_psql('third', 'CREATE EXTENSION venice');
+wait_for_sql($node, "SELECT count(*) FROM pg_stat_activity WHERE datname = 'third' AND backend_type = 'venice supervisor'", '1', 'a new database has its supervisor');
+is(sql_error($node, 'DROP DATABASE third'), '', 'and can be dropped at once');
+
 # The extension can go, and its workers with it.
 $node->safe_psql('second', 'DROP EXTENSION venice CASCADE');
 wait_for_sql($node, "SELECT count(*) FROM pg_stat_activity WHERE datname = 'second' AND backend_type LIKE 'venice%'", '0', 'without the extension there is no process',
