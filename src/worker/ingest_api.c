@@ -27,7 +27,6 @@ static const IngestApi api = {
 	.StoreLock = StoreLock,
 	.VersionFail = VersionFail,
 	.OptionText = OptionText,
-	.ExtensionOwner = ExtensionOwner,
 	.UserContextEnter = UserContextEnter,
 	.UserContextLeave = UserContextLeave,
 	.ServerOptionsGet = ServerOptionsGet,
@@ -53,7 +52,6 @@ static const IngestApi api = {
 	.LoadEnd = LoadEnd,
 	.LoadCommitted = LoadCommitted,
 	.LoadLastRow = LoadLastRow,
-	.SharedDatabaseFind = SharedDatabaseFind,
 	.SupervisorWake = SupervisorWake,
 };
 

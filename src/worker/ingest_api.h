@@ -41,7 +41,6 @@ typedef struct IngestApi
 	void		(*VersionFail) (Version *version, int sqlstate, const char *error,
 								const char *detail);
 	char *(*OptionText) (const Jsonb *options, const char *key);
-	Oid			(*ExtensionOwner) (void);
 	void		(*UserContextEnter) (UserContext *context, Oid role);
 	void		(*UserContextLeave) (UserContext *context);
 	ServerOptions *(*ServerOptionsGet) (const char *server, Oid role, MemoryContext context);
@@ -80,7 +79,6 @@ typedef struct IngestApi
 	void		(*LoadEnd) (Load *load);
 	void		(*LoadCommitted) (Load *load);
 	ItemPointerData	(*LoadLastRow) (Load *load);
-	SharedDatabase *(*SharedDatabaseFind) (Oid database, bool make);
 	void		(*SupervisorWake) (void);
 } IngestApi;
 

@@ -160,6 +160,25 @@ maintenance_is_due(bool woken)
 	return due;
 }
 
+/* How long to wait: not beyond the time when what maintenance has left is due again. */
+static long
+time_to_wait(bool busy)
+{
+	long		timeout_ms = busy ? BUSY_INTERVAL_MS : IDLE_INTERVAL_MS;
+	SharedDatabase *entry;
+
+	LWLockAcquire(Shared->lock, LW_SHARED);
+	entry = SharedDatabaseFind(MyDatabaseId, false);
+	if (entry != NULL && entry->next_maintenance_time != 0)
+		timeout_ms = Min(timeout_ms,
+						 TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+														 entry->next_maintenance_time));
+	LWLockRelease(Shared->lock);
+
+	/* What is overdue waits for something else: a slot, or the round that runs. */
+	return timeout_ms > 0 ? timeout_ms : BUSY_INTERVAL_MS;
+}
+
 static void
 start_maintenance(void)
 {
@@ -262,7 +281,7 @@ venice_supervisor_main(Datum argument)
 		MemoryContextReset(context);
 
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 busy ? BUSY_INTERVAL_MS : IDLE_INTERVAL_MS,
+						 time_to_wait(busy),
 						 WaitEventNamed("VeniceSupervisorMain"));
 		ResetLatch(MyLatch);
 	}
