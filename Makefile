@@ -2,7 +2,7 @@
 #
 #   make                     build
 #   make install             install into the server of PG_CONFIG
-#   make installcheck        regression tests, in a temporary server of their own
+#   make installcheck        regression and isolation tests, in temporary servers of their own
 #   make results             accept the last run's output as expected, after reading it
 #   make help                everything else
 
@@ -99,6 +99,11 @@ EXTRA_CLEAN = venice--$(EXTVERSION).sql venice_ingest.so $(INGEST_OBJS) $(INGEST
 REGRESS = $(shell cat sql/schedule)
 REGRESS_OPTS = --temp-instance=./tmp_check --temp-config=test/venice.conf
 
+# PGXS looks for specs/ and expected/ beside the Makefile; the last --inputdir wins.
+ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
+ISOLATION_OPTS = --temp-instance=./tmp_check_iso --temp-config=test/venice.conf \
+	--inputdir=test/isolation --load-extension=venice
+
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
@@ -139,6 +144,7 @@ checkver:
 
 results:
 	cp results/*.out expected/
+	[ ! -d output_iso ] || cp output_iso/results/*.out test/isolation/expected/
 
 dist:
 	git archive --format zip --prefix venice-$(DISTVERSION)/ -o venice-$(DISTVERSION).zip HEAD
