@@ -107,6 +107,9 @@ ISOLATION_OPTS = --temp-instance=./tmp_check_iso --temp-config=test/venice.conf 
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
+# Some tests name the database that they run in.
+CONTRIB_TESTDB = regression
+
 ifeq ($(shell pkg-config --exists jansson rdkafka libcurl || echo missing),missing)
 $(error venice needs the development files of jansson, librdkafka and libcurl: apt-get install libjansson-dev librdkafka-dev libcurl4-openssl-dev)
 endif

@@ -7,6 +7,10 @@
  * lets the executor do the constraint checks.  What a look-up does for every
  * key goes around this file.
  *
+ * Statements see what is committed now, whatever the caller's isolation level:
+ * StoreLock says who may act, and acting on what an old snapshot shows would act
+ * on something that is no more.
+ *
  * Locks: none of its own.
  * Must not know: what the tables mean.
  *
@@ -19,6 +23,7 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 void
 QueryArgDatum(QueryArgs *args, Oid type, Datum value, bool is_null)
@@ -86,13 +91,20 @@ QueryEnd(QuerySession *session)
 static uint64
 execute(const char *sql, const QueryArgs *args, bool read_only)
 {
+	static const QueryArgs none = {0};
+	SPIPlanPtr	plan;
 	int			code;
 
 	if (args == NULL)
-		code = SPI_execute(sql, read_only, 0);
+		args = &none;
+	plan = SPI_prepare(sql, args->count, (Oid *) args->types);
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+	if (read_only)
+		code = SPI_execute_plan(plan, (Datum *) args->values, args->nulls, true, 0);
 	else
-		code = SPI_execute_with_args(sql, args->count, (Oid *) args->types, (Datum *) args->values,
-									 args->nulls, read_only, 0);
+		code = SPI_execute_snapshot(plan, (Datum *) args->values, args->nulls, GetLatestSnapshot(),
+									InvalidSnapshot, false, true, 0);
 	if (code < 0)
 		elog(ERROR, "could not execute \"%s\": %s", sql, SPI_result_code_string(code));
 	return SPI_processed;

@@ -10,15 +10,11 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
-#include "commands/alter.h"
 #include "commands/dbcommands.h"
 #include "commands/schemacmds.h"
 #include "commands/tablespace.h"
@@ -28,9 +24,7 @@
 #include "parser/parse_type.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/catcache.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
 #include "avro/reader.h"
 #include "catalog/node.h"
@@ -228,7 +222,7 @@ create_first_version(Store *store)
 			  "'Always empty. A dump that holds it keeps versions from being swapped under it.'", schema);
 	VersionSeal(store->name);
 	QueryEnd(&session);
-	GeneratedFunctionsCreate(store);
+	GeneratedFunctionsCreate(store, store->schema_oid);
 
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, store->name);
@@ -406,7 +400,6 @@ change_owner(const Store *store, Oid owner)
 	static const char *const tables[] = {"records", "tombstones", "swap_gate"};
 	UserContext user;
 	ListCell   *cell;
-	CatCList   *procedures;
 
 	if (store->server != NULL)
 		ServerOptionsCheckUsage(store->server, owner);
@@ -427,23 +420,7 @@ change_owner(const Store *store, Oid owner)
 			if (OidIsValid(table))
 				ATExecChangeOwner(table, owner, false, AccessExclusiveLock);
 		}
-	}
-	for (int i = 0; i < 2; i++)
-	{
-		Relation	catalog;
-
-		procedures = SearchSysCacheList1(PROCNAMEARGSNSP,
-										 CStringGetDatum(i == 0 ? "get" : "batch_get"));
-		catalog = table_open(ProcedureRelationId, RowExclusiveLock);
-		for (int p = 0; p < procedures->n_members; p++)
-		{
-			Form_pg_proc form = (Form_pg_proc) GETSTRUCT(&procedures->members[p]->tuple);
-
-			if (form->pronamespace == store->schema_oid)
-				AlterObjectOwner_internal(catalog, form->oid, owner);
-		}
-		table_close(catalog, RowExclusiveLock);
-		ReleaseSysCacheList(procedures);
+		GeneratedFunctionsChangeOwner(schema, owner);
 	}
 	UserContextLeave(&user);
 	CommandCounterIncrement();
@@ -560,8 +537,6 @@ venice_drop_store(PG_FUNCTION_ARGS)
 		if (version->state == VERSION_CURRENT)
 		{
 			QueryBegin(&session, store->owner);
-			QueryRunf("DROP FUNCTION IF EXISTS %s.get, %s.batch_get", quote_identifier(schema),
-					  quote_identifier(schema));
 			QueryRunf("DROP TABLE %s.swap_gate", quote_identifier(schema));
 			QueryEnd(&session);
 		}

@@ -334,9 +334,13 @@ venice_push(PG_FUNCTION_ARGS)
 	{
 		char	   *schema = VersionSchemaName(store->name, version->number, version->state);
 
+		char	   *sql = psprintf("INSERT INTO %s (%s) %s",
+								   quote_qualified_identifier(schema, "records"),
+								   column_list(store), query);
+
 		SPI_connect();
-		QueryRunf("INSERT INTO %s (%s) %s", quote_qualified_identifier(schema, "records"),
-				  column_list(store), query);
+		if (SPI_execute(sql, false, 0) != SPI_OK_INSERT)
+			elog(ERROR, "could not execute \"%s\"", sql);
 		SPI_finish();
 		end_sql_push(store, version, true);
 	}
@@ -379,7 +383,8 @@ describe_progress(const Version *version)
 	QueryEnd(&session);
 
 	if (partitions == 0)
-		return psprintf("store \"%s\", version %d: waiting for topic \"%s\"", version->store,
+		return psprintf("store \"%s\", version %d: waiting for a worker to find topic \"%s\"",
+						version->store,
 						version->number, version->topic);
 	if (!version->end_requested)
 		return psprintf("store \"%s\", version %d: loaded " INT64_FORMAT " records, end not requested",

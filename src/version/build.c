@@ -36,6 +36,7 @@
 #include "catalog/pointer.h"
 #include "common/query.h"
 #include "version/clone.h"
+#include "version/functions.h"
 #include "version/layout.h"
 #include "version/state.h"
 
@@ -236,6 +237,7 @@ VersionBuild(Store *store, Version *version, BuildProgress progress, void *argum
 		QueryRunf("DROP TABLE %s", tombstones);
 
 	QueryEnd(&session);
+	GeneratedFunctionsCreate(store, schema_oid);
 
 	VersionSetRows(version, rows);
 	VersionSetState(version, VERSION_READY);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * functions.c
- *		The functions that are generated for a store, in its current schema.
+ *		The functions that are generated for a store.
  *
  * A look-up's row type depends on the store, so that each store has functions
  * of its own: SQL wrappers, inlinable (STABLE, not strict, no settings), around
@@ -9,6 +9,13 @@
  * have string bodies and name no version, so that a dump restores them and a
  * swap only moves them.  They are owned by the store's owner, who could not
  * make C functions himself.
+ *
+ * The functions that people use, and that views and prepared statements know by
+ * OID, are those in the current schema.  Every other version's schema has the
+ * same, which a swap exchanges for them: somebody who looked the schema up by its
+ * name before the swap, and looks into it after, finds these, and they answer
+ * from the current version just the same.  Without them he would be told that
+ * there is no such function.
  *
  * Our own names give way: a user's column called like one of our arguments or
  * columns keeps its name, and ours gets a leading underscore.
@@ -28,8 +35,10 @@
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "commands/alter.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -52,6 +61,8 @@ typedef struct Definition
 } Definition;
 
 #define DEFINITION_COUNT 2
+
+static const char *const definition_names[DEFINITION_COUNT] = {"get", "batch_get"};
 
 static bool
 is_key(const Store *store, const char *name)
@@ -138,7 +149,7 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 
 	definitions[0] = (Definition)
 	{
-		.name = "get",
+		.name = definition_names[0],
 		.arguments = keys.data,
 		.argument_types = key_types.data,
 		.returns = values.data,
@@ -149,7 +160,7 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 	};
 	definitions[1] = (Definition)
 	{
-		.name = "batch_get",
+		.name = definition_names[1],
 		.arguments = arrays.data,
 		.argument_types = array_types.data,
 		.returns = psprintf("%s bigint, %s", ordinality, all.data),
@@ -161,9 +172,9 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 }
 
 static void
-create_functions(const Store *store, const Definition *definitions)
+create_functions(const Store *store, Oid schema_oid, const Definition *definitions)
 {
-	const char *schema = quote_identifier(store->name);
+	const char *schema = quote_identifier(get_namespace_name(schema_oid));
 	QuerySession session;
 
 	QueryBegin(&session, store->owner);
@@ -180,14 +191,13 @@ create_functions(const Store *store, const Definition *definitions)
 	QueryEnd(&session);
 }
 
+/* A schema's function of this name; InvalidOid if it has none. */
 static Oid
-find_function(const Store *store, const char *name)
+find_function(Oid schema, const char *name)
 {
-	Oid			schema = get_namespace_oid(store->name, true);
-	CatCList   *candidates;
+	CatCList   *candidates = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
 	Oid			found = InvalidOid;
 
-	candidates = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
 	for (int i = 0; i < candidates->n_members; i++)
 	{
 		Form_pg_proc form = (Form_pg_proc) GETSTRUCT(&candidates->members[i]->tuple);
@@ -200,13 +210,12 @@ find_function(const Store *store, const char *name)
 }
 
 void
-GeneratedFunctionsCreate(const Store *store)
+GeneratedFunctionsCreate(const Store *store, Oid schema)
 {
 	Definition	definitions[DEFINITION_COUNT];
 
-	make_definitions(store, get_relname_relid("records", get_namespace_oid(store->name, false)),
-					 definitions);
-	create_functions(store, definitions);
+	make_definitions(store, get_relname_relid("records", schema), definitions);
+	create_functions(store, schema, definitions);
 }
 
 bool
@@ -218,27 +227,90 @@ GeneratedFunctionsFit(const Store *store, Oid records)
 	make_definitions(store, records, definitions);
 	for (int i = 0; i < DEFINITION_COUNT && fit; i++)
 	{
-		Oid			schema = store->schema_oid;
-		CatCList   *candidates = SearchSysCacheList1(PROCNAMEARGSNSP,
-													 CStringGetDatum(definitions[i].name));
+		HeapTuple	tuple = SearchSysCache1(PROCOID,
+											ObjectIdGetDatum(find_function(store->schema_oid,
+																		   definitions[i].name)));
+		Datum		body;
+		bool		is_null = true;
 
-		fit = false;
-		for (int c = 0; c < candidates->n_members; c++)
-		{
-			HeapTuple	tuple = &candidates->members[c]->tuple;
-			bool		is_null;
-			Datum		body;
-
-			if (((Form_pg_proc) GETSTRUCT(tuple))->pronamespace != schema)
-				continue;
-			/* The body spells out every column and type, so that it says it all. */
-			body = SysCacheGetAttr(PROCNAMEARGSNSP, tuple, Anum_pg_proc_prosrc, &is_null);
-			if (!is_null && strcmp(TextDatumGetCString(body), definitions[i].body) == 0)
-				fit = true;
-		}
-		ReleaseSysCacheList(candidates);
+		fit = HeapTupleIsValid(tuple);
+		if (!fit)
+			break;
+		/* The body spells out every column and type, so that it says it all. */
+		body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &is_null);
+		fit = !is_null && strcmp(TextDatumGetCString(body), definitions[i].body) == 0;
+		ReleaseSysCache(tuple);
 	}
 	return fit;
+}
+
+/* Put a function into a schema under a name.  No SQL: see the header of swap.c. */
+static void
+place_function(Oid function, const char *name, Oid schema)
+{
+	Relation	catalog = table_open(ProcedureRelationId, RowExclusiveLock);
+	HeapTuple	tuple = SearchSysCacheCopy1(PROCOID, ObjectIdGetDatum(function));
+	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(tuple);
+	Oid			old_schema = form->pronamespace;
+
+	namestrcpy(&form->proname, name);
+	form->pronamespace = schema;
+	CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
+	if (schema != old_schema &&
+		changeDependencyFor(ProcedureRelationId, function, NamespaceRelationId, old_schema,
+							schema) != 1)
+		elog(ERROR, "could not change schema dependency of function %u", function);
+	table_close(catalog, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+void
+GeneratedFunctionsExchange(Oid one, Oid other)
+{
+	for (int i = 0; i < DEFINITION_COUNT; i++)
+	{
+		const char *name = definition_names[i];
+		Oid			first = find_function(one, name);
+		Oid			second = find_function(other, name);
+
+		/* Two of one name and signature cannot be in one schema, not even on the way. */
+		if (OidIsValid(second))
+			place_function(second, "_exchanged", other);
+		if (OidIsValid(first))
+			place_function(first, name, other);
+		if (OidIsValid(second))
+			place_function(second, name, one);
+	}
+}
+
+void
+GeneratedFunctionsDrop(Oid schema)
+{
+	for (int i = 0; i < DEFINITION_COUNT; i++)
+	{
+		ObjectAddress address;
+
+		ObjectAddressSet(address, ProcedureRelationId, find_function(schema, definition_names[i]));
+		if (OidIsValid(address.objectId))
+			performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	}
+	CommandCounterIncrement();
+}
+
+void
+GeneratedFunctionsChangeOwner(Oid schema, Oid owner)
+{
+	Relation	catalog = table_open(ProcedureRelationId, RowExclusiveLock);
+
+	for (int i = 0; i < DEFINITION_COUNT; i++)
+	{
+		Oid			function = find_function(schema, definition_names[i]);
+
+		if (OidIsValid(function))
+			AlterObjectOwner_internal(catalog, function, owner);
+	}
+	table_close(catalog, RowExclusiveLock);
+	CommandCounterIncrement();
 }
 
 /* The function's privileges, copied; is_null when they are the default. */
@@ -281,9 +353,9 @@ GeneratedFunctionsRenew(const Store *store)
 	Definition	definitions[DEFINITION_COUNT];
 	Datum		acls[DEFINITION_COUNT];
 	bool		acl_nulls[DEFINITION_COUNT];
+	Oid			schema = get_namespace_oid(store->name, false);
 
-	make_definitions(store, get_relname_relid("records", get_namespace_oid(store->name, false)),
-					 definitions);
+	make_definitions(store, get_relname_relid("records", schema), definitions);
 	CommandCounterIncrement();
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
@@ -295,18 +367,18 @@ GeneratedFunctionsRenew(const Store *store)
 
 			acl_nulls[i] = true;
 			ObjectAddressSet(address, ProcedureRelationId,
-							 find_function(store, definitions[i].name));
+							 find_function(schema, definitions[i].name));
 			if (!OidIsValid(address.objectId))
 				continue;
 			acls[i] = function_acl(address.objectId, &acl_nulls[i]);
 			performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
 			CommandCounterIncrement();
 		}
-		create_functions(store, definitions);
+		create_functions(store, schema, definitions);
 		CommandCounterIncrement();
 		for (int i = 0; i < DEFINITION_COUNT; i++)
 			if (!acl_nulls[i])
-				set_function_acl(find_function(store, definitions[i].name), store->owner, acls[i]);
+				set_function_acl(find_function(schema, definitions[i].name), store->owner, acls[i]);
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;

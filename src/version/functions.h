@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * functions.h
- *		The functions that are generated for a store, in its current schema.
+ *		The functions that are generated for a store.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,8 +10,17 @@
 
 #include "catalog/store.h"
 
-/* Make get and batch_get for the columns that the store's current records has. */
-extern void GeneratedFunctionsCreate(const Store *store);
+/* Make get and batch_get in a version's schema, for the columns that its records has. */
+extern void GeneratedFunctionsCreate(const Store *store, Oid schema);
+
+/* Exchange the functions of two schemas. */
+extern void GeneratedFunctionsExchange(Oid one, Oid other);
+
+/* Drop those of a schema; 2BP01 when somebody's object depends on one. */
+extern void GeneratedFunctionsDrop(Oid schema);
+
+/* Give those of a schema to another owner. */
+extern void GeneratedFunctionsChangeOwner(Oid schema, Oid owner);
 
 /* Do the existing functions return exactly what records has? */
 extern bool GeneratedFunctionsFit(const Store *store, Oid records);

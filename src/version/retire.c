@@ -31,6 +31,7 @@
 #include "utils/xid8.h"
 
 #include "common/query.h"
+#include "version/functions.h"
 
 /* What was read from a version stays counted after it. */
 static void
@@ -66,6 +67,7 @@ VersionDropSchema(const Store *store, const Version *version, int lock_timeout_m
 		if (lock_timeout_ms > 0)
 			(void) set_config_option("lock_timeout", psprintf("%d", lock_timeout_ms), PGC_USERSET,
 									 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		GeneratedFunctionsDrop(schema_oid);
 		for (int i = 0; i < lengthof(tables); i++)
 			if (OidIsValid(get_relname_relid(tables[i], schema_oid)))
 				QueryRunf("DROP TABLE %s", quote_qualified_identifier(schema, tables[i]));

@@ -23,22 +23,16 @@
 
 #include "version/swap.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_namespace.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
-#include "commands/alter.h"
 #include "commands/schemacmds.h"
 #include "commands/tablecmds.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -122,35 +116,6 @@ lock_gate(Oid gate, char **holders)
 		SPI_finish();
 	}
 	return locked;
-}
-
-/* Every function in a store's schema is generated: SchemaCheckForeignObjects saw to that. */
-static void
-move_functions(Oid from, Oid to)
-{
-	Relation	catalog = table_open(ProcedureRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	List	   *functions = NIL;
-	ListCell   *cell;
-
-	ScanKeyInit(&key, Anum_pg_proc_pronamespace, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(from));
-	scan = systable_beginscan(catalog, InvalidOid, false, NULL, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		functions = lappend_oid(functions, ((Form_pg_proc) GETSTRUCT(tuple))->oid);
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-
-	foreach(cell, functions)
-	{
-		ObjectAddresses *moved = new_object_addresses();
-
-		(void) AlterObjectNamespace_oid(ProcedureRelationId, lfirst_oid(cell), to, moved);
-		free_object_addresses(moved);
-	}
-	CommandCounterIncrement();
 }
 
 static void
@@ -265,7 +230,7 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 	(void) RenameSchema(psprintf("%s_v%d", store->name, target->number), store->name);
 	CommandCounterIncrement();
 	functions_stale = !GeneratedFunctionsFit(store, new_records);
-	move_functions(old_schema, new_schema);
+	GeneratedFunctionsExchange(old_schema, new_schema);
 	move_gate(gate, old_schema, new_schema);
 	VersionPointerWrite(store->name, target->number, new_records);
 	record_swap(store, old, target, reason);

@@ -20,6 +20,7 @@
 #include <signal.h>
 
 #include "access/xact.h"
+#include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
@@ -93,8 +94,8 @@ quiesce(const char *name)
 	static bool registered = false;
 	Oid			database = name != NULL ? get_database_oid(name, true) : InvalidOid;
 
-	/* A database that does not exist is for the statement itself to complain about. */
-	if (!OidIsValid(database) || database == MyDatabaseId)
+	/* What is missing, or not his to touch, is for the statement itself to complain about. */
+	if (!OidIsValid(database) || !object_ownercheck(DatabaseRelationId, database, GetUserId()))
 		return;
 	if (!registered)
 	{
