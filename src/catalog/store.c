@@ -335,3 +335,15 @@ StoreLock(const char *name, int lock_mode)
 	LockDatabaseObject(class_oid, hash_bytes((const unsigned char *) name, strlen(name)), 0,
 					   lock_mode);
 }
+
+void
+StoreLockRow(const char *name)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, name);
+	(void) QueryRun("SELECT FROM venice.store WHERE store_name = $1::name FOR NO KEY UPDATE", &args);
+	QueryEnd(&session);
+}

@@ -96,6 +96,13 @@ extern void StoreCheckOwner(const Store *store);
 /* Raise 55000 when the store's schema was dropped by hand. */
 extern void StoreCheckSchema(const Store *store);
 
+/*
+ * Lock the store's row, under StoreLock.  In REPEATABLE READ that fails with 40001
+ * when somebody has changed the store since the transaction's snapshot: what this
+ * transaction believes of its versions is no longer so.
+ */
+extern void StoreLockRow(const char *name);
+
 /* One version, or NULL with missing_ok; otherwise 42704. */
 extern Version *VersionLookup(const char *store, int number, bool missing_ok);
 

@@ -9,12 +9,15 @@ CREATE TABLE venice.store (
     options jsonb NOT NULL,
     paused boolean NOT NULL DEFAULT false,
     last_version integer NOT NULL DEFAULT 0,
+    generation bigint NOT NULL DEFAULT 0,
     created_time timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 COMMENT ON TABLE venice.store IS 'One row per store: what its next version will be made of.';
 COMMENT ON COLUMN venice.store.key_schema IS 'Avro schema that the key columns were made from; NULL when they were declared.';
 COMMENT ON COLUMN venice.store.value_schema IS 'Avro schema that the value columns were made from; NULL when they were declared.';
 COMMENT ON COLUMN venice.store.options IS 'Options that were set; defaults are not filled in.';
+COMMENT ON COLUMN venice.store.generation IS
+    'Counts changes of the store''s versions, so that who acts on an old snapshot of them fails to lock the row.';
 COMMENT ON COLUMN venice.store.last_version IS 'Highest version number given out; numbers are never used again.';
 
 CREATE TABLE venice.store_column (

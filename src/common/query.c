@@ -7,9 +7,8 @@
  * lets the executor do the constraint checks.  What a look-up does for every
  * key goes around this file.
  *
- * Statements see what is committed now, whatever the caller's isolation level:
- * StoreLock says who may act, and acting on what an old snapshot shows would act
- * on something that is no more.
+ * Statements run under the caller's snapshot: in REPEATABLE READ, acting on a
+ * store that somebody else has changed since fails with 40001, as it should.
  *
  * Locks: none of its own.
  * Must not know: what the tables mean.
@@ -91,20 +90,13 @@ QueryEnd(QuerySession *session)
 static uint64
 execute(const char *sql, const QueryArgs *args, bool read_only)
 {
-	static const QueryArgs none = {0};
-	SPIPlanPtr	plan;
 	int			code;
 
 	if (args == NULL)
-		args = &none;
-	plan = SPI_prepare(sql, args->count, (Oid *) args->types);
-	if (plan == NULL)
-		elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
-	if (read_only)
-		code = SPI_execute_plan(plan, (Datum *) args->values, args->nulls, true, 0);
+		code = SPI_execute(sql, read_only, 0);
 	else
-		code = SPI_execute_snapshot(plan, (Datum *) args->values, args->nulls, GetLatestSnapshot(),
-									InvalidSnapshot, false, true, 0);
+		code = SPI_execute_with_args(sql, args->count, (Oid *) args->types, (Datum *) args->values,
+									 args->nulls, read_only, 0);
 	if (code < 0)
 		elog(ERROR, "could not execute \"%s\": %s", sql, SPI_result_code_string(code));
 	return SPI_processed;
@@ -120,6 +112,21 @@ uint64
 QueryRead(const char *sql, const QueryArgs *args)
 {
 	return execute(sql, args, true);
+}
+
+uint64
+QueryRunLatest(const char *sql, const QueryArgs *args)
+{
+	SPIPlanPtr	plan = SPI_prepare(sql, args->count, (Oid *) args->types);
+	int			code;
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+	code = SPI_execute_snapshot(plan, (Datum *) args->values, args->nulls, GetLatestSnapshot(),
+								InvalidSnapshot, false, true, 0);
+	if (code < 0)
+		elog(ERROR, "could not execute \"%s\": %s", sql, SPI_result_code_string(code));
+	return SPI_processed;
 }
 
 void

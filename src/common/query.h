@@ -57,6 +57,13 @@ extern uint64 QueryRun(const char *sql, const QueryArgs *args);
 /* A SELECT under the active snapshot, as a STABLE function that may run in a parallel worker needs it. */
 extern uint64 QueryRead(const char *sql, const QueryArgs *args);
 
+/*
+ * One statement that sees what is committed now, whatever the isolation level: for
+ * the catalogs, of which the server sees nothing older itself, and for counters,
+ * which others change meanwhile without anything depending on it.
+ */
+extern uint64 QueryRunLatest(const char *sql, const QueryArgs *args);
+
 /* Run one utility or DML statement made of trusted, quoted parts. */
 extern void QueryRunf(const char *format,...) pg_attribute_printf(1, 2);
 

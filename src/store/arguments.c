@@ -45,6 +45,7 @@ ArgumentOwnedStore(FunctionCallInfo fcinfo)
 	/* Checked before locking as well: a stranger must not hold up a store's pushes. */
 	StoreCheckOwner(StoreLookup(name, false));
 	StoreLock(name, ExclusiveLock);
+	StoreLockRow(name);
 	store = StoreLookup(name, false);
 	StoreCheckOwner(store);
 	return store;

@@ -10,8 +10,9 @@
  * user code in a transaction that runs as the extension's owner.
  *
  * Locks: RowExclusiveLock on the catalogs; AccessExclusiveLock on the new table
- * only if its policies differ.  The old table's pg_class row is touched, so that
- * a GRANT that commits meanwhile fails instead of being lost.
+ * only if its policies differ.  GRANT takes no lock on a table: the old one's rows
+ * in pg_class and pg_attribute are written, so that one which commits meanwhile
+ * fails instead of being lost.
  * Must not know: versions, states, names of stores.
  *
  *-------------------------------------------------------------------------
@@ -202,6 +203,8 @@ carry_columns(Oid from, Oid to)
 			continue;
 		source_tuple = SearchSysCacheCopy2(ATTNUM, ObjectIdGetDatum(from),
 										   Int16GetDatum(attribute->attnum));
+		/* Unchanged, but written: see the file's header. */
+		CatalogTupleUpdate(catalog, &source_tuple->t_self, source_tuple);
 		values[Anum_pg_attribute_attacl - 1] =
 			SysCacheGetAttr(ATTNUM, source_tuple, Anum_pg_attribute_attacl,
 							&nulls[Anum_pg_attribute_attacl - 1]);
@@ -247,7 +250,7 @@ policy_statements(Oid relation, const char *target)
 	SPI_connect();
 	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(relation), false);
 	QueryArgText(&args, target);
-	rows = QueryRun("SELECT pg_catalog.format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', "
+	rows = QueryRunLatest("SELECT pg_catalog.format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', "
 					"p.polname, $2, "
 					"CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END, "
 					"CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' "

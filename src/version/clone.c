@@ -70,7 +70,7 @@ CloneUserObjects(Oid from, Oid to)
 	 * store's, the seal is ours, and an internal trigger belongs to a constraint.
 	 * What the owner has already made on the new table under the same name stays.
 	 */
-	rows = QueryRun("SELECT pg_catalog.pg_get_indexdef(i.indexrelid) FROM pg_catalog.pg_index i "
+	rows = QueryRunLatest("SELECT pg_catalog.pg_get_indexdef(i.indexrelid) FROM pg_catalog.pg_index i "
 					"JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid "
 					"WHERE i.indrelid = $1 AND i.indisvalid AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint c "
 					"WHERE c.conindid = i.indexrelid AND c.conrelid = $1 AND c.contype IN ('p', 'u', 'x')) "

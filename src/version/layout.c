@@ -164,7 +164,7 @@ SchemaCheckForeignObjects(const Store *store, Oid schema_oid)
 	QueryBeginRegistry(&session);
 	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(schema_oid), false);
 	QueryArgText(&args, quote_literal_cstr(store->name));
-	(void) QueryRun("SELECT pg_catalog.string_agg(pg_catalog.pg_describe_object(d.classid, d.objid, "
+	(void) QueryRunLatest("SELECT pg_catalog.string_agg(pg_catalog.pg_describe_object(d.classid, d.objid, "
 					"d.objsubid), ', ' ORDER BY d.classid, d.objid) "
 					"FROM pg_catalog.pg_depend d "
 					"LEFT JOIN pg_catalog.pg_class c ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = d.objid "

@@ -43,11 +43,12 @@ keep_read_counts(const Store *store, Oid records)
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, store->name);
 	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(records), false);
-	(void) QueryRun("UPDATE venice.store_stat AS s SET "
-					"reads = s.reads + pg_catalog.pg_stat_get_numscans(i.indexrelid), "
-					"keys = s.keys + pg_catalog.pg_stat_get_tuples_fetched(i.indexrelid) "
-					"FROM pg_catalog.pg_index i "
-					"WHERE s.store_name = $1::name AND i.indrelid = $2 AND i.indisprimary", &args);
+	(void) QueryRunLatest("UPDATE venice.store_stat AS s SET "
+						  "reads = s.reads + pg_catalog.pg_stat_get_numscans(i.indexrelid), "
+						  "keys = s.keys + pg_catalog.pg_stat_get_tuples_fetched(i.indexrelid) "
+						  "FROM pg_catalog.pg_index i "
+						  "WHERE s.store_name = $1::name AND i.indrelid = $2 AND i.indisprimary",
+						  &args);
 	QueryEnd(&session);
 }
 

@@ -39,6 +39,10 @@ static const int allowed[] = {
 	[VERSION_LOST] = TO(VERSION_BACKUP) | TO(VERSION_ROLLED_BACK),
 };
 
+/* Any change of a store's versions, for StoreLockRow to notice. */
+#define BUMP_GENERATION \
+	"UPDATE venice.store SET generation = generation + 1 WHERE store_name = $1::name"
+
 static void
 run_on_version(const Version *version, QueryArgs *args, const char *sql)
 {
@@ -50,9 +54,9 @@ run_on_version(const Version *version, QueryArgs *args, const char *sql)
 	QueryEnd(&session);
 }
 
-/* The push of a version has no row when there was none: version 0 is made by create_store. */
+/* Of a row that may not be there: version 0 is made by create_store, without a push. */
 static void
-run_on_push(QueryArgs *args, const char *sql)
+run_quietly(QueryArgs *args, const char *sql)
 {
 	QuerySession session;
 
@@ -95,7 +99,8 @@ VersionInsert(const Store *store, int number, const char *origin, const char *pu
 
 	QueryArgText(&last, store->name);
 	QueryArgInt4(&last, number);
-	(void) QueryRun("UPDATE venice.store SET last_version = $2 WHERE store_name = $1::name", &last);
+	(void) QueryRun("UPDATE venice.store SET last_version = $2, generation = generation + 1 "
+					"WHERE store_name = $1::name", &last);
 	QueryEnd(&session);
 }
 
@@ -119,7 +124,8 @@ VersionSetState(Version *version, VersionState state)
 				   "ELSE swapped_time END, "
 				   "detail = CASE WHEN $3 IN ('current', 'ready') THEN NULL ELSE detail END "
 				   "WHERE store_name = $1::name AND version = $2");
-	run_on_push(&args,
+	run_quietly(&args, BUMP_GENERATION);
+	run_quietly(&args,
 				"UPDATE venice.push SET "
 				"state = CASE WHEN $3 IN ('current', 'backup', 'rolled_back') THEN 'completed' "
 				"ELSE $3 END, "
@@ -158,7 +164,7 @@ VersionSetRows(const Version *version, int64 rows)
 	QueryArgInt8(&args, rows);
 	run_on_version(version, &args, "UPDATE venice.store_version SET rows = $3 "
 				   "WHERE store_name = $1::name AND version = $2");
-	run_on_push(&args, "UPDATE venice.push SET rows = $3 "
+	run_quietly(&args, "UPDATE venice.push SET rows = $3 "
 				"WHERE store_name = $1::name AND version = $2");
 }
 
@@ -176,8 +182,8 @@ VersionFail(Version *version, int sqlstate, const char *error, const char *detai
 				   "UPDATE venice.store_version SET sqlstate = $3, error = $4, detail = $5 "
 				   "WHERE store_name = $1::name AND version = $2");
 	args.count = 4;
-	run_on_push(&args, "UPDATE venice.push SET error = $4 "
-				"WHERE store_name = $1::name AND version = $2 AND $3 IS NOT NULL");
+	run_quietly(&args, "UPDATE venice.push SET error = $4 "
+				"WHERE store_name = $1::name AND version = $2");
 	VersionSetState(version, VERSION_FAILED);
 }
 
@@ -202,4 +208,5 @@ VersionDeleteRow(const Version *version)
 	QueryArgInt4(&args, version->number);
 	run_on_version(version, &args, "DELETE FROM venice.store_version "
 				   "WHERE store_name = $1::name AND version = $2");
+	run_quietly(&args, BUMP_GENERATION);
 }

@@ -14,7 +14,7 @@
  * write an empty store into the backup without a word, fails on it instead.
  *
  * Locks: StoreLock by the caller; AccessExclusiveLock on the gate, and on the
- * two schemas as names.
+ * two schemas as names; RowExclusiveLock on both tables.
  * Must not know: who wants the swap.
  *
  *-------------------------------------------------------------------------
@@ -141,15 +141,15 @@ record_swap(const Store *store, const Version *old, const Version *target, SwapR
 	QueryArgInt4(&args, target->number);
 	QueryArgBool(&args, reason == SWAP_PUSH);
 	QueryArgBool(&args, reason == SWAP_ROLLBACK);
-	(void) QueryRun("UPDATE venice.store_stat AS s SET swaps = s.swaps + 1, "
-					"pushes = s.pushes + $3::int, rollbacks = s.rollbacks + $4::int, "
-					"rows_inserted = s.rows_inserted + CASE WHEN $3 THEN COALESCE(v.rows, 0) ELSE 0 END, "
-					"rejected = s.rejected + CASE WHEN $3 THEN (SELECT COALESCE(pg_catalog.sum(p.rejected), 0) "
-					"FROM venice.partition_state p WHERE p.store_name = $1::name AND p.version = $2) "
-					"ELSE 0 END "
-					"FROM venice.store_version v "
-					"WHERE s.store_name = $1::name AND v.store_name = $1::name AND v.version = $2",
-					&args);
+	(void) QueryRunLatest("UPDATE venice.store_stat AS s SET swaps = s.swaps + 1, "
+						  "pushes = s.pushes + $3::int, rollbacks = s.rollbacks + $4::int, "
+						  "rows_inserted = s.rows_inserted + CASE WHEN $3 THEN COALESCE(v.rows, 0) ELSE 0 END, "
+						  "rejected = s.rejected + CASE WHEN $3 THEN (SELECT COALESCE(pg_catalog.sum(p.rejected), 0) "
+						  "FROM venice.partition_state p WHERE p.store_name = $1::name AND p.version = $2) "
+						  "ELSE 0 END "
+						  "FROM venice.store_version v "
+						  "WHERE s.store_name = $1::name AND v.store_name = $1::name AND v.version = $2",
+						  &args);
 
 	args.count = 2;
 	(void) QueryRun("DELETE FROM venice.left_version WHERE store_name = $1::name AND version = $2",
@@ -220,6 +220,13 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 		}
 		return false;
 	}
+
+	/*
+	 * Against DDL, not against readers or writers: who attaches something to
+	 * records waits, and then finds the table that is called so after the swap.
+	 */
+	LockRelationOid(old_records, RowExclusiveLock);
+	LockRelationOid(new_records, RowExclusiveLock);
 
 	UserContextEnter(&user, ExtensionOwner());
 	CarryAttachments(old_schema, old_records, new_schema, new_records);
