@@ -22,8 +22,8 @@ OBJS = \
 	src/common/shmem.o \
 	src/common/store_options.o \
 	src/common/server_options.o \
-	src/catalog/store.o \
 	src/catalog/pointer.o \
+	src/catalog/store.o \
 	src/catalog/node.o \
 	src/avro/schema.o \
 	src/avro/resolve.o \

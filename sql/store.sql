@@ -112,9 +112,7 @@ SELECT venice.register_value_schema('user_features', '{"type": "nonsense"}', 8);
 -- A store that a view reads is not dropped, unless by force.
 CREATE VIEW reader AS SELECT * FROM user_features.records;
 SELECT venice.drop_store('user_features');
-SET client_min_messages = warning;
 SELECT venice.drop_store('user_features', force => true);
-RESET client_min_messages;
 SELECT venice.drop_store('pairs');
 SELECT venice.drop_store('from_avro');
 SELECT count(*) FROM venice.stores;

@@ -25,8 +25,10 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "catalog/pointer.h"
 #include "common/compat.h"
 #include "common/query.h"
 
@@ -289,7 +291,11 @@ VersionFuture(const char *store)
 char *
 VersionSchemaName(const char *store, int number, VersionState state)
 {
-	if (state == VERSION_CURRENT)
+	VersionPointer pointer;
+
+	if (state == VERSION_CURRENT ||
+		(state == VERSION_LOST && VersionPointerRead(store, GetLatestSnapshot(), &pointer) &&
+		 pointer.version == number))
 		return pstrdup(store);
 	return psprintf("%s_v%d", store, number);
 }

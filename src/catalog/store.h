@@ -113,8 +113,8 @@ extern List *VersionList(const char *store);
 extern Version *VersionFuture(const char *store);
 
 /*
- * Where a version's tables are now: the store's name while it is current,
- * "<store>_v<number>" otherwise.
+ * Where a version's tables are now: the store's name while it is current, or was
+ * lost while it was; "<store>_v<number>" otherwise.
  */
 extern char *VersionSchemaName(const char *store, int number, VersionState state);
 

@@ -180,16 +180,25 @@ check_integer(const OptionDefinition *definition, const Jsonb *options)
 							  definition->minimum, definition->maximum));
 }
 
+static void
+name_option(void *name)
+{
+	errcontext("value of option \"%s\"", (const char *) name);
+}
+
 /* Raises what interval_in raises, or our own error for a negative interval. */
 static Interval *
 parse_interval(const char *name, char *text)
 {
+	ErrorContextCallback callback = {error_context_stack, name_option, unconstify(char *, name)};
 	Interval   *interval;
 	Interval	zero = {0};
 
+	error_context_stack = &callback;
 	interval = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text),
 													 ObjectIdGetDatum(InvalidOid),
 													 Int32GetDatum(-1)));
+	error_context_stack = callback.previous;
 	if (DatumGetBool(DirectFunctionCall2(interval_lt, IntervalPGetDatum(interval),
 										 IntervalPGetDatum(&zero))))
 		ereport(ERROR,

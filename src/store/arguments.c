@@ -13,8 +13,13 @@
 
 #include "store/arguments.h"
 
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "parser/parser.h"
 #include "storage/lockdefs.h"
+#include "tcop/utility.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 char *
 ArgumentText(FunctionCallInfo fcinfo, int number, const char *name, bool required)
@@ -36,11 +41,60 @@ ArgumentOptions(FunctionCallInfo fcinfo, int number)
 	return PG_GETARG_JSONB_P(number);
 }
 
+int32
+ArgumentInt4(FunctionCallInfo fcinfo, int number, const char *name)
+{
+	if (PG_ARGISNULL(number))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name)));
+	return PG_GETARG_INT32(number);
+}
+
+typedef struct UserText
+{
+	const char *text;
+	int			offset;			/* where it begins in what is parsed */
+} UserText;
+
+/* Positions are in a statement that the user has never seen: make them his. */
+static void
+point_into_user_text(void *argument)
+{
+	const UserText *user = argument;
+	int			position = geterrposition();
+
+	if (position > 0)
+	{
+		errposition(0);
+		internalerrposition(Max(position - user->offset, 1));
+		internalerrquery(user->text);
+	}
+}
+
+List *
+ParseUserText(const char *before, const char *text, const char *after)
+{
+	char	   *sql = psprintf("%s%s%s", before, text, after);
+	UserText	user = {text, pg_mbstrlen(before)};
+	ErrorContextCallback callback = {error_context_stack, point_into_user_text, &user};
+	List	   *statements;
+
+	error_context_stack = &callback;
+	statements = raw_parser(sql, RAW_PARSE_DEFAULT);
+	error_context_stack = callback.previous;
+	return statements;
+}
+
 Store *
 ArgumentOwnedStore(FunctionCallInfo fcinfo)
 {
 	char	   *name = ArgumentText(fcinfo, 0, "store", true);
+	char	   *function = psprintf("%s()", get_func_name(fcinfo->flinfo->fn_oid));
 	Store	   *store;
+
+	PreventCommandIfReadOnly(function);
+	PreventCommandDuringRecovery(function);
 
 	/* Checked before locking as well: a stranger must not hold up a store's pushes. */
 	StoreCheckOwner(StoreLookup(name, false));

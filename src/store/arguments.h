@@ -21,8 +21,18 @@ extern Jsonb *ArgumentOptions(FunctionCallInfo fcinfo, int number);
 
 /*
  * The store named by argument 0, locked exclusively until the end of the
- * transaction, looked up after that, and owned by the caller.
+ * transaction, looked up after that, and owned by the caller.  25006 where nothing
+ * can be written.
  */
 extern Store *ArgumentOwnedStore(FunctionCallInfo fcinfo);
+
+/* An integer argument; 22004 for NULL. */
+extern int32 ArgumentInt4(FunctionCallInfo fcinfo, int number, const char *name);
+
+/*
+ * Parse what a user wrote, standing between two texts of ours.  An error points
+ * into his text.
+ */
+extern List *ParseUserText(const char *before, const char *text, const char *after);
 
 #endif							/* VENICE_ARGUMENTS_H */

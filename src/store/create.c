@@ -24,6 +24,7 @@
 #include "parser/parse_type.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "avro/reader.h"
@@ -254,6 +255,21 @@ warn_of_publications(void)
 				 errhint("Subscribers do not know the tables of new versions: publish the tables or schemas that you mean.")));
 }
 
+/* Confluent-framed is the default, so that it may not be meant. */
+static void
+warn_of_missing_registry(const Store *store)
+{
+	const StoreOptions *options = store->options;
+
+	if ((strcmp(options->key_format, "confluent-avro") == 0 ||
+		 strcmp(options->value_format, "confluent-avro") == 0) &&
+		ServerOptionsGet(store->server, store->owner, CurrentMemoryContext)->registry.url == NULL)
+		ereport(WARNING,
+				(errmsg("server \"%s\" has no schema registry", store->server),
+				 errdetail("The store's format \"confluent-avro\" refers to schemas by their ids."),
+				 errhint("Set the server's option schema_registry_url, or the store's options key_format and value_format.")));
+}
+
 /*
  * venice_create_store
  *		create_store(store, key, value, server, options).
@@ -292,7 +308,10 @@ venice_create_store(PG_FUNCTION_ARGS)
 	DefinitionCheck(store->columns);
 	check_consistency(store->options, store->columns, store->key_schema, store->value_schema);
 	if (server != NULL)
+	{
 		ServerOptionsCheckUsage(server, store->owner);
+		warn_of_missing_registry(store);
+	}
 	warn_of_publications();
 
 	if (server != NULL)
@@ -495,6 +514,32 @@ venice_alter_store(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* What depends on a version is named by core, whose hint would be to use CASCADE. */
+static void
+drop_version_or_say_how(const Store *store, const Version *version)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		VersionDropSchema(store, version, 0);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (error->sqlerrcode != ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
+			PG_RE_THROW();
+		FlushErrorState();
+		error->hint = psprintf("Drop them first, or drop them too with venice.drop_store(%s, force => true).",
+							   quote_literal_cstr(store->name));
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+}
+
 /*
  * venice_drop_store
  *		drop_store(store, force).
@@ -503,7 +548,8 @@ Datum
 venice_drop_store(PG_FUNCTION_ARGS)
 {
 	Store	   *store = ArgumentOwnedStore(fcinfo);
-	bool		force = PG_GETARG_BOOL(1);
+	/* Of a store whose schema is gone there is nothing left to be careful about. */
+	bool		force = (!PG_ARGISNULL(1) && PG_GETARG_BOOL(1)) || !OidIsValid(store->schema_oid);
 	Version    *future = VersionFuture(store->name);
 	QuerySession session;
 	QueryArgs	args = {0};
@@ -530,17 +576,20 @@ venice_drop_store(PG_FUNCTION_ARGS)
 		{
 			/* As whoever owns it: of a missing store that is not known any more. */
 			QueryBegin(&session, OidIsValid(store->owner) ? store->owner : GetUserId());
+			/* That it takes our own objects along is not news. */
+			(void) set_config_option("client_min_messages", "warning", PGC_USERSET, PGC_S_SESSION,
+									 GUC_ACTION_SAVE, true, 0, false);
 			QueryRunf("DROP SCHEMA %s CASCADE", quote_identifier(schema));
 			QueryEnd(&session);
 			continue;
 		}
-		if (version->state == VERSION_CURRENT)
+		if (schema_oid == store->schema_oid)
 		{
 			QueryBegin(&session, store->owner);
 			QueryRunf("DROP TABLE %s.swap_gate", quote_identifier(schema));
 			QueryEnd(&session);
 		}
-		VersionDropSchema(store, version, 0);
+		drop_version_or_say_how(store, version);
 	}
 
 	VersionPointerRemove(store->name);

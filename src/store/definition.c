@@ -26,7 +26,6 @@
 #include "optimizer/optimizer.h"
 #include "parser/parse_node.h"
 #include "parser/parse_type.h"
-#include "parser/parser.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -37,6 +36,7 @@
 #include "avro/schema_columns.h"
 #include "catalog/store.h"
 #include "common/compat.h"
+#include "store/arguments.h"
 
 bool
 DefinitionIsAvro(const char *definition)
@@ -66,12 +66,18 @@ check_name(const char *name)
 				 errdetail("Names that begin with \"_\" are for bookkeeping.")));
 }
 
-/* The type's name with modifiers, every part qualified. */
+/* The type's name with modifiers, qualified unless it is in pg_catalog. */
 static char *
 type_text(Oid type, int32 typmod)
 {
-	return format_type_extended(type, typmod,
-								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+	int			nest_level = NewGUCNestLevel();
+	char	   *text;
+
+	(void) set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	text = format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN);
+	AtEOXact_GUC(false, nest_level);
+	return text;
 }
 
 /* A default as SQL text that means the same under any search_path. */
@@ -155,13 +161,11 @@ column_from_sql(ColumnDef *definition, bool is_key, const char *what)
 static List *
 columns_from_sql(const char *definition, bool is_key, const char *what)
 {
-	char	   *sql = psprintf("CREATE TABLE records (%s\n)", definition);
-	List	   *statements;
+	List	   *statements = ParseUserText("CREATE TABLE records (", definition, "\n)");
 	CreateStmt *statement;
 	List	   *columns = NIL;
 	ListCell   *cell;
 
-	statements = raw_parser(sql, RAW_PARSE_DEFAULT);
 	if (list_length(statements) != 1 ||
 		!IsA(linitial_node(RawStmt, statements)->stmt, CreateStmt))
 		refuse_definition(what, "It is not a list of columns.");
@@ -220,6 +224,8 @@ DefinitionParse(const char *definition, bool is_key, const char *what)
 		columns_from_avro(definition, is_key, what) : columns_from_sql(definition, is_key, what);
 	ListCell   *cell;
 
+	if (columns == NIL)
+		refuse_definition(what, "It has no columns.");
 	foreach(cell, columns)
 	{
 		StoreColumn *column = lfirst(cell);

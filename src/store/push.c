@@ -22,7 +22,6 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "parser/parser.h"
 #include "storage/latch.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -299,7 +298,7 @@ column_list(const Store *store)
 static void
 check_query(const char *query)
 {
-	List	   *statements = raw_parser(query, RAW_PARSE_DEFAULT);
+	List	   *statements = ParseUserText("", query, "");
 
 	if (list_length(statements) != 1 ||
 		!IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
@@ -372,7 +371,8 @@ describe_progress(const Version *version)
 	QueryArgText(&args, version->store);
 	QueryArgInt4(&args, version->number);
 	(void) QueryRun("SELECT pg_catalog.sum(messages)::bigint, "
-					"pg_catalog.sum(GREATEST(end_offset - next_offset, 0)) FILTER (WHERE NOT done)::bigint, "
+					"CASE WHEN pg_catalog.bool_and(done OR end_offset - next_offset IS NOT NULL) "
+					"THEN COALESCE(pg_catalog.sum(GREATEST(end_offset - next_offset, 0)) FILTER (WHERE NOT done), 0) END::bigint, "
 					"pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE done) "
 					"FROM (TABLE venice.partition_state UNION ALL TABLE venice.unlogged_partition_state) p "
 					"WHERE store_name = $1::name AND version = $2", &args);
@@ -427,14 +427,17 @@ push_is_over(const Version *version)
 		QueryArgs	args = {0};
 		char	   *sqlstate;
 		char	   *detail;
+		bool		rejected;
 
 		QueryBeginRegistry(&session);
 		QueryArgText(&args, version->store);
 		QueryArgInt4(&args, version->number);
-		(void) QueryRun("SELECT sqlstate, detail FROM venice.store_version "
-						"WHERE store_name = $1::name AND version = $2", &args);
+		(void) QueryRun("SELECT sqlstate, detail, EXISTS (SELECT FROM venice.rejected_record r "
+						"WHERE r.store_name = v.store_name AND r.version = v.version) "
+						"FROM venice.store_version v WHERE store_name = $1::name AND version = $2", &args);
 		sqlstate = QueryText(0, 1, session.result_context);
 		detail = QueryText(0, 2, session.result_context);
+		rejected = QueryBool(0, 3);
 		QueryEnd(&session);
 		ereport(ERROR,
 				(errcode(sqlstate && strlen(sqlstate) == 5 ?
@@ -444,7 +447,8 @@ push_is_over(const Version *version)
 						version->store,
 						version->state == VERSION_LOST ? "was lost" : "failed",
 						version->error ? version->error : "unlogged, and the server crashed"),
-				 detail ? errdetail_internal("%s", detail) : 0));
+				 detail ? errdetail_internal("%s", detail) : 0,
+				 rejected ? errhint("Look at venice.rejected_records; the option max_rejected says how many are tolerated.") : 0));
 	}
 	if (version->state == VERSION_ABORTED)
 		ereport(ERROR,

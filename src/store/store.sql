@@ -16,7 +16,7 @@ COMMENT ON FUNCTION venice.alter_store(text, jsonb, text) IS
 
 CREATE FUNCTION venice.drop_store(store text, force boolean DEFAULT false)
     RETURNS void
-    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'venice_drop_store';
 COMMENT ON FUNCTION venice.drop_store(text, boolean) IS
     'Drop a store and all its versions. force: also while a push runs, and with what depends on it.';
@@ -30,7 +30,7 @@ COMMENT ON FUNCTION venice.register_value_schema(text, text, integer) IS
 
 CREATE FUNCTION venice.rebuild_functions(store text)
     RETURNS void
-    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'venice_rebuild_functions';
 COMMENT ON FUNCTION venice.rebuild_functions(text) IS
     'Make a store''s generated functions anew, with the privileges they have.';
@@ -71,7 +71,7 @@ COMMENT ON FUNCTION venice.push(text, text, text, jsonb) IS
 
 CREATE FUNCTION venice.swap_version(store text, version integer)
     RETURNS void
-    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'venice_swap_version';
 COMMENT ON FUNCTION venice.swap_version(text, integer) IS
     'Make a ready or earlier version current.';
@@ -85,7 +85,7 @@ COMMENT ON FUNCTION venice.rollback_version(text, integer) IS
 
 CREATE FUNCTION venice.drop_version(store text, version integer)
     RETURNS void
-    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'venice_drop_version';
 COMMENT ON FUNCTION venice.drop_version(text, integer) IS
     'Drop a version that is not current and not being pushed.';

@@ -40,7 +40,7 @@ Datum
 venice_swap_version(PG_FUNCTION_ARGS)
 {
 	Store	   *store = ArgumentOwnedStore(fcinfo);
-	Version    *version = VersionLookup(store->name, PG_GETARG_INT32(1), false);
+	Version    *version = VersionLookup(store->name, ArgumentInt4(fcinfo, 1, "version"), false);
 
 	StoreCheckSchema(store);
 	switch (version->state)
@@ -99,11 +99,7 @@ venice_rollback_version(PG_FUNCTION_ARGS)
 		VersionLookup(store->name, PG_GETARG_INT32(1), false);
 	if (version->state != VERSION_BACKUP || version->number == 0)
 		refuse_state(version, "roll back to");
-	if (!VersionSwap(store, version, SWAP_ROLLBACK))
-		ereport(ERROR,
-				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-				 errmsg("cannot roll back store \"%s\" while a dump is running", store->name),
-				 errhint("Try again when the dump has finished, or stop it.")));
+	(void) VersionSwap(store, version, SWAP_ROLLBACK);
 	SupervisorWakeAtCommit();
 	PG_RETURN_INT32(version->number);
 }
@@ -112,7 +108,7 @@ Datum
 venice_drop_version(PG_FUNCTION_ARGS)
 {
 	Store	   *store = ArgumentOwnedStore(fcinfo);
-	Version    *version = VersionLookup(store->name, PG_GETARG_INT32(1), false);
+	Version    *version = VersionLookup(store->name, ArgumentInt4(fcinfo, 1, "version"), false);
 
 	if (version->state == VERSION_CURRENT || version->number == 0)
 		refuse_state(version, "drop");

@@ -13,8 +13,9 @@ CREATE VIEW venice.stores WITH (security_barrier) AS
            (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(c.column_name) || ' ' || c.column_type, ', ' ORDER BY c.position)
               FROM venice.store_column c WHERE c.store_name = s.store_name AND NOT c.is_key) AS value_columns,
            s.server_name AS server,
-           (SELECT v.version FROM venice.store_version v
-             WHERE v.store_name = s.store_name AND v.state = 'current') AS current_version,
+           COALESCE((SELECT p.version FROM venice.version_pointer p WHERE p.store_name = s.store_name),
+                    (SELECT v.version FROM venice.store_version v
+                      WHERE v.store_name = s.store_name AND v.state = 'current')) AS current_version,
            (SELECT pg_catalog.max(v.version) FROM venice.store_version v
              WHERE v.store_name = s.store_name
                AND v.state IN ('started', 'building', 'ready', 'waiting_for_dump')) AS future_version,
@@ -39,8 +40,9 @@ CREATE VIEW venice.versions WITH (security_barrier) AS
       FROM venice.store_version v
       JOIN venice.store s USING (store_name)
       LEFT JOIN venice.store_version c ON c.store_name = v.store_name AND c.state = 'current'
+      LEFT JOIN venice.version_pointer p ON p.store_name = v.store_name
       LEFT JOIN pg_catalog.pg_namespace n ON n.nspname =
-           CASE WHEN v.state = 'current' THEN v.store_name
+           CASE WHEN v.state = 'current' OR v.state = 'lost' AND p.version = v.version THEN v.store_name
                 ELSE (v.store_name || '_v' || v.version)::pg_catalog.name END
       LEFT JOIN LATERAL (SELECT pg_catalog.to_regclass(pg_catalog.quote_ident(n.nspname) || '.records') AS records) t ON true
      WHERE (v.version > 0 OR v.state = 'current')

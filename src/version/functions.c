@@ -39,6 +39,7 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/alter.h"
+#include "funcapi.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -345,6 +346,33 @@ set_function_acl(Oid function, Oid owner, Datum acl)
 	table_close(catalog, RowExclusiveLock);
 }
 
+/* Does the version's table still have every column that the function returns, of its type? */
+static bool
+still_answers(Oid function, Oid records)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Oid		   *types;
+	char	  **names;
+	char	   *modes;
+	int			count;
+	bool		result = HeapTupleIsValid(tuple);
+
+	if (!result)
+		return false;
+	count = get_func_arg_info(tuple, &types, &names, &modes);
+	for (int i = 0; i < count && result; i++)
+	{
+		AttrNumber	attribute;
+
+		if (modes == NULL || modes[i] != PROARGMODE_TABLE || strstr(names[i], "ordinality") != NULL)
+			continue;
+		attribute = get_attnum(records, names[i]);
+		result = attribute != InvalidAttrNumber && get_atttype(records, attribute) == types[i];
+	}
+	ReleaseSysCache(tuple);
+	return result;
+}
+
 void
 GeneratedFunctionsRenew(const Store *store)
 {
@@ -395,6 +423,14 @@ GeneratedFunctionsRenew(const Store *store)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
+		for (int i = 0; i < DEFINITION_COUNT; i++)
+			if (!still_answers(find_function(schema, definitions[i].name),
+							   get_relname_relid("records", schema)))
+				ereport(ERROR,
+						(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+						 errmsg("functions of store \"%s\" cannot change their columns", store->name),
+						 error->detail ? errdetail_internal("%s", error->detail) : 0,
+						 errhint("Drop what depends on them, and make it again after the swap.")));
 		ereport(WARNING,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 				 errmsg("functions of store \"%s\" keep their old columns", store->name),

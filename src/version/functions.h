@@ -27,7 +27,8 @@ extern bool GeneratedFunctionsFit(const Store *store, Oid records);
 
 /*
  * Drop and make them again, with the same privileges.  Where somebody's object
- * depends on one, all stay as they are and a WARNING says so.
+ * depends on one, all stay as they are and a WARNING says so; 2BP01 if they could
+ * not answer any more, a column of theirs being gone or of another type.
  */
 extern void GeneratedFunctionsRenew(const Store *store);
 

@@ -27,9 +27,11 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
+#include "catalog/pointer.h"
 #include "common/query.h"
 #include "version/functions.h"
 
@@ -148,15 +150,18 @@ VersionsToRetire(const Store *store)
 	List	   *backups = NIL;
 	List	   *result = NIL;
 	Version    *current = NULL;
+	VersionPointer pointer;
 	int			kept = 1;		/* the current version */
 	bool		expired = false;
 	ListCell   *cell;
 
+	if (!VersionPointerRead(store->name, GetLatestSnapshot(), &pointer))
+		return NIL;
 	foreach(cell, VersionList(store->name))
 	{
 		Version    *version = lfirst(cell);
 
-		if (version->state == VERSION_CURRENT)
+		if (version->number == pointer.version)
 			current = version;
 		else if (version->state == VERSION_BACKUP || version->state == VERSION_ROLLED_BACK ||
 				 version->state == VERSION_LOST)
@@ -179,7 +184,7 @@ VersionsToRetire(const Store *store)
 		Version    *version = lfirst(cell);
 
 		/* Version 0 is empty and only there so that readers never meet a missing relation. */
-		bool		keep = version->number > 0 && !expired &&
+		bool		keep = version->number > 0 && version->state != VERSION_LOST && !expired &&
 			kept < store->options->versions_to_keep;
 
 		if (keep)

@@ -36,7 +36,7 @@ static const int allowed[] = {
 	[VERSION_ROLLED_BACK] = TO(VERSION_CURRENT) | TO(VERSION_LOST),
 	[VERSION_FAILED] = 0,
 	[VERSION_ABORTED] = 0,
-	[VERSION_LOST] = TO(VERSION_BACKUP) | TO(VERSION_ROLLED_BACK),
+	[VERSION_LOST] = 0,
 };
 
 /* Any change of a store's versions, for StoreLockRow to notice. */

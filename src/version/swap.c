@@ -207,17 +207,20 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 
 	if (!lock_gate(gate, &holders))
 	{
+		if (!VersionStateIsFuture(target->state))
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("cannot swap store \"%s\" while a dump is running", store->name),
+					 errdetail("Held by process %s.", holders ? holders : "that has just ended"),
+					 errhint("Try again when the dump has finished, or stop it.")));
 		ereport(NOTICE,
 				(errmsg("swap of store \"%s\" to version %d waits for a dump", store->name,
 						target->number),
 				 errdetail("Held by process %s.", holders ? holders : "that has just ended"),
 				 errhint("The swap follows by itself, or with venice.swap_version or CALL venice.run_maintenance().")));
-		if (VersionStateIsFuture(target->state))
-		{
-			VersionSetState(target, VERSION_WAITING_FOR_DUMP);
-			VersionSetDetail(target, psprintf("waits for process %s, which holds %s.swap_gate",
-											  holders ? holders : "?", quote_identifier(store->name)));
-		}
+		VersionSetState(target, VERSION_WAITING_FOR_DUMP);
+		VersionSetDetail(target, psprintf("waits for process %s, which holds %s.swap_gate",
+										  holders ? holders : "?", quote_identifier(store->name)));
 		return false;
 	}
 
@@ -243,7 +246,9 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 	record_swap(store, old, target, reason);
 	UserContextLeave(&user);
 
-	VersionSetState(old, reason == SWAP_ROLLBACK ? VERSION_ROLLED_BACK : VERSION_BACKUP);
+	/* What was lost stays so: nobody is to go back to it. */
+	if (old->state != VERSION_LOST)
+		VersionSetState(old, reason == SWAP_ROLLBACK ? VERSION_ROLLED_BACK : VERSION_BACKUP);
 	VersionSetState(target, VERSION_CURRENT);
 	store->schema_oid = new_schema;
 	VersionDescribe(store, old);

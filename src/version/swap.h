@@ -20,8 +20,9 @@ typedef enum SwapReason
 /*
  * Swap, in the caller's transaction and under StoreLock, which the caller holds
  * exclusively.  The target is ready, waiting for a dump, a backup, or (forward
- * only) rolled back.  Returns false, with the version in state waiting_for_dump,
- * when a running dump holds the store's gate.
+ * only) rolled back.  While a running dump holds the store's gate, a version that
+ * is new is left in state waiting_for_dump and the result is false; going back to
+ * an earlier one raises 55P03.
  */
 extern bool VersionSwap(Store *store, Version *target, SwapReason reason);
 

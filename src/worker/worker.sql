@@ -65,7 +65,9 @@ CREATE VIEW venice.stat_ingestion WITH (security_barrier) AS
            p.next_offset AS kafka_offset,
            COALESCE(p.end_offset, u.end_offset) AS end_offset,
            CASE WHEN p.done THEN 0
-                ELSE GREATEST(COALESCE(p.end_offset, u.end_offset, u.high_watermark) - p.next_offset, 0) END AS lag,
+                WHEN COALESCE(p.end_offset, u.end_offset, u.high_watermark) >= p.next_offset
+                THEN COALESCE(p.end_offset, u.end_offset, u.high_watermark) - p.next_offset
+                WHEN COALESCE(p.end_offset, u.end_offset, u.high_watermark) < p.next_offset THEN 0 END AS lag,
            CASE WHEN p.done OR u.state = 'caught_up' THEN interval '0'
                 ELSE pg_catalog.clock_timestamp() - u.last_record_time END AS lag_time,
            p.messages, p.bytes, p.rows AS rows_inserted, 0::bigint AS rows_updated, p.tombstones AS rows_deleted,

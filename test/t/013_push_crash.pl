@@ -96,4 +96,17 @@ $node->stop('immediate');
 $node->start;
 wait_for_sql($node, "SELECT state FROM venice.versions WHERE store = 'volatile' AND version = 1", 'lost', 'after a crash it is lost');
 
+# A current version that is lost says so instead of answering as if it were empty, and a push replaces it.
+my $again = q{SELECT venice.start_push('volatile', options => '{"version_topic": "volatile_v1"}'); SELECT venice.end_push('volatile')};
+$node->safe_psql('postgres', $again);
+$node->safe_psql('postgres', "CALL venice.wait_for_push('volatile')");
+is($node->safe_psql('postgres', "SELECT n FROM volatile.get('k7')"), '7', 'pushed again');
+$node->stop('immediate');
+$node->start;
+like(sql_error($node, "SELECT n FROM volatile.get('k7')"), qr/^55000: .*lost/, 'a current version that was lost does not answer');
+wait_for_sql($node, "SELECT state, schema FROM venice.versions WHERE store = 'volatile' AND version = 2", 'lost|volatile', 'it is listed as lost');
+$node->safe_psql('postgres', $again);
+$node->safe_psql('postgres', "CALL venice.wait_for_push('volatile')");
+is($node->safe_psql('postgres', "SELECT n FROM volatile.get('k7')"), '7', 'and is replaced by the next push');
+
 done_testing();

@@ -4,6 +4,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
 use IPC::Run;
+use PostgreSQL::Test::Utils;
 use VeniceTest;
 use Test::More;
 
