@@ -28,10 +28,10 @@ OBJS = \
 	src/avro/schema.o \
 	src/avro/resolve.o \
 	src/avro/decode.o \
-	src/avro/schema_columns.o \
 	src/avro/scalar.o \
 	src/avro/to_jsonb.o \
 	src/avro/convert.o \
+	src/avro/schema_columns.o \
 	src/avro/reader.o \
 	src/wire/format.o \
 	src/wire/text.o \
@@ -55,10 +55,10 @@ OBJS = \
 	src/store/push.o \
 	src/store/versions.o \
 	src/worker/ledger.o \
+	src/worker/launcher.o \
 	src/worker/units.o \
 	src/worker/maintenance.o \
 	src/worker/supervisor.o \
-	src/worker/launcher.o \
 	src/worker/database_guard.o \
 	src/worker/inspect.o \
 	src/worker/functions.o \

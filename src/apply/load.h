@@ -46,7 +46,10 @@ extern void LoadEnd(Load *load);
 /* After the batch's transaction committed: its rows are now part of what was loaded. */
 extern void LoadCommitted(Load *load);
 
-/* The last row of this partition including the open batch; invalid if there is none.  Valid after LoadEnd. */
+/*
+ * The last row of this partition including the open batch, after LoadEnd; invalid
+ * if there is none.
+ */
 extern ItemPointerData LoadLastRow(Load *load);
 
 #endif							/* VENICE_LOAD_H */

@@ -54,7 +54,7 @@ extern void QueryBeginRegistry(QuerySession *session);
  */
 extern uint64 QueryRun(const char *sql, const QueryArgs *args);
 
-/* A SELECT under the active snapshot, as a STABLE function that may run in a parallel worker needs it. */
+/* A SELECT under the active snapshot, as a STABLE, PARALLEL SAFE function needs it. */
 extern uint64 QueryRead(const char *sql, const QueryArgs *args);
 
 /*

@@ -34,7 +34,7 @@ typedef struct ServerOptions
 {
 	char	   *server;
 	Oid			server_oid;
-	Oid			mapping_role;	/* whose user mapping: the role's, InvalidOid for PUBLIC's or none */
+	Oid			mapping_role;	/* whose user mapping; InvalidOid: PUBLIC's, or none */
 	bool		has_mapping;
 	List	   *kafka;			/* of ServerOption */
 	RegistryOptions registry;

@@ -19,7 +19,7 @@ typedef enum RegistryAnswer
 {
 	REGISTRY_FOUND,
 	REGISTRY_NOT_FOUND,			/* it knows no such id */
-	REGISTRY_REFUSED,			/* credentials, or a schema that is not Avro: no use asking again soon */
+	REGISTRY_REFUSED,			/* credentials, or not Avro: no use asking again soon */
 	REGISTRY_UNAVAILABLE		/* ask again later */
 } RegistryAnswer;
 

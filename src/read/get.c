@@ -299,12 +299,13 @@ scan_with_policies(const Lookup *lookup, Datum **keys, bool **nulls, int64 count
 	SPI_connect();
 	while (plan == NULL)
 	{
+		char	   *schema = get_namespace_name(RelationGetNamespace(lookup->records));
 		StringInfoData sql;
 		CachedPlanSource *source;
 
 		initStringInfo(&sql);
 		appendStringInfo(&sql, "SELECT * FROM ONLY %s WHERE ",
-						 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(lookup->records)),
+						 quote_qualified_identifier(schema,
 													RelationGetRelationName(lookup->records)));
 		for (int k = 0; k < lookup->key_count; k++)
 		{
@@ -314,9 +315,11 @@ scan_with_policies(const Lookup *lookup, Datum **keys, bool **nulls, int64 count
 														   lookup->index->rd_opcintype[k],
 														   BTEqualStrategyNumber);
 
+			const char *name = NameStr(TupleDescAttr(table, attribute - 1)->attname);
+
 			types[k] = TupleDescAttr(table, attribute - 1)->atttypid;
 			appendStringInfo(&sql, "%s%s OPERATOR(%s.%s) $%d", k > 0 ? " AND " : "",
-							 quote_identifier(NameStr(TupleDescAttr(table, attribute - 1)->attname)),
+							 quote_identifier(name),
 							 quote_identifier(operator_schema(operator_oid)),
 							 get_opname(operator_oid), k + 1);
 		}

@@ -250,7 +250,8 @@ warn_of_publications(void)
 	QueryEnd(&session);
 	if (names != NULL)
 		ereport(WARNING,
-				(errmsg("publication of all tables includes every version of a store"),
+				(errcode(ERRCODE_WARNING),
+				 errmsg("publication of all tables includes every version of a store"),
 				 errdetail("Publication: %s.", names),
 				 errhint("Subscribers do not know the tables of new versions: publish the tables or schemas that you mean.")));
 }
@@ -265,7 +266,8 @@ warn_of_missing_registry(const Store *store)
 		 strcmp(options->value_format, "confluent-avro") == 0) &&
 		ServerOptionsGet(store->server, store->owner, CurrentMemoryContext)->registry.url == NULL)
 		ereport(WARNING,
-				(errmsg("server \"%s\" has no schema registry", store->server),
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("server \"%s\" has no schema registry", store->server),
 				 errdetail("The store's format \"confluent-avro\" refers to schemas by their ids."),
 				 errhint("Set the server's option schema_registry_url, or the store's options key_format and value_format.")));
 }
@@ -282,6 +284,7 @@ venice_create_store(PG_FUNCTION_ARGS)
 	char	   *value = ArgumentText(fcinfo, 2, "value", true);
 	char	   *server = ArgumentText(fcinfo, 3, "server", false);
 	Jsonb	   *options = ArgumentOptions(fcinfo, 4);
+	Jsonb	   *none;
 	Store	   *store;
 	QuerySession session;
 	QueryArgs	args = {0};
@@ -298,8 +301,8 @@ venice_create_store(PG_FUNCTION_ARGS)
 	store->name = name;
 	store->owner = owner_from_options(options);
 	store->server = server;
-	store->set_options = StoreOptionsMerge(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"))),
-										   without_owner(options));
+	none = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+	store->set_options = StoreOptionsMerge(none, without_owner(options));
 	store->options = StoreOptionsParse(store->set_options);
 	store->key_schema = DefinitionIsAvro(key) ? key : NULL;
 	store->value_schema = DefinitionIsAvro(value) ? value : NULL;

@@ -199,7 +199,7 @@ columns_from_avro(const char *definition, bool is_key, const char *what)
 		Oid			type;
 		int32		typmod;
 
-		/* A schema that is no record makes one column, which must not be called alike on both sides. */
+		/* A schema that is no record makes one column; key and value must differ in name. */
 		column->name = field->name;
 		if (is_key && strcmp(field->name, "value") == 0 && !strstr(definition, "\"fields\""))
 			column->name = "key";

@@ -441,7 +441,8 @@ push_is_over(const Version *version)
 		QueryEnd(&session);
 		ereport(ERROR,
 				(errcode(sqlstate && strlen(sqlstate) == 5 ?
-						 MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2], sqlstate[3], sqlstate[4]) :
+						 MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2], sqlstate[3],
+									   sqlstate[4]) :
 						 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("push of version %d of store \"%s\" %s: %s", version->number,
 						version->store,

@@ -171,9 +171,10 @@ VersionsToRetire(const Store *store)
 		return NIL;
 	if (current->swapped_time != 0)
 	{
+		Interval   *retention = &store->options->backup_retention;
 		Datum		until = DirectFunctionCall2(timestamptz_pl_interval,
 												TimestampTzGetDatum(current->swapped_time),
-												IntervalPGetDatum(&store->options->backup_retention));
+												IntervalPGetDatum(retention));
 
 		expired = DatumGetTimestampTz(until) <= GetCurrentTimestamp();
 	}
@@ -183,12 +184,17 @@ VersionsToRetire(const Store *store)
 	{
 		Version    *version = lfirst(cell);
 
-		/* Version 0 is empty and only there so that readers never meet a missing relation. */
-		bool		keep = version->number > 0 && version->state != VERSION_LOST && !expired &&
-			kept < store->options->versions_to_keep;
+		/* A lost version is nothing to go back to, but a push of which people want to know. */
+		bool		lost = version->state == VERSION_LOST;
 
-		if (keep)
+		/* Version 0 is empty and only there so that readers never meet a missing relation. */
+		bool		keep = lost ? version->number > current->number :
+			version->number > 0 && !expired && kept < store->options->versions_to_keep;
+
+		if (keep && !lost)
 			kept++;
+		else if (keep)
+			continue;
 		else if (left_long_ago(version))
 			result = lappend(result, version);
 	}

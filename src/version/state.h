@@ -32,7 +32,7 @@ extern void VersionSetRows(const Version *version, int64 rows);
  */
 extern void VersionFail(Version *version, int sqlstate, const char *error, const char *detail);
 
-/* A note for people on a version that is not failing, e.g. who holds up its swap; NULL clears it. */
+/* A note for people on a version, e.g. who holds up its swap; NULL clears it. */
 extern void VersionSetDetail(const Version *version, const char *detail);
 
 /* The last trace of a dropped version. */

@@ -783,7 +783,8 @@ syntax_error(JsonCursor *cursor, JsonParseErrorType reason)
 	if (cursor->lex->token_type == JSON_TOKEN_END && reason != JSON_EXPECTED_END)
 		reason = JSON_EXPECTED_MORE;
 	WireReject(cursor->reader->error,
-			   untranslatable ? ERRCODE_UNTRANSLATABLE_CHARACTER : ERRCODE_INVALID_TEXT_REPRESENTATION,
+			   untranslatable ? ERRCODE_UNTRANSLATABLE_CHARACTER :
+			   ERRCODE_INVALID_TEXT_REPRESENTATION,
 			   "%s is not valid JSON: %s", cursor->reader->part,
 			   json_errdetail(reason, cursor->lex));
 	MemoryContextSwitchTo(caller);

@@ -57,7 +57,7 @@ release_databases(XactEvent event, void *argument)
 	LWLockRelease(Shared->lock);
 }
 
-/* Signal our processes in the database, and keep them from being started; true when there are none. */
+/* Signal our processes there, and keep them from being started; true when there are none. */
 static bool
 stop_processes(Oid database)
 {

@@ -8,42 +8,42 @@ SELECT no_plan();
 
 -- Functions and procedures of schema venice -------------------------------------------------------------------------
 
-CREATE TEMP TABLE routine (name text, arguments text, result text, strict boolean);
+CREATE TEMP TABLE routine (name text, arguments text, result text);
 INSERT INTO routine VALUES
     -- stores
-    ('create_store', 'store text, key text, value text, server text DEFAULT NULL::text, options jsonb DEFAULT ''{}''::jsonb', 'void', false),
-    ('alter_store', 'store text, options jsonb DEFAULT ''{}''::jsonb, value text DEFAULT NULL::text', 'void', false),
-    ('drop_store', 'store text, force boolean DEFAULT false', 'void', true),
-    ('register_value_schema', 'store text, schema text, schema_id integer DEFAULT NULL::integer', 'integer', false),
-    ('rebuild_functions', 'store text', 'void', true),
+    ('create_store', 'store text, key text, value text, server text DEFAULT NULL::text, options jsonb DEFAULT ''{}''::jsonb', 'void'),
+    ('alter_store', 'store text, options jsonb DEFAULT ''{}''::jsonb, value text DEFAULT NULL::text', 'void'),
+    ('drop_store', 'store text, force boolean DEFAULT false', 'void'),
+    ('register_value_schema', 'store text, schema text, schema_id integer DEFAULT NULL::integer', 'integer'),
+    ('rebuild_functions', 'store text', 'void'),
     -- pushes
-    ('start_push', 'store text, push_id text DEFAULT NULL::text, options jsonb DEFAULT ''{}''::jsonb, OUT version integer, OUT schema name', 'SETOF record', false),
-    ('end_push', 'store text, version integer DEFAULT NULL::integer, swap boolean DEFAULT true', 'text', false),
-    ('abort_push', 'store text, version integer DEFAULT NULL::integer', 'void', false),
-    ('wait_for_push', 'IN store text, IN version integer DEFAULT NULL::integer, IN timeout interval DEFAULT NULL::interval', NULL, false),
-    ('push', 'store text, query text, push_id text DEFAULT NULL::text, options jsonb DEFAULT ''{}''::jsonb', 'integer', false),
+    ('start_push', 'store text, push_id text DEFAULT NULL::text, options jsonb DEFAULT ''{}''::jsonb, OUT version integer, OUT schema name', 'SETOF record'),
+    ('end_push', 'store text, version integer DEFAULT NULL::integer, swap boolean DEFAULT true', 'text'),
+    ('abort_push', 'store text, version integer DEFAULT NULL::integer', 'void'),
+    ('wait_for_push', 'IN store text, IN version integer DEFAULT NULL::integer, IN timeout interval DEFAULT NULL::interval', NULL),
+    ('push', 'store text, query text, push_id text DEFAULT NULL::text, options jsonb DEFAULT ''{}''::jsonb', 'integer'),
     -- versions
-    ('swap_version', 'store text, version integer', 'void', true),
-    ('rollback_version', 'store text, version integer DEFAULT NULL::integer', 'integer', false),
-    ('drop_version', 'store text, version integer', 'void', true),
+    ('swap_version', 'store text, version integer', 'void'),
+    ('rollback_version', 'store text, version integer DEFAULT NULL::integer', 'integer'),
+    ('drop_version', 'store text, version integer', 'void'),
     -- ingestion
-    ('pause_ingestion', 'store text DEFAULT NULL::text', 'void', false),
-    ('resume_ingestion', 'store text DEFAULT NULL::text', 'void', false),
-    ('check_server', 'server text', 'TABLE(part text, ok boolean, detail text)', false),
+    ('pause_ingestion', 'store text DEFAULT NULL::text', 'void'),
+    ('resume_ingestion', 'store text DEFAULT NULL::text', 'void'),
+    ('check_server', 'server text', 'TABLE(part text, ok boolean, detail text)'),
     ('peek', 'server text, topic text, partition integer DEFAULT 0, start_offset bigint DEFAULT NULL::bigint, max_records integer DEFAULT 10',
-     'TABLE(partition integer, kafka_offset bigint, record_time timestamp with time zone, key bytea, value bytea, message jsonb)', false),
-    ('run_maintenance', '', NULL, false);
+     'TABLE(partition integer, kafka_offset bigint, record_time timestamp with time zone, key bytea, value bytea, message jsonb)'),
+    ('run_maintenance', '', NULL);
 
 CREATE TEMP VIEW found_routine AS
     SELECT p.oid, p.proname::text AS name, pg_get_function_arguments(p.oid) AS arguments, pg_get_function_result(p.oid) AS result,
-           p.proisstrict AS strict, p.prokind = 'p' AS is_procedure, p.provolatile, p.proparallel, p.prosecdef, p.proconfig, l.lanname
+           p.proisstrict, p.prokind = 'p' AS is_procedure, p.provolatile, p.proparallel, p.prosecdef, p.proconfig, l.lanname
       FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
      WHERE p.pronamespace = 'venice'::regnamespace;
 
 SELECT results_eq(
-    format('SELECT arguments, result, strict FROM found_routine WHERE name = %L', name),
-    format('VALUES (%L::text, %L::text, %L::boolean)', arguments, result, strict),
-    format('venice.%s has the arguments, the result and the strictness of the contract', name))
+    format('SELECT arguments, result FROM found_routine WHERE name = %L', name),
+    format('VALUES (%L::text, %L::text)', arguments, result),
+    format('venice.%s has the arguments and the result of the contract', name))
   FROM routine;
 SELECT set_eq('SELECT name FROM found_routine', 'SELECT name FROM routine', 'no function of schema venice is missing or unlisted');
 SELECT is_empty('SELECT name FROM found_routine WHERE is_procedure <> (result IS NULL)', 'what returns nothing at all is a procedure');
@@ -51,6 +51,7 @@ SELECT is_empty($$SELECT name FROM found_routine WHERE provolatile <> 'v' OR pro
     'every function of schema venice changes or waits for something: volatile, and not parallel safe');
 SELECT is_empty($$SELECT name FROM found_routine WHERE lanname <> 'c' OR prosecdef OR proconfig IS NOT NULL$$,
     'every function of schema venice is C, checks rights itself and has no settings');
+SELECT is_empty('SELECT name FROM found_routine WHERE proisstrict', 'no function of schema venice ignores a call: a NULL is refused');
 SELECT is_empty($$SELECT name FROM found_routine WHERE NOT has_function_privilege('public', oid, 'EXECUTE')$$,
     'every function of schema venice is executable by PUBLIC');
 SELECT is_empty($$SELECT name FROM found_routine WHERE obj_description(oid, 'pg_proc') IS NULL$$, 'every function of schema venice has a comment');
@@ -267,6 +268,22 @@ SELECT throws_ok($$SELECT venice.alter_store('contract_sample', '{"value_format"
 -- The SQLSTATEs that programs branch on -------------------------------------------------------------------------------
 
 SELECT throws_ok(statement, sqlstate, NULL, format('%s: %s', sqlstate, why)) FROM (VALUES
+    ($$SELECT venice.create_store(NULL, 'a int', 'b int')$$, '22004', 'no name for a store'),
+    ($$SELECT venice.create_store('a', NULL, 'b int')$$, '22004', 'no key'),
+    ($$SELECT venice.create_store('a', 'a int', NULL)$$, '22004', 'no value'),
+    ($$SELECT venice.alter_store(NULL)$$, '22004', 'no store to alter'),
+    ($$SELECT venice.drop_store(NULL)$$, '22004', 'no store to drop'),
+    ($$SELECT venice.rebuild_functions(NULL)$$, '22004', 'no store to make functions for'),
+    ($$SELECT venice.register_value_schema('contract_sample', NULL)$$, '22004', 'no schema to register'),
+    ($$SELECT venice.start_push(NULL)$$, '22004', 'no store to push to'),
+    ($$SELECT venice.push('contract_sample', NULL)$$, '22004', 'no query to push'),
+    ($$SELECT venice.end_push(NULL)$$, '22004', 'no store to end a push of'),
+    ($$SELECT venice.abort_push(NULL)$$, '22004', 'no store to abort a push of'),
+    ($$SELECT venice.swap_version('contract_sample', NULL)$$, '22004', 'no version to swap in'),
+    ($$SELECT venice.rollback_version(NULL)$$, '22004', 'no store to roll back'),
+    ($$SELECT venice.drop_version('contract_sample', NULL)$$, '22004', 'no version to drop'),
+    ($$SELECT venice.check_server(NULL)$$, '22004', 'no server to check'),
+    ($$SELECT venice.peek('contract_kafka', NULL)$$, '22004', 'no topic to look into'),
     ($$SELECT venice.push('no_such_store', 'SELECT 1')$$, '42704', 'no such store'),
     ($$SELECT venice.swap_version('contract_sample', 99)$$, '42704', 'no such version'),
     ($$SELECT venice.create_store('contract_sample', 'a int', 'b int')$$, '42710', 'there is such a store'),

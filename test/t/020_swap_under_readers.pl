@@ -4,8 +4,8 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
 use IPC::Run;
-use PostgreSQL::Test::Utils;
 use VeniceTest;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $swaps = 200;
