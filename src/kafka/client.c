@@ -4,24 +4,25 @@
  *		A connection to a Kafka cluster, for reading.
  *
  * One librdkafka handle.  Its threads never run a line of ours: all signals are
- * blocked while they are made, its log goes through the queue that we poll, and
- * what its callbacks tell us, from within that poll, is only copied, because an
- * ERROR raised there would jump over its locks.
+ * blocked while they are made, and messages, errors and its log come as events of
+ * one queue that we poll, not by callbacks, from which an ERROR would jump over
+ * its locks.
  *
  * We are nobody's group member: partitions are assigned with explicit offsets,
  * which live in our tables.  A group's name is there only so that offsets can be
  * committed for people to look at.
  *
- * Metadata and watermarks can be asked for only by calls that block, and may
- * block longer than they promise.  They are made by one thread of our own,
- * which touches nothing of Postgres and talks to us by two lists under a mutex.
+ * Metadata and watermarks can be asked for only by calls that block.  They are
+ * made by one thread of our own, which touches nothing of Postgres and talks to
+ * us by two lists under a mutex.  rd_kafka_query_watermark_offsets is not among
+ * them: it waits longer than it is told to, and closing would wait with it.
  *
- * Back-pressure: what is fetched ahead is bounded by queued.max.messages.kbytes.
- * When that much is waiting, librdkafka's broker thread goes to sleep, and looks
- * again only after a second, or when something arrives for it (before 2.2 there
- * is no setting for that).  A load would starve for most of that second; so when
- * the queue has drained to half of its peak, we ask that broker something.
- * Pausing would do as well, but throws away what was fetched.
+ * Back-pressure: what is fetched ahead is bounded in bytes and in messages, since
+ * the library's own structures outweigh small messages.  When that much is
+ * waiting, its broker threads go to sleep, before version 2.2 for up to a second,
+ * and a load would starve for most of it.  So we wake them up when the queue has
+ * drained to half of its peak.  Pausing and resuming would do that as well, but
+ * throws away what was fetched.
  *
  * Locks: the mutex of the request thread's lists.
  * Must not know: units, stores, offsets' meaning.
@@ -44,11 +45,14 @@
 
 #include "common/server_options.h"
 
-#define REQUEST_SLICE_MS	500 /* longest that closing waits for the request thread */
-#define REQUEST_SLICES		16
-#define MAX_PENDING			1000	/* problems and log lines that wait to be read */
-#define WAKE_MIN_PEAK		2000	/* a queue that was never longer was never full */
-#define WAKE_EVERY_MS		20
+#define REQUEST_TIMEOUT_MS	8000
+#define REQUEST_SLICE_MS	700 /* longest that closing waits for the request thread */
+#define REQUEST_PAUSE_MS	100 /* between two attempts */
+#define SILENCE_MS			4000	/* less than the library waits for a connection */
+#define MESSAGE_OVERHEAD_BYTES	320 /* what the library allocates for one message, roughly */
+#define MIN_FETCH_BYTES		(1024 * 1024)	/* the library wants room for one large message */
+#define WAKE_MIN_PEAK		1000	/* a queue that was never longer was never full */
+#define LOG_WARNING_LEVEL	4	/* syslog's */
 #define RESERVED_FDS		16	/* librdkafka's sockets and pipes, roughly */
 
 typedef struct Assignment
@@ -56,14 +60,15 @@ typedef struct Assignment
 	char	   *topic;
 	int32		partition;
 	void	   *tag;
-	bool		at_end;
+	bool		assigned;		/* or it was, once */
+	rd_kafka_queue_t *queue;	/* of what was fetched: see empty_queues */
 } Assignment;
 
-/* A message that is out with the caller; a free one is on a list. */
+/* The event of a message that is out with the caller; a free one is on a list. */
 typedef struct Lent
 {
 	KafkaClient *client;
-	rd_kafka_message_t *message;
+	rd_kafka_event_t *event;
 	struct Lent *next_free;
 } Lent;
 
@@ -73,28 +78,28 @@ typedef struct LentBlock
 	Lent		entries[1024];
 } LentBlock;
 
-/* A problem or a log line, or a request and its answer.  malloc'd: made outside of Postgres. */
-typedef struct Note
+/* A request, then its answer.  malloc'd: our thread must not touch Postgres's memory. */
+typedef struct Request
 {
-	struct Note *next;
+	struct Request *next;
 	KafkaEventKind kind;
-	char	   *topic;			/* of a request; NULL for one that only wakes a broker up */
-	bool		wake_only;
+	char	   *topic;
 	int32		partition;
 	void	   *tag;
+	int64		offset;			/* that the partition does not have, of KAFKA_PARTITION_PROBLEM */
+	instr_time	sent;
 	int			rd_error;		/* rd_kafka_resp_err_t */
 	int32		partition_count;
 	int64		low;
 	int64		high;
-	char		text[448];
-} Note;
+	char		text[256];
+} Request;
 
-typedef struct NoteList
+typedef struct RequestList
 {
-	Note	   *first;
-	Note	   *last;
-	int			count;
-} NoteList;
+	Request    *first;
+	Request    *last;
+} RequestList;
 
 struct KafkaClient
 {
@@ -113,105 +118,73 @@ struct KafkaClient
 	LentBlock  *lent_blocks;
 	Lent	   *free_lent;
 
-	NoteList	pending;		/* filled by callbacks, in our thread */
-	char		last_reason[448];	/* why a broker could not be reached */
+	char		last_reason[448];	/* why a broker could not be reached since then */
+	instr_time	last_answer;	/* when anything came from any broker; at first, when opened */
+	bool		ever_answered;
 
+	const char *sasl_username;	/* for wake_brokers */
+	const char *sasl_password;
 	int			peak;			/* longest the queue was since the brokers were last woken */
-	instr_time	last_wake;
+	int			polled;			/* messages since its length was last looked at */
 
 	pthread_t	thread;
 	bool		thread_running;
 	pthread_mutex_t mutex;
 	pthread_cond_t wanted;
 	bool		stop;			/* these three under mutex */
-	NoteList	requests;
-	NoteList	answers;
+	RequestList requests;
+	RequestList answers;
 };
 
-/* Put at the end; what exceeds a sane number is dropped, as a log would be. */
 static void
-note_push(NoteList *list, Note *note)
+push(RequestList *list, Request *request)
 {
-	note->next = NULL;
+	request->next = NULL;
 	if (list->last != NULL)
-		list->last->next = note;
+		list->last->next = request;
 	else
-		list->first = note;
-	list->last = note;
-	list->count++;
+		list->first = request;
+	list->last = request;
 }
 
-static Note *
-note_pop(NoteList *list)
+static Request *
+pop(RequestList *list)
 {
-	Note	   *note = list->first;
+	Request    *request = list->first;
 
-	if (note != NULL)
+	if (request != NULL)
 	{
-		list->first = note->next;
+		list->first = request->next;
 		if (list->first == NULL)
 			list->last = NULL;
-		list->count--;
 	}
-	return note;
+	return request;
 }
 
 static void
-note_free(Note *note)
+free_request(Request *request)
 {
-	free(note->topic);
-	free(note);
+	free(request->topic);
+	free(request);
 }
 
 static void
-note_free_all(NoteList *list)
+free_requests(RequestList *list)
 {
-	Note	   *note;
+	Request    *request;
 
-	while ((note = note_pop(list)) != NULL)
-		note_free(note);
+	while ((request = pop(list)) != NULL)
+		free_request(request);
 }
 
-/* From a callback: no ERROR, no palloc. */
-static void
-add_pending(KafkaClient *client, KafkaEventKind kind, int rd_error, const char *text)
+static double
+elapsed_ms(instr_time since)
 {
-	Note	   *note;
+	instr_time	now;
 
-	if (client->pending.count >= MAX_PENDING)
-		return;
-	note = calloc(1, sizeof(Note));
-	if (note == NULL)
-		return;
-	note->kind = kind;
-	note->rd_error = rd_error;
-	strlcpy(note->text, text, sizeof(note->text));
-	note_push(&client->pending, note);
-}
-
-static void
-on_error(rd_kafka_t *handle, int error, const char *reason, void *opaque)
-{
-	KafkaClient *client = opaque;
-
-	if (error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__RESOLVE ||
-		error == RD_KAFKA_RESP_ERR__TIMED_OUT)
-	{
-		/* One broker of perhaps many: it matters when none is left. */
-		strlcpy(client->last_reason, reason, sizeof(client->last_reason));
-		return;
-	}
-	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && client->last_reason[0] != '\0')
-		reason = client->last_reason;
-	add_pending(client, KAFKA_CLIENT_PROBLEM, error, reason);
-}
-
-static void
-on_log(const rd_kafka_t *handle, int level, const char *facility, const char *text)
-{
-	/* What concerns the user comes as an error too: keep the rest for who asks. */
-	if (level <= 4)
-		add_pending(rd_kafka_opaque(handle), KAFKA_LOG, 0, text);
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, since);
+	return INSTR_TIME_GET_MILLISEC(now);
 }
 
 static void
@@ -249,52 +222,92 @@ fill_problem(KafkaProblem *problem, int rd_error, const char *text)
 	strlcpy(problem->message, text, sizeof(problem->message));
 }
 
-/* Runs in the request thread: answers by what the two blocking calls say. */
+/* The following run in the request thread. */
+
+static rd_kafka_resp_err_t
+ask_metadata(KafkaClient *client, Request *request)
+{
+	const struct rd_kafka_metadata *metadata;
+	rd_kafka_topic_t *topic = rd_kafka_topic_new(client->handle, request->topic, NULL);
+	rd_kafka_resp_err_t error;
+
+	if (topic == NULL)
+		return rd_kafka_last_error();
+	error = rd_kafka_metadata(client->handle, 0, topic, &metadata, REQUEST_SLICE_MS);
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+	{
+		if (metadata->topic_cnt == 1)
+		{
+			error = metadata->topics[0].err;
+			request->partition_count = metadata->topics[0].partition_cnt;
+		}
+		rd_kafka_metadata_destroy(metadata);
+	}
+	rd_kafka_topic_destroy(topic);
+	if (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+	{
+		request->partition_count = 0;
+		error = RD_KAFKA_RESP_ERR_NO_ERROR;
+	}
+	return error;
+}
+
+/* The offset of RD_KAFKA_OFFSET_BEGINNING or RD_KAFKA_OFFSET_END, which pass for times here. */
+static rd_kafka_resp_err_t
+ask_offset(KafkaClient *client, const Request *request, int64 which, int64 *result)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_t *partition = rd_kafka_topic_partition_list_add(list, request->topic,
+																			  request->partition);
+	rd_kafka_resp_err_t error;
+
+	partition->offset = which;
+	error = rd_kafka_offsets_for_times(client->handle, list, REQUEST_SLICE_MS);
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+		error = partition->err;
+	*result = partition->offset;
+	rd_kafka_topic_partition_list_destroy(list);
+	return error;
+}
+
 static void
-perform(KafkaClient *client, Note *request)
+perform(KafkaClient *client, Request *request)
 {
 	rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__TIMED_OUT;
+	bool		again = true;
 
-	for (int slice = 0; slice < REQUEST_SLICES && error == RD_KAFKA_RESP_ERR__TIMED_OUT; slice++)
+	while (again && elapsed_ms(request->sent) < REQUEST_TIMEOUT_MS)
 	{
-		bool		stop;
-
 		if (request->kind == KAFKA_METADATA)
-		{
-			const struct rd_kafka_metadata *metadata;
-			rd_kafka_topic_t *topic = rd_kafka_topic_new(client->handle, request->topic, NULL);
-
-			error = rd_kafka_metadata(client->handle, 0, topic, &metadata, REQUEST_SLICE_MS);
-			if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-			{
-				if (metadata->topic_cnt == 1)
-				{
-					error = metadata->topics[0].err;
-					request->partition_count = metadata->topics[0].partition_cnt;
-				}
-				rd_kafka_metadata_destroy(metadata);
-			}
-			rd_kafka_topic_destroy(topic);
-		}
+			error = ask_metadata(client, request);
 		else
-			error = rd_kafka_query_watermark_offsets(client->handle, request->topic,
-													 request->partition, &request->low,
-													 &request->high, REQUEST_SLICE_MS);
-
-		pthread_mutex_lock(&client->mutex);
-		stop = client->stop;
-		pthread_mutex_unlock(&client->mutex);
-		if (stop || request->wake_only)
-			break;
-	}
-	if (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-		error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
-	{
-		if (request->kind == KAFKA_METADATA)
 		{
-			request->partition_count = 0;
-			error = RD_KAFKA_RESP_ERR_NO_ERROR;
+			error = ask_offset(client, request, RD_KAFKA_OFFSET_BEGINNING, &request->low);
+			if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+				error = ask_offset(client, request, RD_KAFKA_OFFSET_END, &request->high);
 		}
+		switch (error)
+		{
+			case RD_KAFKA_RESP_ERR__TIMED_OUT:
+			case RD_KAFKA_RESP_ERR__TRANSPORT:
+			case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+			case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+				pthread_mutex_lock(&client->mutex);
+				again = !client->stop;
+				pthread_mutex_unlock(&client->mutex);
+				if (again)
+					usleep(REQUEST_PAUSE_MS * 1000);
+				break;
+			default:
+				again = false;
+		}
+	}
+	if (request->kind == KAFKA_PARTITION_PROBLEM)
+	{
+		/* The problem is known already; the watermarks are for its message. */
+		if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+			request->high = -1;
+		return;
 	}
 	request->rd_error = error;
 	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -309,7 +322,7 @@ request_thread(void *argument)
 	pthread_mutex_lock(&client->mutex);
 	while (!client->stop)
 	{
-		Note	   *request = note_pop(&client->requests);
+		Request    *request = pop(&client->requests);
 		uint64		one = 1;
 
 		if (request == NULL)
@@ -320,23 +333,17 @@ request_thread(void *argument)
 		pthread_mutex_unlock(&client->mutex);
 		perform(client, request);
 		pthread_mutex_lock(&client->mutex);
-		if (request->wake_only)
-			note_free(request);
-		else
-		{
-			note_push(&client->answers, request);
-			(void) !write(client->event_fd, &one, sizeof(one));
-		}
+		push(&client->answers, request);
+		(void) !write(client->event_fd, &one, sizeof(one));
 	}
 	pthread_mutex_unlock(&client->mutex);
 	return NULL;
 }
 
-static void
-send_request(KafkaClient *client, KafkaEventKind kind, const char *topic, int32 partition,
-			 void *tag, bool wake_only)
+static Request *
+make_request(KafkaEventKind kind, const char *topic, int32 partition, void *tag)
 {
-	Note	   *request = calloc(1, sizeof(Note));
+	Request    *request = calloc(1, sizeof(Request));
 
 	if (request == NULL || (request->topic = strdup(topic)) == NULL)
 	{
@@ -346,9 +353,15 @@ send_request(KafkaClient *client, KafkaEventKind kind, const char *topic, int32 
 	request->kind = kind;
 	request->partition = partition;
 	request->tag = tag;
-	request->wake_only = wake_only;
+	INSTR_TIME_SET_CURRENT(request->sent);
+	return request;
+}
+
+static void
+send_request(KafkaClient *client, Request *request)
+{
 	pthread_mutex_lock(&client->mutex);
-	note_push(&client->requests, request);
+	push(&client->requests, request);
 	pthread_cond_signal(&client->wanted);
 	pthread_mutex_unlock(&client->mutex);
 }
@@ -356,13 +369,13 @@ send_request(KafkaClient *client, KafkaEventKind kind, const char *topic, int32 
 void
 KafkaClientRequestMetadata(KafkaClient *client, const char *topic, void *tag)
 {
-	send_request(client, KAFKA_METADATA, topic, -1, tag, false);
+	send_request(client, make_request(KAFKA_METADATA, topic, -1, tag));
 }
 
 void
 KafkaClientRequestWatermarks(KafkaClient *client, const char *topic, int32 partition, void *tag)
 {
-	send_request(client, KAFKA_WATERMARKS, topic, partition, tag, false);
+	send_request(client, make_request(KAFKA_WATERMARKS, topic, partition, tag));
 }
 
 static bool
@@ -381,6 +394,15 @@ set_property(rd_kafka_conf_t *conf, const char *name, const char *value, KafkaPr
 }
 
 static bool
+set_number(rd_kafka_conf_t *conf, const char *name, int64 value, KafkaProblem *problem)
+{
+	char		text[32];
+
+	snprintf(text, sizeof(text), INT64_FORMAT, value);
+	return set_property(conf, name, text, problem);
+}
+
+static bool
 set_properties(rd_kafka_conf_t *conf, const List *options, const char *client_id,
 			   int64 memory_bytes, KafkaProblem *problem)
 {
@@ -395,15 +417,17 @@ set_properties(rd_kafka_conf_t *conf, const List *options, const char *client_id
 		{"log.queue", "true"},
 		{"log.connection.close", "false"},
 		{"group.id", "venice"},
-		{"queued.min.messages", "10000000"},
+		{"socket.keepalive.enable", "true"},
 		{"fetch.wait.max.ms", "100"},
 		{"fetch.error.backoff.ms", "200"},
 		{"reconnect.backoff.max.ms", "5000"},
 		{"topic.metadata.refresh.interval.ms", "30000"},
 		{"topic.metadata.propagation.max.ms", "1000"},
 		{"api.version.request.timeout.ms", "5000"},
+#if RD_KAFKA_VERSION >= 0x020200ff
+		{"fetch.queue.backoff.ms", "10"},
+#endif
 	};
-	char		number[32];
 	ListCell   *cell;
 
 	for (int i = 0; i < lengthof(ours); i++)
@@ -414,12 +438,15 @@ set_properties(rd_kafka_conf_t *conf, const List *options, const char *client_id
 		!set_property(conf, "socket.timeout.ms", "10000", problem))
 		return false;
 
-	/*
-	 * The library counts payload only: about as much again goes into its own
-	 * structures for small records, and the caller holds what it has taken.
-	 */
-	snprintf(number, sizeof(number), INT64_FORMAT, Max(memory_bytes / 4 / 1024, 1024));
-	if (!set_property(conf, "queued.max.messages.kbytes", number, problem))
+	/* To refresh Kerberos tickets a command would be run, in libraries that can do that. */
+	(void) rd_kafka_conf_set(conf, "sasl.kerberos.min.time.before.relogin", "0", NULL, 0);
+
+	/* A quarter for payload, half for the structures around it, the rest for what is on its way. */
+	if (!set_number(conf, "queued.max.messages.kbytes",
+					Max(memory_bytes / 4, MIN_FETCH_BYTES) / 1024, problem) ||
+		!set_number(conf, "queued.min.messages",
+					Max(memory_bytes / 2 / MESSAGE_OVERHEAD_BYTES, WAKE_MIN_PEAK), problem) ||
+		!set_number(conf, "fetch.max.bytes", Max(memory_bytes / 8, MIN_FETCH_BYTES), problem))
 		return false;
 
 	foreach(cell, options)
@@ -446,6 +473,7 @@ KafkaClientOpen(const List *options, const char *client_id, int64 memory_bytes,
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	sigset_t	all;
 	sigset_t	before;
+	ListCell   *cell;
 	char		error[256];
 
 	if (!set_properties(conf, options, client_id, memory_bytes, problem))
@@ -453,11 +481,21 @@ KafkaClientOpen(const List *options, const char *client_id, int64 memory_bytes,
 		rd_kafka_conf_destroy(conf);
 		return NULL;
 	}
-	rd_kafka_conf_set_error_cb(conf, on_error);
-	rd_kafka_conf_set_log_cb(conf, on_log);
-	rd_kafka_conf_set_opaque(conf, client);
+	client->sasl_username = "";
+	client->sasl_password = "";
+	foreach(cell, options)
+	{
+		ServerOption *option = lfirst(cell);
+
+		if (strcmp(option->name, "sasl.username") == 0)
+			client->sasl_username = MemoryContextStrdup(context, option->value);
+		else if (strcmp(option->name, "sasl.password") == 0)
+			client->sasl_password = MemoryContextStrdup(context, option->value);
+	}
+	rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);
 
 	client->context = context;
+	INSTR_TIME_SET_CURRENT(client->last_answer);
 	client->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (client->event_fd < 0)
 	{
@@ -499,11 +537,42 @@ KafkaClientOpen(const List *options, const char *client_id, int64 memory_bytes,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 				 errmsg("could not start a thread for requests to Kafka")));
 	}
-	rd_kafka_set_log_queue(client->handle, NULL);
 	rd_kafka_poll_set_consumer(client->handle);
 	client->queue = rd_kafka_queue_get_consumer(client->handle);
+	rd_kafka_set_log_queue(client->handle, client->queue);
 	rd_kafka_queue_io_event_enable(client->queue, client->event_fd, &(uint64) {1}, sizeof(uint64));
 	return client;
+}
+
+/*
+ * Before 2.1, what is left in a partition's queue keeps the partition, and this
+ * the queue, for ever, once the topic is deleted; and something always is, when a
+ * partition is unassigned.  Closing would then wait for ever.  So we keep a hand
+ * on the queue of each partition that we ever read, and empty them at the end.
+ */
+static void
+empty_queues(KafkaClient *client)
+{
+#if RD_KAFKA_VERSION < 0x020100ff
+	rd_kafka_topic_partition_list_t *none;
+
+	/* What it leaves in the queues is there when the next call returns. */
+	(void) rd_kafka_assign(client->handle, NULL);
+	if (rd_kafka_assignment(client->handle, &none) == RD_KAFKA_RESP_ERR_NO_ERROR)
+		rd_kafka_topic_partition_list_destroy(none);
+	for (int i = 0; i < client->assignment_count; i++)
+	{
+		rd_kafka_queue_t *queue = client->assignments[i].queue;
+		rd_kafka_event_t *event;
+
+		if (queue == NULL)
+			continue;
+		while ((event = rd_kafka_queue_poll(queue, 0)) != NULL)
+			rd_kafka_event_destroy(event);
+		rd_kafka_queue_destroy(queue);
+	}
+	client->assignment_count = 0;
+#endif
 }
 
 /*
@@ -530,14 +599,15 @@ KafkaClientClose(KafkaClient *client)
 		LentBlock  *block = client->lent_blocks;
 
 		for (int i = 0; i < lengthof(block->entries); i++)
-			if (block->entries[i].message != NULL)
-				rd_kafka_message_destroy(block->entries[i].message);
+			if (block->entries[i].event != NULL)
+				rd_kafka_event_destroy(block->entries[i].event);
 		client->lent_blocks = block->next;
 		free(block);
 	}
 	client->free_lent = NULL;
 	if (client->queue != NULL)
 	{
+		empty_queues(client);
 		rd_kafka_queue_io_event_enable(client->queue, -1, NULL, 0);
 		rd_kafka_queue_destroy(client->queue);
 		client->queue = NULL;
@@ -547,9 +617,8 @@ KafkaClientClose(KafkaClient *client)
 		rd_kafka_destroy_flags(client->handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 		client->handle = NULL;
 	}
-	note_free_all(&client->pending);
-	note_free_all(&client->requests);
-	note_free_all(&client->answers);
+	free_requests(&client->requests);
+	free_requests(&client->answers);
 	if (client->event_fd > 0)
 	{
 		close(client->event_fd);
@@ -570,7 +639,7 @@ KafkaClientEventFd(const KafkaClient *client)
 }
 
 static Assignment *
-find_assignment(KafkaClient *client, const char *topic, int32 partition)
+find_entry(KafkaClient *client, const char *topic, int32 partition)
 {
 	int			count = client->assignment_count;
 
@@ -578,37 +647,59 @@ find_assignment(KafkaClient *client, const char *topic, int32 partition)
 	for (int i = 0; i < count; i++)
 	{
 		int			candidate = (client->last_hit + i) % count;
-		Assignment *assignment = &client->assignments[candidate];
+		Assignment *entry = &client->assignments[candidate];
 
-		if (assignment->partition == partition && strcmp(assignment->topic, topic) == 0)
+		if (entry->partition == partition && strcmp(entry->topic, topic) == 0)
 		{
 			client->last_hit = candidate;
-			return assignment;
+			return entry;
 		}
 	}
 	return NULL;
 }
 
-void
-KafkaClientAssign(KafkaClient *client, const char *topic, int32 partition, int64 offset, void *tag)
+static Assignment *
+find_assignment(KafkaClient *client, const char *topic, int32 partition)
 {
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-	Assignment *assignment;
-	rd_kafka_error_t *error;
+	Assignment *entry = find_entry(client, topic, partition);
+
+	return entry != NULL && entry->assigned ? entry : NULL;
+}
+
+static Assignment *
+make_entry(KafkaClient *client, const char *topic, int32 partition)
+{
+	Assignment *entry;
 
 	if (client->assignment_count == client->assignment_room)
 	{
-		client->assignment_room = Max(16, client->assignment_room * 2);
-		client->assignments = client->assignments == NULL ?
-			MemoryContextAlloc(client->context, client->assignment_room * sizeof(Assignment)) :
-			repalloc(client->assignments, client->assignment_room * sizeof(Assignment));
-	}
-	assignment = &client->assignments[client->assignment_count++];
-	assignment->topic = MemoryContextStrdup(client->context, topic);
-	assignment->partition = partition;
-	assignment->tag = tag;
-	assignment->at_end = false;
+		int			room = Max(16, client->assignment_room * 2);
 
+		client->assignments = client->assignments == NULL ?
+			MemoryContextAlloc(client->context, room * sizeof(Assignment)) :
+			repalloc(client->assignments, room * sizeof(Assignment));
+		client->assignment_room = room;
+	}
+	entry = &client->assignments[client->assignment_count];
+	entry->topic = MemoryContextStrdup(client->context, topic);
+	entry->partition = partition;
+	entry->assigned = false;
+	entry->queue = NULL;
+	client->assignment_count++;
+	return entry;
+}
+
+void
+KafkaClientAssign(KafkaClient *client, const char *topic, int32 partition, int64 offset, void *tag)
+{
+	rd_kafka_topic_partition_list_t *list;
+	rd_kafka_error_t *error;
+	Assignment *entry = find_entry(client, topic, partition);
+
+	if (entry == NULL)
+		entry = make_entry(client, topic, partition);
+
+	list = rd_kafka_topic_partition_list_new(1);
 	rd_kafka_topic_partition_list_add(list, topic, partition)->offset =
 		offset < 0 ? RD_KAFKA_OFFSET_BEGINNING : offset;
 	error = rd_kafka_incremental_assign(client->handle, list);
@@ -620,20 +711,26 @@ KafkaClientAssign(KafkaClient *client, const char *topic, int32 partition, int64
 		rd_kafka_error_destroy(error);
 		elog(ERROR, "could not assign partition %d of topic \"%s\": %s", partition, topic, text);
 	}
+	entry->tag = tag;
+	entry->assigned = true;
+#if RD_KAFKA_VERSION < 0x020100ff
+	/* A topic that was deleted and made again has new ones. */
+	if (entry->queue != NULL)
+		rd_kafka_queue_destroy(entry->queue);
+	entry->queue = rd_kafka_queue_get_partition(client->handle, topic, partition);
+#endif
 }
 
 void
 KafkaClientUnassign(KafkaClient *client, const char *topic, int32 partition)
 {
-	Assignment *assignment = find_assignment(client, topic, partition);
+	Assignment *entry = find_assignment(client, topic, partition);
 	rd_kafka_topic_partition_list_t *list;
 	rd_kafka_error_t *error;
 
-	if (assignment == NULL)
+	if (entry == NULL)
 		return;
-	pfree(assignment->topic);
-	*assignment = client->assignments[--client->assignment_count];
-	client->last_hit = 0;
+	entry->assigned = false;
 
 	list = rd_kafka_topic_partition_list_new(1);
 	rd_kafka_topic_partition_list_add(list, topic, partition);
@@ -643,34 +740,28 @@ KafkaClientUnassign(KafkaClient *client, const char *topic, int32 partition)
 		rd_kafka_error_destroy(error);
 }
 
-/* Wake broker threads that sleep on a full queue, when it has drained to half: see the header. */
+/*
+ * Wake broker threads that sleep on a full queue, when it has drained to half: see
+ * the header.  To be told of credentials is the only occasion on which the library
+ * wakes them all, so they are told what they know.
+ */
 static void
 wake_brokers(KafkaClient *client)
 {
+#if RD_KAFKA_VERSION < 0x020200ff
 	int			length = (int) rd_kafka_queue_length(client->queue);
-	instr_time	now;
 
+	client->polled = 0;
 	client->peak = Max(client->peak, length);
 	if (client->peak < WAKE_MIN_PEAK || length > client->peak / 2)
 		return;
-	INSTR_TIME_SET_CURRENT(now);
-	{
-		instr_time	elapsed = now;
-
-		INSTR_TIME_SUBTRACT(elapsed, client->last_wake);
-		if (INSTR_TIME_GET_MILLISEC(elapsed) < WAKE_EVERY_MS)
-			return;
-	}
-	client->last_wake = now;
 	client->peak = length;
-	for (int i = 0; i < client->assignment_count; i++)
-		if (!client->assignments[i].at_end)
-			send_request(client, KAFKA_WATERMARKS, client->assignments[i].topic,
-						 client->assignments[i].partition, NULL, true);
+	rd_kafka_sasl_set_credentials(client->handle, client->sasl_username, client->sasl_password);
+#endif
 }
 
 static Lent *
-lend(KafkaClient *client, rd_kafka_message_t *message)
+lend(KafkaClient *client, rd_kafka_event_t *event)
 {
 	Lent	   *lent;
 
@@ -680,7 +771,7 @@ lend(KafkaClient *client, rd_kafka_message_t *message)
 
 		if (block == NULL)
 		{
-			rd_kafka_message_destroy(message);
+			rd_kafka_event_destroy(event);
 			ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 		}
 		block->next = client->lent_blocks;
@@ -694,7 +785,7 @@ lend(KafkaClient *client, rd_kafka_message_t *message)
 	}
 	lent = client->free_lent;
 	client->free_lent = lent->next_free;
-	lent->message = message;
+	lent->event = event;
 	return lent;
 }
 
@@ -703,119 +794,247 @@ KafkaRecordRelease(KafkaRecord *record)
 {
 	Lent	   *lent = record->owner;
 
-	rd_kafka_message_destroy(lent->message);
-	lent->message = NULL;
+	rd_kafka_event_destroy(lent->event);
+	lent->event = NULL;
 	lent->next_free = lent->client->free_lent;
 	lent->client->free_lent = lent;
 	record->owner = NULL;
 }
 
-/* What the request thread answered, or a callback noted. */
-static bool
-next_note(KafkaClient *client, KafkaEvent *event)
+static void
+has_answered(KafkaClient *client)
 {
-	Note	   *note = note_pop(&client->pending);
+	INSTR_TIME_SET_CURRENT(client->last_answer);
+	client->ever_answered = true;
+	client->last_reason[0] = '\0';
+}
 
-	if (note == NULL)
-	{
-		pthread_mutex_lock(&client->mutex);
-		note = note_pop(&client->answers);
-		pthread_mutex_unlock(&client->mutex);
-	}
-	if (note == NULL)
+/* What the request thread answered. */
+static bool
+next_answer(KafkaClient *client, KafkaEvent *event)
+{
+	Request    *answer;
+
+	pthread_mutex_lock(&client->mutex);
+	answer = pop(&client->answers);
+	pthread_mutex_unlock(&client->mutex);
+	if (answer == NULL)
 		return false;
-	event->kind = note->kind;
-	event->tag = note->tag;
-	event->partition = note->partition;
-	event->partition_count = note->partition_count;
-	event->low_watermark = note->low;
-	event->high_watermark = note->high;
-	if (note->kind == KAFKA_LOG)
-		strlcpy(event->problem.message, note->text, sizeof(event->problem.message));
-	else if (note->rd_error != RD_KAFKA_RESP_ERR_NO_ERROR)
-		fill_problem(&event->problem, note->rd_error, note->text);
-	note_free(note);
+
+	if (answer->kind == KAFKA_PARTITION_PROBLEM)
+	{
+		Assignment *assignment = find_assignment(client, answer->topic, answer->partition);
+
+		if (assignment == NULL || assignment->tag != answer->tag)
+		{
+			free_request(answer);
+			return next_answer(client, event);
+		}
+	}
+	event->kind = answer->kind;
+	event->tag = answer->tag;
+	event->partition = answer->partition;
+	event->offset = answer->offset;
+	event->partition_count = answer->partition_count;
+	event->low_watermark = answer->low;
+	event->high_watermark = answer->high;
+	if (answer->rd_error != RD_KAFKA_RESP_ERR_NO_ERROR)
+		fill_problem(&event->problem, answer->rd_error, answer->text);
+
+	if (answer->kind == KAFKA_PARTITION_PROBLEM && answer->high >= 0)
+		snprintf(event->problem.message, sizeof(event->problem.message),
+				 "partition %d of topic \"%.256s\" has no offset " INT64_FORMAT
+				 ": its records begin at " INT64_FORMAT " and end before " INT64_FORMAT,
+				 answer->partition, answer->topic, answer->offset, answer->low, answer->high);
+	else if (answer->rd_error == RD_KAFKA_RESP_ERR__TIMED_OUT ||
+			 answer->rd_error == RD_KAFKA_RESP_ERR__TRANSPORT)
+		snprintf(event->problem.message, sizeof(event->problem.message),
+				 "Kafka did not answer within %d seconds%s%s", REQUEST_TIMEOUT_MS / 1000,
+				 client->last_reason[0] != '\0' ? ": " : "", client->last_reason);
+	else
+		has_answered(client);
+	free_request(answer);
 	return true;
 }
 
-/* Turn one of the library's messages into an event; false for one that concerns nobody any more. */
-static bool
-take_message(KafkaClient *client, rd_kafka_message_t *message, KafkaEvent *event)
+static void
+fill_record(KafkaClient *client, rd_kafka_event_t *fetched, const rd_kafka_message_t *message,
+			KafkaEvent *event)
 {
-	Assignment *assignment = message->rkt == NULL ? NULL :
-		find_assignment(client, rd_kafka_topic_name(message->rkt), message->partition);
+	rd_kafka_timestamp_type_t type;
+	KafkaRecord *record = &event->record;
 
-	if (message->rkt != NULL && assignment == NULL)
-	{
-		rd_kafka_message_destroy(message);
-		return false;
-	}
-	event->tag = assignment ? assignment->tag : NULL;
+	event->kind = KAFKA_RECORD;
 	event->partition = message->partition;
 	event->offset = message->offset;
+	record->offset = message->offset;
+	record->timestamp_ms = rd_kafka_message_timestamp(message, &type);
+	record->key = message->key;
+	record->key_bytes = message->key == NULL ? -1 : (int) message->key_len;
+	record->value = message->payload;
+	record->value_bytes = message->payload == NULL ? -1 : (int) message->len;
+	record->owner = lend(client, fetched);
+}
 
-	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-	{
-		rd_kafka_timestamp_type_t type;
-		KafkaRecord *record = &event->record;
+/* An error of one partition; false when there is nothing to say, or not yet. */
+static bool
+take_partition_error(KafkaClient *client, int error, const char *text,
+					 const rd_kafka_topic_partition_t *where, KafkaEvent *event)
+{
+	Assignment *assignment = find_assignment(client, where->topic, where->partition);
 
-		event->kind = KAFKA_RECORD;
-		assignment->at_end = false;
-		record->offset = message->offset;
-		record->timestamp_ms = rd_kafka_message_timestamp(message, &type);
-		record->key = message->key;
-		record->key_bytes = message->key == NULL ? -1 : (int) message->key_len;
-		record->value = message->payload;
-		record->value_bytes = message->payload == NULL ? -1 : (int) message->len;
-		record->owner = lend(client, message);
-		return true;
-	}
-	if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+	if (assignment == NULL)
+		return false;
+	has_answered(client);
+	event->tag = assignment->tag;
+	event->partition = where->partition;
+	event->offset = where->offset;
+	switch (error)
 	{
-		event->kind = KAFKA_END_OF_PARTITION;
-		assignment->at_end = true;
+		case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+			event->kind = KAFKA_END_OF_PARTITION;
+			return true;
+		case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+			{
+				/* Said when it is known what is there. */
+				Request    *request = make_request(KAFKA_PARTITION_PROBLEM, where->topic,
+												   where->partition, assignment->tag);
+
+				request->offset = where->offset;
+				request->rd_error = error;
+				strlcpy(request->text, text, sizeof(request->text));
+				send_request(client, request);
+				return false;
+			}
+		default:
+			event->kind = KAFKA_PARTITION_PROBLEM;
+			fill_problem(&event->problem, error, text);
+			return true;
 	}
-	else
+}
+
+/*
+ * One broker of perhaps many that cannot be reached matters when none is left,
+ * which the library says, or when nobody has answered for some time: of a broker
+ * that accepts connections and is silent it does not say that it is down.
+ */
+static bool
+take_client_error(KafkaClient *client, int error, const char *text, KafkaEvent *event)
+{
+	event->kind = KAFKA_CLIENT_PROBLEM;
+	switch (error)
 	{
-		event->kind = assignment ? KAFKA_PARTITION_PROBLEM : KAFKA_CLIENT_PROBLEM;
-		fill_problem(&event->problem, message->err, rd_kafka_message_errstr(message));
+		case RD_KAFKA_RESP_ERR__TRANSPORT:
+		case RD_KAFKA_RESP_ERR__RESOLVE:
+		case RD_KAFKA_RESP_ERR__TIMED_OUT:
+			strlcpy(client->last_reason, text, sizeof(client->last_reason));
+			if (elapsed_ms(client->last_answer) < SILENCE_MS)
+				return false;
+			break;
+		case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+			if (client->last_reason[0] != '\0')
+				text = client->last_reason;
+			else if (!client->ever_answered)
+				text = "every broker closes the connection: does \"security_protocol\" suit them?";
+			break;
+		case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+			/* Commits are best effort. */
+			event->kind = KAFKA_LOG;
+			break;
+		case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
+		case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
+			return false;
 	}
-	rd_kafka_message_destroy(message);
+	fill_problem(&event->problem, error, text);
 	return true;
+}
+
+/* Turn one of the library's events into one of ours; false when it concerns nobody. */
+static bool
+take_event(KafkaClient *client, rd_kafka_event_t *taken, KafkaEvent *event)
+{
+	const rd_kafka_message_t *message;
+	const char *facility;
+	const char *text;
+	int			level;
+	bool		result = false;
+
+	switch (rd_kafka_event_type(taken))
+	{
+		case RD_KAFKA_EVENT_FETCH:
+			message = rd_kafka_event_message_next(taken);
+			if (message != NULL)
+			{
+				Assignment *assignment = find_assignment(client, rd_kafka_topic_name(message->rkt),
+														 message->partition);
+
+				if (assignment != NULL)
+				{
+					has_answered(client);
+					event->tag = assignment->tag;
+					fill_record(client, taken, message, event);
+					return true;	/* the event is the record's now */
+				}
+			}
+			break;
+
+		case RD_KAFKA_EVENT_ERROR:
+			{
+				rd_kafka_topic_partition_t *where = rd_kafka_event_topic_partition(taken);
+
+				if (where != NULL)
+					result = take_partition_error(client, rd_kafka_event_error(taken),
+												  rd_kafka_event_error_string(taken), where, event);
+				else
+					result = take_client_error(client, rd_kafka_event_error(taken),
+											   rd_kafka_event_error_string(taken), event);
+				if (where != NULL)
+					rd_kafka_topic_partition_destroy(where);
+			}
+			break;
+
+		case RD_KAFKA_EVENT_LOG:
+			/* What concerns the user comes as an error too. */
+			if (rd_kafka_event_log(taken, &facility, &text, &level) == 0 &&
+				level <= LOG_WARNING_LEVEL)
+			{
+				event->kind = KAFKA_LOG;
+				strlcpy(event->problem.message, text, sizeof(event->problem.message));
+				result = true;
+			}
+			break;
+	}
+	rd_kafka_event_destroy(taken);
+	return result;
 }
 
 bool
 KafkaClientNext(KafkaClient *client, KafkaEvent *event)
 {
-	memset(event, 0, sizeof(KafkaEvent));
 	for (;;)
 	{
-		rd_kafka_message_t *message;
+		rd_kafka_event_t *taken;
 		uint64		counter;
 
-		if ((client->pending.first != NULL || client->answers.first != NULL) &&
-			next_note(client, event))
+		memset(event, 0, sizeof(KafkaEvent));
+		if (next_answer(client, event))
 			return true;
-
-		/* Before looking, so that what comes after the look is signalled again. */
-		message = rd_kafka_consumer_poll(client->handle, 0);
-		if (message == NULL)
+		if (++client->polled >= WAKE_MIN_PEAK / 4)
+			wake_brokers(client);
+		taken = rd_kafka_queue_poll(client->queue, 0);
+		if (taken == NULL)
 		{
+			/* That the queue is not empty is signalled once: look again after reading that. */
 			(void) !read(client->event_fd, &counter, sizeof(counter));
-			message = rd_kafka_consumer_poll(client->handle, 0);
+			taken = rd_kafka_queue_poll(client->queue, 0);
 		}
-		if (message == NULL)
+		if (taken == NULL)
 		{
 			wake_brokers(client);
-			return next_note(client, event);
+			return next_answer(client, event);
 		}
-		if (take_message(client, message, event))
-		{
-			/* Now and then: the length is behind a lock. */
-			if ((event->offset & 255) == 0)
-				wake_brokers(client);
+		if (take_event(client, taken, event))
 			return true;
-		}
 	}
 }
 
