@@ -83,7 +83,8 @@ sub wait_for_sql
 
 	while (1)
 	{
-		(undef, $output, $errors) = $node->psql($dbname, $query);
+		# A psql that cannot connect may be gone before it is given the query, which dies of that.
+		(undef, $output, $errors) = eval { $node->psql($dbname, $query) };
 		$output //= '';
 		return pass($name)
 		  if ref $expected ? $output =~ $expected : $output eq $expected;
@@ -91,7 +92,7 @@ sub wait_for_sql
 		usleep(100_000);
 	}
 	fail($name);
-	diag("waited for: $query\nexpected:   $expected\nlast seen:  $output\n$errors");
+	diag("waited for: $query\nexpected:   $expected\nlast seen:  $output\n" . ($errors // $@));
 	for my $view (qw(versions stat_ingestion rejected_records))
 	{
 		my (undef, $rows) = $node->psql($dbname, "\\x\nTABLE venice.$view LIMIT 20");

@@ -73,7 +73,7 @@ push_with('worker_killed', sub {
 	my $pid = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'venice ingest worker' LIMIT 1");
 	kill 'KILL', $pid;
 	# The server restarts itself.
-	$node->poll_query_until('postgres', 'SELECT true'); });
+	wait_for_sql($node, 'SELECT 1', '1', 'the server has restarted itself'); });
 
 push_with('worker_terminated', sub {
 	$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type LIKE 'venice %'"); });
