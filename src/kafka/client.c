@@ -86,7 +86,7 @@ typedef struct Request
 	char	   *topic;
 	int32		partition;
 	void	   *tag;
-	int64		offset;			/* that the partition does not have, of KAFKA_PARTITION_PROBLEM */
+	int64		offset;			/* that is not there, of KAFKA_PARTITION_PROBLEM */
 	instr_time	sent;
 	int			rd_error;		/* rd_kafka_resp_err_t */
 	int32		partition_count;
@@ -492,7 +492,8 @@ KafkaClientOpen(const List *options, const char *client_id, int64 memory_bytes,
 		else if (strcmp(option->name, "sasl.password") == 0)
 			client->sasl_password = MemoryContextStrdup(context, option->value);
 	}
-	rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);
+	rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_ERROR |
+							 RD_KAFKA_EVENT_LOG);
 
 	client->context = context;
 	INSTR_TIME_SET_CURRENT(client->last_answer);

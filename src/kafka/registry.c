@@ -49,7 +49,9 @@ typedef struct Fetch
 	CURLM	   *multi;
 	CURL	   *easy;
 	struct curl_slist *headers;
+	char		curl_error[CURL_ERROR_SIZE];
 	Response	response;
+	json_t	   *bodies[MAX_REFERENCE_DEPTH + 1];	/* of the schemas that are being worked on */
 	char	  **texts;
 	char	  **names;			/* "subject/version" of each, NULL for the schema itself */
 	int			ntexts;
@@ -112,9 +114,10 @@ prepare(Fetch *fetch)
 	const RegistryOptions *options = fetch->options;
 	CURL	   *easy = fetch->easy;
 
-	fetch->headers = curl_slist_append(fetch->headers,
-									   "Accept: application/vnd.schemaregistry.v1+json, application/json");
+	fetch->headers = curl_slist_append(NULL, "Accept: application/vnd.schemaregistry.v1+json, "
+									   "application/json");
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, fetch->headers);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, fetch->curl_error);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_data);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, &fetch->response);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -166,6 +169,7 @@ get_url(Fetch *fetch, const char *url)
 
 	free(fetch->response.data);
 	memset(&fetch->response, 0, sizeof(Response));
+	fetch->curl_error[0] = '\0';
 	curl_easy_setopt(fetch->easy, CURLOPT_URL, url);
 	curl_multi_add_handle(fetch->multi, fetch->easy);
 	while (running > 0 && elapsed_ms(fetch) < TOTAL_TIMEOUT_MS)
@@ -196,7 +200,8 @@ get_url(Fetch *fetch, const char *url)
 					"schema registry sent more than %d bytes", MAX_RESPONSE_BYTES);
 	else
 		set_problem(fetch->problem, ERRCODE_CONNECTION_FAILURE, true,
-					"could not reach schema registry: %s", curl_easy_strerror(code));
+					"could not reach schema registry: %s",
+					fetch->curl_error[0] != '\0' ? fetch->curl_error : curl_easy_strerror(code));
 	return 0;
 }
 
@@ -222,8 +227,22 @@ make_url(const char *bases, int n, const char *path)
 }
 
 /*
- * GET a path from the first base URL that answers.  On REGISTRY_FOUND the body is
- * an object in *body, which the caller frees.
+ * Is it the registry that says it has no such thing?  Its error codes are 404xx;
+ * a bare 404 is the answer of any web server to a URL that is wrong.
+ */
+static bool
+is_not_found(const Response *response)
+{
+	json_t	   *body = json_loadb(response->data ? response->data : "", response->bytes, 0, NULL);
+	json_int_t	code = json_integer_value(json_object_get(body, "error_code"));
+
+	json_decref(body);
+	return code >= 40400 && code <= 40499;
+}
+
+/*
+ * GET a path from the first base URL that answers.  On REGISTRY_FOUND *body is the
+ * answer, for the caller to free.
  */
 static RegistryAnswer
 get_path(Fetch *fetch, const char *path, json_t **body)
@@ -237,6 +256,10 @@ get_path(Fetch *fetch, const char *path, json_t **body)
 
 		switch (status)
 		{
+			case 0:
+				if (fetch->response.too_large)
+					return REGISTRY_NOT_FOUND;
+				break;
 			case 200:
 				*body = json_loadb(fetch->response.data ? fetch->response.data : "",
 								   fetch->response.bytes, 0, &error);
@@ -246,16 +269,21 @@ get_path(Fetch *fetch, const char *path, json_t **body)
 							"schema registry sent something that is not JSON: %s", error.text);
 				break;
 			case 404:
-				set_problem(fetch->problem, ERRCODE_UNDEFINED_OBJECT, false,
-							"schema registry has no \"%s\"", path);
-				return REGISTRY_NOT_FOUND;
+				if (is_not_found(&fetch->response))
+				{
+					set_problem(fetch->problem, ERRCODE_UNDEFINED_OBJECT, false,
+								"schema registry has no \"%s\"", path);
+					return REGISTRY_NOT_FOUND;
+				}
+				set_problem(fetch->problem, ERRCODE_CONNECTION_FAILURE, true,
+							"schema registry does not know the path of \"%s\" (HTTP status 404)",
+							url);
+				break;
 			case 401:
 			case 403:
 				set_problem(fetch->problem, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, true,
 							"schema registry refused the credentials (HTTP status %ld)", status);
 				return REGISTRY_REFUSED;
-			case 0:
-				break;
 			default:
 				set_problem(fetch->problem, ERRCODE_CONNECTION_FAILURE, true,
 							"schema registry answered with HTTP status %ld", status);
@@ -284,11 +312,13 @@ add_references(Fetch *fetch, json_t *references, int depth)
 
 		if (subject == NULL || version <= 0)
 		{
-			set_problem(fetch->problem, ERRCODE_CONNECTION_FAILURE, false,
+			set_problem(fetch->problem, ERRCODE_CONNECTION_FAILURE, true,
 						"schema registry sent a reference without subject and version");
-			return REGISTRY_REFUSED;
+			return REGISTRY_UNAVAILABLE;
 		}
 		escaped = curl_easy_escape(fetch->easy, subject, 0);
+		if (escaped == NULL)
+			ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 		path = psprintf("/subjects/%s/versions/%lld", escaped, (long long) version);
 		curl_free(escaped);
 		name = MemoryContextStrdup(fetch->context, path);
@@ -307,7 +337,7 @@ add_references(Fetch *fetch, json_t *references, int depth)
 static RegistryAnswer
 add_schema(Fetch *fetch, const char *path, const char *name, int depth)
 {
-	json_t	   *body = NULL;
+	json_t	   *body;
 	const char *text;
 	const char *type;
 	RegistryAnswer answer;
@@ -315,14 +345,15 @@ add_schema(Fetch *fetch, const char *path, const char *name, int depth)
 	if (depth > MAX_REFERENCE_DEPTH || fetch->ntexts >= MAX_TEXTS)
 	{
 		set_problem(fetch->problem, ERRCODE_PROGRAM_LIMIT_EXCEEDED, false,
-					"schema has more than %d references, or deeper than %d", MAX_TEXTS,
-					MAX_REFERENCE_DEPTH);
-		return REGISTRY_REFUSED;
+					"schema has more than %d references, or references more than %d deep",
+					MAX_TEXTS, MAX_REFERENCE_DEPTH);
+		return REGISTRY_NOT_FOUND;
 	}
-	answer = get_path(fetch, path, &body);
+	answer = get_path(fetch, path, &fetch->bodies[depth]);
 	if (answer != REGISTRY_FOUND)
 		return answer;
 
+	body = fetch->bodies[depth];
 	text = json_string_value(json_object_get(body, "schema"));
 	type = json_string_value(json_object_get(body, "schemaType"));
 	if (text == NULL)
@@ -334,8 +365,8 @@ add_schema(Fetch *fetch, const char *path, const char *name, int depth)
 	else if (type != NULL && strcmp(type, "AVRO") != 0)
 	{
 		set_problem(fetch->problem, ERRCODE_FEATURE_NOT_SUPPORTED, false,
-					"schema is of type %.20s, not Avro", type);
-		answer = REGISTRY_REFUSED;
+					"schema registry has \"%s\" of type %.20s, not AVRO", path, type);
+		answer = REGISTRY_NOT_FOUND;
 	}
 	else
 	{
@@ -348,6 +379,7 @@ add_schema(Fetch *fetch, const char *path, const char *name, int depth)
 		}
 	}
 	json_decref(body);
+	fetch->bodies[depth] = NULL;
 	return answer;
 }
 
@@ -386,12 +418,7 @@ run_fetch(const RegistryOptions *options, const char *path, bool check_only,
 	{
 		prepare(fetch);
 		if (check_only)
-		{
-			json_t	   *body = NULL;
-
-			answer = get_path(fetch, path, &body);
-			json_decref(body);
-		}
+			answer = get_path(fetch, path, &fetch->bodies[0]);
 		else
 			answer = add_schema(fetch, path, NULL, 0);
 	}
@@ -402,6 +429,8 @@ run_fetch(const RegistryOptions *options, const char *path, bool check_only,
 		curl_multi_cleanup(fetch->multi);
 		curl_slist_free_all(fetch->headers);
 		free(fetch->response.data);
+		for (int i = 0; i < lengthof(fetch->bodies); i++)
+			json_decref(fetch->bodies[i]);
 	}
 	PG_END_TRY();
 

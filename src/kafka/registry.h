@@ -18,8 +18,8 @@
 typedef enum RegistryAnswer
 {
 	REGISTRY_FOUND,
-	REGISTRY_NOT_FOUND,			/* it knows no such id */
-	REGISTRY_REFUSED,			/* credentials, or not Avro: no use asking again soon */
+	REGISTRY_NOT_FOUND,			/* no such schema, or one that is not Avro or beyond our limits */
+	REGISTRY_REFUSED,			/* it does not let us in */
 	REGISTRY_UNAVAILABLE		/* ask again later */
 } RegistryAnswer;
 
