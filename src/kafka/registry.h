@@ -18,7 +18,7 @@
 typedef enum RegistryAnswer
 {
 	REGISTRY_FOUND,
-	REGISTRY_NOT_FOUND,			/* no such schema, or one that is not Avro or beyond our limits */
+	REGISTRY_NOT_FOUND,			/* no such schema, or not Avro, or beyond our limits */
 	REGISTRY_REFUSED,			/* it does not let us in */
 	REGISTRY_UNAVAILABLE		/* ask again later */
 } RegistryAnswer;
