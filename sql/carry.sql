@@ -81,6 +81,27 @@ SET ROLE carry_columns;
 SELECT * FROM carried.batch_get('{1,2}');
 RESET ROLE;
 
+-- So is what is made while a finished version waits for its swap.
+SET ROLE carry_owner;
+SELECT * FROM venice.start_push('carried') \gset
+INSERT INTO :schema.records VALUES (1, 'fr', 1), (2, 'de', 2);
+SELECT venice.end_push('carried', swap => false);
+CREATE INDEX late ON carried.records (amount, country);
+ALTER TABLE carried.records ADD CONSTRAINT late_check CHECK (amount <> 13);
+SELECT venice.swap_version('carried', :version);
+SELECT indexdef FROM pg_indexes WHERE schemaname = 'carried' AND indexname = 'late';
+SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'carried.records'::regclass AND conname = 'late_check';
+
+-- What default privileges give is given at the swap, not while a version is filled.
+ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO carry_reader;
+ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO carry_reader;
+SELECT * FROM venice.start_push('carried') \gset
+SELECT has_schema_privilege('carry_reader', :'schema', 'USAGE') AS schema, has_table_privilege('carry_reader', :'schema' || '.records', 'SELECT') AS records;
+SELECT venice.abort_push('carried');
+ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM carry_reader;
+ALTER DEFAULT PRIVILEGES REVOKE USAGE ON SCHEMAS FROM carry_reader;
+RESET ROLE;
+
 -- And after a roll-back.
 SET ROLE carry_owner;
 SELECT venice.rollback_version('carried') IS NOT NULL AS rolled_back;

@@ -32,6 +32,8 @@ SELECT * FROM venice.start_push('items', 'fourth');
 SELECT venice.push('items', 'SELECT 1, 1, NULL');
 SELECT venice.drop_store('items');
 
+SELECT venice.push('items', 'SELECT 1, 1, NULL', 'third');
+
 -- An aborted push leaves its history only; its id is spent.
 SELECT venice.abort_push('items');
 SELECT venice.abort_push('items');

@@ -52,6 +52,24 @@ SELECT * FROM venice_internal.get('features', 'x'::text) AS r(clicks bigint);
 SELECT * FROM venice_internal.get(NULL, 1::bigint) AS r(clicks bigint);
 SELECT * FROM venice_internal.batch_get('features', 1::bigint) AS r(ordinality bigint, clicks bigint);
 SELECT venice_internal.get('features', 1::bigint);
+SELECT * FROM venice_internal.batch_get('features', '{1}'::bigint[]) AS r(ordinality text, user_id bigint);
+
+-- Columns are found by name, with row security too, and whatever was dropped before them.
+CREATE ROLE read_policy;
+SELECT venice.create_store('narrowed', 'k integer', 'a integer, b text, c text');
+SELECT venice.push('narrowed', $$VALUES (1, 10, 'bee', 'cee')$$);
+ALTER TABLE narrowed.records DROP COLUMN a;
+SELECT venice.rebuild_functions('narrowed');
+ALTER TABLE narrowed.records ENABLE ROW LEVEL SECURITY;
+CREATE POLICY everything ON narrowed.records USING (true);
+GRANT USAGE ON SCHEMA narrowed TO read_policy;
+GRANT SELECT ON narrowed.records TO read_policy;
+SET ROLE read_policy;
+SELECT * FROM narrowed.get(1);
+SELECT * FROM narrowed.batch_get('{1}');
+RESET ROLE;
+SELECT venice.drop_store('narrowed');
+DROP ROLE read_policy;
 
 -- rebuild_functions makes them anew, with the privileges they have.
 CREATE ROLE read_somebody;

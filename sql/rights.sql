@@ -111,6 +111,18 @@ CREATE SERVER owners FOREIGN DATA WRAPPER venice_kafka OPTIONS (bootstrap_server
 ALTER SERVER owners OPTIONS (ADD ssl_ca_location '/etc/passwd');
 RESET ROLE;
 
+-- The schema's owner is the store's owner, also of what comes after.
+ALTER SCHEMA owned OWNER TO rights_stranger;
+GRANT USAGE ON SCHEMA rights_code TO rights_stranger;
+SET ROLE rights_stranger;
+SELECT venice.push('owned', 'SELECT 1, 50') IS NOT NULL AS pushed;
+SELECT * FROM owned.get(1);
+RESET ROLE;
+SELECT c.relname, pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.relnamespace = 'owned'::regnamespace AND c.relkind = 'r' ORDER BY 1;
+SET ROLE rights_owner;
+SELECT * FROM venice_internal.get('owned', 1) AS r(v integer);
+RESET ROLE;
+
 SELECT venice.drop_store('owned');
 DROP SERVER rights_kafka CASCADE;
 DROP SERVER owners;

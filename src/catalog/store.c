@@ -72,10 +72,10 @@ VersionStateIsGone(VersionState state)
 	return state == VERSION_FAILED || state == VERSION_ABORTED;
 }
 
-static Oid
-schema_owner(Oid schema_oid)
+Oid
+SchemaOwner(Oid schema)
 {
-	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema_oid));
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
 	Oid			owner;
 
 	if (!HeapTupleIsValid(tuple))
@@ -83,6 +83,21 @@ schema_owner(Oid schema_oid)
 	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
 	ReleaseSysCache(tuple);
 	return owner;
+}
+
+/* Who owns what is left of a store whose schema was dropped by hand. */
+static Oid
+owner_of_rest(const char *store)
+{
+	QueryArgs	args = {0};
+	bool		is_null;
+
+	QueryArgText(&args, store);
+	if (QueryRun("SELECT n.nspowner FROM venice.store_version v JOIN pg_catalog.pg_namespace n "
+				 "ON n.nspname = (v.store_name || '_v' || v.version)::pg_catalog.name "
+				 "WHERE v.store_name = $1::name ORDER BY v.version DESC LIMIT 1", &args) == 0)
+		return InvalidOid;
+	return DatumGetObjectId(QueryDatum(0, 1, &is_null));
 }
 
 static Jsonb *
@@ -157,8 +172,8 @@ StoreLookup(const char *name, bool missing_ok)
 		store->options = StoreOptionsParse(store->set_options);
 		MemoryContextSwitchTo(old);
 		store->schema_oid = get_namespace_oid(name, true);
-		if (OidIsValid(store->schema_oid))
-			store->owner = schema_owner(store->schema_oid);
+		store->owner = OidIsValid(store->schema_oid) ? SchemaOwner(store->schema_oid) :
+			owner_of_rest(name);
 	}
 	QueryEnd(&session);
 
@@ -173,10 +188,12 @@ StoreLookup(const char *name, bool missing_ok)
 void
 StoreCheckOwner(const Store *store)
 {
-	/* Without a schema nobody owns the store, but whoever owns the database may clean up. */
-	if (OidIsValid(store->schema_oid) ?
-		!object_ownercheck(NamespaceRelationId, store->schema_oid, GetUserId()) :
-		!object_ownercheck(DatabaseRelationId, MyDatabaseId, GetUserId()))
+	bool		owns = OidIsValid(store->owner) && has_privs_of_role(GetUserId(), store->owner);
+
+	/* Without its schema nobody owns the store for sure: the database's owner may clean up. */
+	if (!OidIsValid(store->schema_oid))
+		owns |= object_ownercheck(DatabaseRelationId, MyDatabaseId, GetUserId());
+	if (!owns)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be owner of store \"%s\"", store->name)));

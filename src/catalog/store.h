@@ -31,7 +31,7 @@ typedef struct Store
 {
 	char	   *name;
 	Oid			schema_oid;		/* InvalidOid: dropped by hand, the store is "missing" */
-	Oid			owner;			/* of that schema; InvalidOid when it is missing */
+	Oid			owner;			/* of that schema; when it is missing, of another version's */
 	char	   *server;			/* foreign server, or NULL */
 	char	   *key_schema;		/* Avro, or NULL */
 	char	   *value_schema;
@@ -89,6 +89,9 @@ extern bool VersionStateIsGone(VersionState state);
  * or NULL with missing_ok.
  */
 extern Store *StoreLookup(const char *name, bool missing_ok);
+
+/* Who owns a schema; InvalidOid when there is no such schema. */
+extern Oid	SchemaOwner(Oid schema);
 
 /* Raise 42501 unless the current user has the rights of the store's owner. */
 extern void StoreCheckOwner(const Store *store);

@@ -24,6 +24,9 @@
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
+/* Longer ones are mistakes, and could be added to no timestamp. */
+#define MAX_INTERVAL_YEARS	1000
+
 typedef enum OptionType
 {
 	OPTION_TEXT,
@@ -193,6 +196,7 @@ parse_interval(const char *name, char *text)
 	ErrorContextCallback callback = {error_context_stack, name_option, unconstify(char *, name)};
 	Interval   *interval;
 	Interval	zero = {0};
+	Interval	longest = {.month = MAX_INTERVAL_YEARS * MONTHS_PER_YEAR};
 
 	error_context_stack = &callback;
 	interval = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text),
@@ -200,11 +204,14 @@ parse_interval(const char *name, char *text)
 													 Int32GetDatum(-1)));
 	error_context_stack = callback.previous;
 	if (DatumGetBool(DirectFunctionCall2(interval_lt, IntervalPGetDatum(interval),
-										 IntervalPGetDatum(&zero))))
+										 IntervalPGetDatum(&zero))) ||
+		DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(interval),
+										 IntervalPGetDatum(&longest))))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for option \"%s\": \"%s\"", name, text),
-				 errhint("It takes an interval that is not negative, such as \"7 days\".")));
+				 errhint("It takes an interval of at most %d years that is not negative, such as \"7 days\".",
+						 MAX_INTERVAL_YEARS)));
 	return interval;
 }
 

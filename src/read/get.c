@@ -83,8 +83,12 @@ check_not_lost(const char *store, const VersionPointer *pointer)
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, store);
 	QueryArgInt4(&args, pointer->version);
+	/* Without a pointer the store was restored, not crashed: the rows came with the dump. */
 	present = QueryRead("SELECT FROM venice.unlogged_version "
-					   "WHERE store_name = $1::name AND version = $2", &args) > 0;
+						"WHERE store_name = $1::name AND version = $2 "
+						"UNION ALL SELECT WHERE NOT EXISTS ("
+						"SELECT FROM venice.version_pointer WHERE store_name = $1::name)",
+						&args) > 0;
 	QueryEnd(&session);
 	if (!present)
 		ereport(ERROR,
@@ -129,6 +133,11 @@ map_columns(Lookup *lookup, int version, bool with_ordinality)
 
 		if (i == 0 && with_ordinality)
 		{
+			if (wanted->atttypid != INT8OID)
+				ereport(ERROR,
+						(errcode(ERRCODE_DATATYPE_MISMATCH),
+						 errmsg("the first column of batch_get is of type bigint, not %s",
+								format_type_be(wanted->atttypid))));
 			lookup->sources[i] = ORDINALITY_COLUMN;
 			continue;
 		}
@@ -155,6 +164,7 @@ begin_lookup(FunctionCallInfo fcinfo, bool with_ordinality)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Lookup	   *lookup = palloc0(sizeof(Lookup));
 	VersionPointer pointer;
+	AclResult	acl;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -186,6 +196,10 @@ begin_lookup(FunctionCallInfo fcinfo, bool with_ordinality)
 				 errmsg("wrong number of keys for store \"%s\": expected %d, got %d", lookup->store,
 						lookup->key_count, PG_NARGS() - 1)));
 	map_columns(lookup, pointer.version, with_ordinality);
+	acl = object_aclcheck(NamespaceRelationId, RelationGetNamespace(lookup->records), GetUserId(),
+						  ACL_USAGE);
+	if (acl != ACLCHECK_OK)
+		aclcheck_error(acl, OBJECT_SCHEMA, lookup->store);
 	check_privileges(lookup);
 	lookup->row_security = check_enable_rls(RelationGetRelid(lookup->records), InvalidOid,
 											false) == RLS_ENABLED;
@@ -272,6 +286,47 @@ scan_index(const Lookup *lookup, Datum **keys, bool **nulls, int64 count)
 	index_endscan(scan);
 }
 
+/* The result's columns but for the ordinality, in order: "clicks, name". */
+static char *
+select_list(const Lookup *lookup)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < lookup->descriptor->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(lookup->descriptor, i);
+
+		/* The result's columns are called like the table's: that is how they were found. */
+		if (lookup->sources[i] != ORDINALITY_COLUMN)
+			appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "",
+							 quote_identifier(NameStr(column->attname)));
+	}
+	return list.data;
+}
+
+/* Emit a row that has just the columns of select_list. */
+static void
+emit_selected(const Lookup *lookup, HeapTuple tuple, TupleDesc selected, int64 ordinality)
+{
+	int			natts = lookup->descriptor->natts;
+	Datum	   *values = palloc(natts * sizeof(Datum));
+	bool	   *nulls = palloc(natts * sizeof(bool));
+	int			next = 0;
+
+	for (int i = 0; i < natts; i++)
+		if (lookup->sources[i] == ORDINALITY_COLUMN)
+		{
+			values[i] = Int64GetDatum(ordinality);
+			nulls[i] = false;
+		}
+		else
+			values[i] = heap_getattr(tuple, ++next, selected, &nulls[i]);
+	tuplestore_putvalues(lookup->result, lookup->descriptor, values, nulls);
+	pfree(values);
+	pfree(nulls);
+}
+
 static char *
 operator_schema(Oid operator_oid)
 {
@@ -293,7 +348,7 @@ scan_with_policies(const Lookup *lookup, Datum **keys, bool **nulls, int64 count
 	TupleDesc	table = RelationGetDescr(lookup->records);
 	Oid		   *types = palloc(lookup->key_count * sizeof(Oid));
 	Datum	   *values = palloc(lookup->key_count * sizeof(Datum));
-	TupleTableSlot *row = MakeSingleTupleTableSlot(table, &TTSOpsHeapTuple);
+	char	   *columns = select_list(lookup);
 	SPIPlanPtr	plan = NULL;
 
 	SPI_connect();
@@ -304,7 +359,7 @@ scan_with_policies(const Lookup *lookup, Datum **keys, bool **nulls, int64 count
 		CachedPlanSource *source;
 
 		initStringInfo(&sql);
-		appendStringInfo(&sql, "SELECT * FROM ONLY %s WHERE ",
+		appendStringInfo(&sql, "SELECT %s FROM ONLY %s WHERE ", columns,
 						 quote_qualified_identifier(schema,
 													RelationGetRelationName(lookup->records)));
 		for (int k = 0; k < lookup->key_count; k++)
@@ -351,14 +406,9 @@ scan_with_policies(const Lookup *lookup, Datum **keys, bool **nulls, int64 count
 		if (SPI_execute_plan(plan, values, NULL, true, 1) != SPI_OK_SELECT)
 			elog(ERROR, "could not execute a look-up in store \"%s\"", lookup->store);
 		if (SPI_processed == 1)
-		{
-			ExecStoreHeapTuple(SPI_tuptable->vals[0], row, false);
-			emit(lookup, row, n + 1);
-			ExecClearTuple(row);
-		}
+			emit_selected(lookup, SPI_tuptable->vals[0], SPI_tuptable->tupdesc, n + 1);
 		SPI_freetuptable(SPI_tuptable);
 	}
-	ExecDropSingleTupleTableSlot(row);
 	SPI_finish();
 }
 

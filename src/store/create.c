@@ -337,9 +337,27 @@ venice_create_store(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* Types that a column may be widened to without losing a value. */
+/* The type of a column as it is now, which may have been renamed since. */
+static void
+column_type(const Store *store, const StoreColumn *column, Oid *type, int32 *modifier)
+{
+	Oid			records = get_relname_relid("records", store->schema_oid);
+	AttrNumber	attribute = OidIsValid(records) ? get_attnum(records, column->name) :
+		InvalidAttrNumber;
+
+	if (attribute != InvalidAttrNumber)
+	{
+		Oid			collation;
+
+		get_atttypetypmodcoll(records, attribute, type, modifier, &collation);
+	}
+	else
+		parseTypeString(column->type_name, type, modifier, false);
+}
+
+/* May a column be changed from one type to the other without losing a value? */
 static bool
-is_widening(Oid from, Oid to)
+is_widening(Oid from, int32 from_modifier, Oid to, int32 to_modifier)
 {
 	static const struct
 	{
@@ -351,9 +369,12 @@ is_widening(Oid from, Oid to)
 		{INT8OID, NUMERICOID}, {FLOAT4OID, FLOAT8OID}, {VARCHAROID, TEXTOID}
 	};
 
+	if (from == to)
+		return from_modifier == to_modifier || to_modifier == -1 ||
+			(from == VARCHAROID && from_modifier != -1 && from_modifier < to_modifier);
 	for (int i = 0; i < lengthof(widenings); i++)
 		if (widenings[i].from == from && widenings[i].to == to)
-			return true;
+			return to_modifier == -1;
 	return false;
 }
 
@@ -385,10 +406,9 @@ check_compatible(const Store *store, const List *new_columns)
 			appendStringInfo(&changes, "Column \"%s\" is removed. ", old->name);
 			continue;
 		}
-		parseTypeString(old->type_name, &old_type, &old_modifier, false);
+		column_type(store, old, &old_type, &old_modifier);
 		parseTypeString(new->type_name, &new_type, &new_modifier, false);
-		if (old_type != new_type ? !is_widening(old_type, new_type) :
-			old_modifier != new_modifier && new_modifier != -1)
+		if (!is_widening(old_type, old_modifier, new_type, new_modifier))
 			appendStringInfo(&changes, "Column \"%s\" changes type from %s to %s. ", old->name,
 							 old->type_name, new->type_name);
 		if (new->not_null && !old->not_null)
@@ -565,7 +585,8 @@ venice_drop_store(PG_FUNCTION_ARGS)
 				 errdetail("Push \"%s\" fills version %d.", future->push_id, future->number),
 				 errhint("Stop it with venice.abort_push(%s), or drop with force => true.",
 						 quote_literal_cstr(store->name))));
-	IngestionStop(store->name, -1);
+	if (store->server != NULL)
+		IngestionStop(store->name, -1);
 
 	foreach(cell, VersionList(store->name))
 	{
@@ -577,8 +598,7 @@ venice_drop_store(PG_FUNCTION_ARGS)
 			continue;
 		if (force)
 		{
-			/* As whoever owns it: of a missing store that is not known any more. */
-			QueryBegin(&session, OidIsValid(store->owner) ? store->owner : GetUserId());
+			QueryBegin(&session, SchemaOwner(schema_oid));
 			/* That it takes our own objects along is not news. */
 			(void) set_config_option("client_min_messages", "warning", PGC_USERSET, PGC_S_SESSION,
 									 GUC_ACTION_SAVE, true, 0, false);

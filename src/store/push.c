@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -132,6 +133,11 @@ start_push(Store *store, char *push_id, const Jsonb *options, bool *found)
 	*found = version != NULL;
 	if (*found)
 		return version;
+
+	/* A schema that somebody has put in the way costs a number, not the push. */
+	while (OidIsValid(get_namespace_oid(VersionSchemaName(store->name, number, VERSION_STARTED),
+										true)))
+		number++;
 
 	StoreCheckSchema(store);
 	version = VersionFuture(store->name);
@@ -275,7 +281,8 @@ venice_abort_push(PG_FUNCTION_ARGS)
 				 version->state == VERSION_CURRENT ?
 				 errhint("Go back with venice.rollback_version(%s).",
 						 quote_literal_cstr(store->name)) : 0));
-	IngestionStop(store->name, version->number);
+	if (version->topic != NULL)
+		IngestionStop(store->name, version->number);
 	VersionSetState(version, VERSION_ABORTED);
 	VersionDropSchema(store, version, 0);
 	PG_RETURN_VOID();
@@ -329,6 +336,14 @@ venice_push(PG_FUNCTION_ARGS)
 	options = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
 												 CStringGetDatum("{\"origin\": \"sql\"}")));
 	version = start_push(store, push_id, options, &found);
+	if (found && VersionStateIsFuture(version->state))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("push \"%s\" to store \"%s\" is running", push_id, store->name),
+				 errdetail("It fills version %d, which is %s.", version->number,
+						   VersionStateName(version->state)),
+				 errhint("Finish it with venice.end_push(%s), or stop it with venice.abort_push(%s).",
+						 quote_literal_cstr(store->name), quote_literal_cstr(store->name))));
 	if (!found)
 	{
 		char	   *schema = VersionSchemaName(store->name, version->number, version->state);

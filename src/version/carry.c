@@ -44,6 +44,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "catalog/store.h"
 #include "common/query.h"
 
 /* Record in pg_shdepend that the object's privileges name other roles than before. */
@@ -320,6 +321,16 @@ carry_policies(Oid from, Oid to)
 	CommandCounterIncrement();
 }
 
+static Oid
+get_rel_owner(Oid relation)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Oid			owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
 void
 CarryAttachments(Oid from_schema, Oid from_records, Oid to_schema, Oid to_records)
 {
@@ -329,4 +340,11 @@ CarryAttachments(Oid from_schema, Oid from_records, Oid to_schema, Oid to_record
 	carry_policies(from_records, to_records);
 	CreateComments(to_records, RelationRelationId, 0,
 				   GetComment(from_records, RelationRelationId, 0));
+
+	/* Whoever was given the schema has been given the store. */
+	if (SchemaOwner(from_schema) != get_rel_owner(to_records))
+	{
+		ATExecChangeOwner(to_records, SchemaOwner(from_schema), false, AccessExclusiveLock);
+		CommandCounterIncrement();
+	}
 }

@@ -364,7 +364,8 @@ still_answers(Oid function, Oid records)
 	{
 		AttrNumber	attribute;
 
-		if (modes == NULL || modes[i] != PROARGMODE_TABLE || strstr(names[i], "ordinality") != NULL)
+		if (modes == NULL || modes[i] != PROARGMODE_TABLE || strcmp(names[i], "ordinality") == 0 ||
+			strcmp(names[i], "_ordinality") == 0)
 			continue;
 		attribute = get_attnum(records, names[i]);
 		result = attribute != InvalidAttrNumber && get_atttype(records, attribute) == types[i];
@@ -417,12 +418,12 @@ GeneratedFunctionsRenew(const Store *store)
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		if (error->sqlerrcode != ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
-			PG_RE_THROW();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
+		if (error->sqlerrcode != ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
+			ReThrowError(error);
 		for (int i = 0; i < DEFINITION_COUNT; i++)
 			if (!still_answers(find_function(schema, definitions[i].name),
 							   get_relname_relid("records", schema)))

@@ -57,6 +57,29 @@ append_columns(StringInfo sql, const Store *store, bool keys_only)
 	}
 }
 
+/* Take a new schema, or table in it, from everybody but its owner. */
+static void
+revoke_all(const char *kind, Oid schema, Oid table)
+{
+	const char *name = quote_identifier(get_namespace_name(schema));
+	QueryArgs	args = {0};
+	char	   *grantees;
+
+	if (OidIsValid(table))
+		name = psprintf("%s.%s", name, quote_identifier(get_rel_name(table)));
+	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(schema), false);
+	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(table), false);
+	(void) QueryRunLatest("SELECT pg_catalog.string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' "
+						  "ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END, ', ') "
+						  "FROM (SELECT nspowner AS owner, nspacl AS acl FROM pg_catalog.pg_namespace "
+						  "WHERE oid = $1 AND $2 = 0 "
+						  "UNION ALL SELECT relowner, relacl FROM pg_catalog.pg_class WHERE oid = $2) o, "
+						  "LATERAL pg_catalog.aclexplode(o.acl) a WHERE a.grantee <> o.owner", &args);
+	grantees = QueryText(0, 1, CurrentMemoryContext);
+	if (grantees != NULL)
+		QueryRunf("REVOKE ALL ON %s %s FROM %s", kind, name, grantees);
+}
+
 char *
 VersionCreate(const Store *store, int number, VersionState state, const char *origin)
 {
@@ -94,6 +117,16 @@ VersionCreate(const Store *store, int number, VersionState state, const char *or
 		appendStringInfo(&sql, "%s, _loaded_through pg_catalog.tid) WITH (autovacuum_enabled = false)",
 						 arrival ? ", _event_time pg_catalog.timestamptz, _arrival pg_catalog.int8" : "");
 		QueryRunf("%s", sql.data);
+	}
+	/* What default privileges gave away is not to be read before the swap. */
+	if (number > 0)
+	{
+		Oid			schema_oid = get_namespace_oid(schema, false);
+
+		revoke_all("SCHEMA", schema_oid, InvalidOid);
+		revoke_all("TABLE", schema_oid, get_relname_relid("records", schema_oid));
+		if (OidIsValid(get_relname_relid("tombstones", schema_oid)))
+			revoke_all("TABLE", schema_oid, get_relname_relid("tombstones", schema_oid));
 	}
 	QueryEnd(&session);
 

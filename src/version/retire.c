@@ -66,7 +66,7 @@ VersionDropSchema(const Store *store, const Version *version, int lock_timeout_m
 	if (OidIsValid(schema_oid))
 	{
 		keep_read_counts(store, get_relname_relid("records", schema_oid));
-		QueryBegin(&session, store->owner);
+		QueryBegin(&session, SchemaOwner(schema_oid));
 		if (lock_timeout_ms > 0)
 			(void) set_config_option("lock_timeout", psprintf("%d", lock_timeout_ms), PGC_USERSET,
 									 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);

@@ -7,7 +7,8 @@
  * one that is now called like the store, and one pointer row is updated: the
  * same work whatever the size of the data, and no lock that a reader would wait
  * for.  What is attached to the old records is carried over in the same
- * transaction.  No user code runs here: everything that could was built before.
+ * transaction.  No user code runs as anybody but the store's owner: what could run
+ * any was built before, or is made good before the gate is taken.
  *
  * The gate is an empty table that lives in the current schema.  pg_dump holds a
  * lock on it from its first moment, so that a swap under a dump, which would
@@ -44,6 +45,7 @@
 #include "common/guc.h"
 #include "common/query.h"
 #include "version/carry.h"
+#include "version/clone.h"
 #include "version/functions.h"
 #include "version/layout.h"
 #include "version/state.h"
@@ -94,12 +96,12 @@ lock_gate(Oid gate, char **holders)
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-			PG_RE_THROW();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+			ReThrowError(error);
 	}
 	PG_END_TRY();
 	AtEOXact_GUC(false, nest_level);
@@ -205,6 +207,18 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 				 errmsg("store \"%s\" has lost a table", store->name),
 				 errdetail("The swap needs records in both versions, and swap_gate in the current one.")));
 
+	/*
+	 * Against DDL, not against readers or writers: who attaches something to
+	 * records waits, and then finds the table that is called so after the swap.
+	 * What was attached since the target was built is made good first, as the
+	 * store's owner.
+	 */
+	LockRelationOid(old_records, RowExclusiveLock);
+	LockRelationOid(new_records, RowExclusiveLock);
+	UserContextEnter(&user, store->owner);
+	CloneUserObjects(old_records, new_records);
+	UserContextLeave(&user);
+
 	if (!lock_gate(gate, &holders))
 	{
 		if (!VersionStateIsFuture(target->state))
@@ -224,13 +238,6 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 		return false;
 	}
 
-	/*
-	 * Against DDL, not against readers or writers: who attaches something to
-	 * records waits, and then finds the table that is called so after the swap.
-	 */
-	LockRelationOid(old_records, RowExclusiveLock);
-	LockRelationOid(new_records, RowExclusiveLock);
-
 	UserContextEnter(&user, ExtensionOwner());
 	CarryAttachments(old_schema, old_records, new_schema, new_records);
 
@@ -241,7 +248,9 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 	CommandCounterIncrement();
 	functions_stale = !GeneratedFunctionsFit(store, new_records);
 	GeneratedFunctionsExchange(old_schema, new_schema);
+	GeneratedFunctionsChangeOwner(new_schema, store->owner);
 	move_gate(gate, old_schema, new_schema);
+	ATExecChangeOwner(gate, store->owner, false, AccessExclusiveLock);
 	VersionPointerWrite(store->name, target->number, new_records);
 	record_swap(store, old, target, reason);
 	UserContextLeave(&user);

@@ -159,14 +159,25 @@ mark_lost(Task *task, Store *store, Version *version)
 	return TASK_DONE;
 }
 
-/* A restored registry has no pointers: they are not dumped. */
+/*
+ * A restored registry has no pointers: they are not dumped.  Neither are the marks
+ * of unlogged versions, whose rows are.
+ */
 static Outcome
 restore_pointer(Task *task, Store *store, Version *version)
 {
 	Oid			records = VersionRecords(version);
+	QuerySession session;
+	QueryArgs	args = {0};
 
 	if (version->state != VERSION_CURRENT || !OidIsValid(records))
 		return TASK_NOTHING;
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store->name);
+	(void) QueryRun("INSERT INTO venice.unlogged_version SELECT store_name, version "
+					"FROM venice.store_version WHERE store_name = $1::name "
+					"AND (options ->> 'unlogged')::pg_catalog.bool ON CONFLICT DO NOTHING", &args);
+	QueryEnd(&session);
 	VersionPointerWrite(store->name, version->number, records);
 	return TASK_DONE;
 }
@@ -222,6 +233,7 @@ static const TaskKind task_kinds[] = {
 	"AND v.state NOT IN ('failed', 'aborted', 'lost') AND NOT EXISTS (" \
 	"SELECT FROM venice.unlogged_version u " \
 	"WHERE u.store_name = v.store_name AND u.version = v.version) " \
+	"AND EXISTS (SELECT FROM venice.version_pointer p WHERE p.store_name = v.store_name) " \
 	"UNION ALL SELECT 'pointer', v.store_name, v.version FROM venice.store_version v " \
 	"WHERE v.state = 'current' AND NOT EXISTS (" \
 	"SELECT FROM venice.version_pointer p WHERE p.store_name = v.store_name) " \
