@@ -19,6 +19,8 @@
 
 #include "common/server_options.h"
 
+#include <ctype.h>
+
 #include "access/htup_details.h"
 #include "access/reloptions.h"
 #include "catalog/pg_foreign_data_wrapper.h"
@@ -45,10 +47,11 @@ typedef enum OptionPlace
 typedef enum OptionCheck
 {
 	CHECK_NONE,
+	CHECK_BROKERS,				/* host or host:port, separated by commas */
 	CHECK_URLS,					/* http or https, separated by commas */
 	CHECK_BOOL,
 	CHECK_NUMBER,
-	CHECK_PROTOCOL
+	CHECK_CHOICE
 } OptionCheck;
 
 typedef struct ServerOptionDefinition
@@ -58,23 +61,40 @@ typedef struct ServerOptionDefinition
 	const char *property;		/* librdkafka's, or NULL: the registry's */
 	OptionCheck check;
 	bool		superuser;		/* it reads a file of the server */
+	const char *const *choices; /* of CHECK_CHOICE, NULL-terminated */
 } ServerOptionDefinition;
+
+static const char *const address_families[] = {"any", "v4", "v6", NULL};
+static const char *const dns_lookups[] = {
+	"use_all_dns_ips", "resolve_canonical_bootstrap_servers_only", NULL
+};
+static const char *const identifications[] = {"https", "none", NULL};
+static const char *const protocols[] = {"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL", NULL};
+
+/* OAUTHBEARER would need somebody who fetches tokens. */
+static const char *const mechanisms[] = {
+	"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "GSSAPI", NULL
+};
 
 /* In alphabetical order within a place, as the error for an unknown name lists them. */
 static const ServerOptionDefinition definitions[] = {
-	{"bootstrap_servers", ON_SERVER, "bootstrap.servers"},
-	{"broker_address_family", ON_SERVER, "broker.address.family"},
-	{"client_dns_lookup", ON_SERVER, "client.dns.lookup"},
+	{"bootstrap_servers", ON_SERVER, "bootstrap.servers", CHECK_BROKERS},
+	{"broker_address_family", ON_SERVER, "broker.address.family", CHECK_CHOICE, false,
+	address_families},
+	{"client_dns_lookup", ON_SERVER, "client.dns.lookup", CHECK_CHOICE, false, dns_lookups},
 	{"client_rack", ON_SERVER, "client.rack"},
-	{"enable_ssl_certificate_verification", ON_SERVER, "enable.ssl.certificate.verification", CHECK_BOOL},
+	{"enable_ssl_certificate_verification", ON_SERVER, "enable.ssl.certificate.verification",
+	CHECK_BOOL},
+	{"group_id", ON_SERVER, "group.id"},
 	{"sasl_kerberos_service_name", ON_SERVER, "sasl.kerberos.service.name"},
-	{"sasl_mechanism", ON_SERVER, "sasl.mechanism"},
-	{"sasl_mechanisms", ON_SERVER, "sasl.mechanisms"},
+	{"sasl_mechanism", ON_SERVER, "sasl.mechanism", CHECK_CHOICE, false, mechanisms},
+	{"sasl_mechanisms", ON_SERVER, "sasl.mechanisms", CHECK_CHOICE, false, mechanisms},
 	{"schema_registry_ca_pem", ON_SERVER, NULL},
 	{"schema_registry_certificate_pem", ON_SERVER, NULL},
 	{"schema_registry_url", ON_SERVER, NULL, CHECK_URLS},
-	{"security_protocol", ON_SERVER, "security.protocol", CHECK_PROTOCOL},
-	{"socket_connection_setup_timeout_ms", ON_SERVER, "socket.connection.setup.timeout.ms", CHECK_NUMBER},
+	{"security_protocol", ON_SERVER, "security.protocol", CHECK_CHOICE, false, protocols},
+	{"socket_connection_setup_timeout_ms", ON_SERVER, "socket.connection.setup.timeout.ms",
+	CHECK_NUMBER},
 	{"socket_keepalive_enable", ON_SERVER, "socket.keepalive.enable", CHECK_BOOL},
 	{"socket_timeout_ms", ON_SERVER, "socket.timeout.ms", CHECK_NUMBER},
 	{"ssl_ca_location", ON_SERVER, "ssl.ca.location", CHECK_NONE, true},
@@ -83,7 +103,8 @@ static const ServerOptionDefinition definitions[] = {
 	{"ssl_certificate_pem", ON_SERVER, "ssl.certificate.pem"},
 	{"ssl_cipher_suites", ON_SERVER, "ssl.cipher.suites"},
 	{"ssl_crl_location", ON_SERVER, "ssl.crl.location", CHECK_NONE, true},
-	{"ssl_endpoint_identification_algorithm", ON_SERVER, "ssl.endpoint.identification.algorithm"},
+	{"ssl_endpoint_identification_algorithm", ON_SERVER, "ssl.endpoint.identification.algorithm",
+	CHECK_CHOICE, false, identifications},
 	{"ssl_key_location", ON_SERVER, "ssl.key.location", CHECK_NONE, true},
 	{"ssl_sigalgs_list", ON_SERVER, "ssl.sigalgs.list"},
 	{"sasl_password", ON_MAPPING, "sasl.password"},
@@ -116,8 +137,8 @@ refuse_name(const char *name, OptionPlace place)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("option \"%s\" is a secret and does not belong to a server", name),
-				 errhint("Everybody may read a server's options. Use CREATE USER MAPPING … OPTIONS (%s '…').",
-						 name)));
+				 errhint("Everybody may read a server's options. "
+						 "Use CREATE USER MAPPING ... OPTIONS (%s '...').", name)));
 	initStringInfo(&list);
 	for (int i = 0; i < lengthof(definitions); i++)
 		if (definitions[i].place == place)
@@ -141,10 +162,55 @@ refuse_value(const char *name, const char *wanted)
 	pg_unreachable();
 }
 
+/* "host", "host:port" or "[address]:port", separated by commas. */
+static bool
+are_brokers(const char *value)
+{
+	for (const char *broker = value; broker != NULL;)
+	{
+		int			bytes;
+		const char *port;
+
+		broker += strspn(broker, " ");
+		bytes = (int) strcspn(broker, ", ");
+		port = broker[0] == '[' ? strchr(broker, ']') : broker;
+		if (bytes == 0 || port == NULL)
+			return false;
+		port += strcspn(port, ":, ");
+		if (port == broker)
+			return false;
+		if (*port == ':')
+		{
+			char	   *end;
+			long		number = strtol(port + 1, &end, 10);
+
+			if (!isdigit((unsigned char) port[1]) || end != broker + bytes ||
+				number < 1 || number > 65535)
+				return false;
+		}
+		broker += bytes;
+		broker += strspn(broker, " ");
+		if (*broker != ',' && *broker != '\0')
+			return false;
+		broker = *broker == ',' ? broker + 1 : NULL;
+	}
+	return true;
+}
+
+static char *
+list_choices(const char *const *choices)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; choices[i] != NULL; i++)
+		appendStringInfo(&list, "%s%s", i == 0 ? "" : choices[i + 1] ? ", " : " or ", choices[i]);
+	return list.data;
+}
+
 static void
 check_value(const ServerOptionDefinition *definition, const char *value)
 {
-	static const char *const protocols[] = {"plaintext", "ssl", "sasl_plaintext", "sasl_ssl"};
 	bool		valid = false;
 
 	switch (definition->check)
@@ -153,6 +219,10 @@ check_value(const ServerOptionDefinition *definition, const char *value)
 			if (value[0] == '\0')
 				refuse_value(definition->name, "a value that is not empty");
 			break;
+		case CHECK_BROKERS:
+			if (!are_brokers(value))
+				refuse_value(definition->name, "brokers as host:port, separated by commas");
+			break;
 		case CHECK_URLS:
 			for (const char *url = value; url != NULL;)
 			{
@@ -160,8 +230,8 @@ check_value(const ServerOptionDefinition *definition, const char *value)
 				if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
 					refuse_value(definition->name, "http or https URLs, separated by commas");
 				if (strchr(url, '@') != NULL)
-					refuse_value(definition->name,
-								 "URLs without a user and password, which belong into the user mapping");
+					refuse_value(definition->name, "URLs without a user and password, "
+								 "which belong into the user mapping");
 				url = strchr(url, ',');
 				if (url != NULL)
 					url++;
@@ -175,13 +245,24 @@ check_value(const ServerOptionDefinition *definition, const char *value)
 			if (value[0] == '\0' || value[strspn(value, "0123456789")] != '\0' || strlen(value) > 9)
 				refuse_value(definition->name, "a number of milliseconds");
 			break;
-		case CHECK_PROTOCOL:
-			for (int i = 0; i < lengthof(protocols); i++)
-				valid |= pg_strcasecmp(protocols[i], value) == 0;
+		case CHECK_CHOICE:
+			for (int i = 0; definition->choices[i] != NULL; i++)
+				valid |= pg_strcasecmp(definition->choices[i], value) == 0;
 			if (!valid)
-				refuse_value(definition->name, "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL");
+				refuse_value(definition->name, list_choices(definition->choices));
 			break;
 	}
+}
+
+static void pg_attribute_noreturn()
+refuse_right(const char *name, const char *detail, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied to set option \"%s\"", name),
+			 errdetail("%s", detail),
+			 errhint("%s", hint)));
+	pg_unreachable();
 }
 
 /*
@@ -195,6 +276,8 @@ venice_kafka_validator(PG_FUNCTION_ARGS)
 	Oid			catalog = PG_GETARG_OID(1);
 	OptionPlace place = catalog == UserMappingRelationId ? ON_MAPPING : ON_SERVER;
 	bool		has_servers = false;
+	bool		has_mechanism = false;
+	bool		wants_mechanism = false;
 	ListCell   *cell;
 
 	foreach(cell, options)
@@ -210,11 +293,20 @@ venice_kafka_validator(PG_FUNCTION_ARGS)
 		if (definition == NULL || definition->place != place)
 			refuse_name(option->defname, place);
 		if (definition->superuser && !superuser())
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("permission denied to set option \"%s\"", option->defname),
-					 errdetail("It makes the server read a file, which is a superuser's to allow."),
-					 errhint("Give the certificate itself, with an option that ends in \"_pem\".")));
+			refuse_right(option->defname,
+						 "It makes the server read a file, which is a superuser's to allow.",
+						 "Give the certificate itself, with an option that ends in \"_pem\".");
+		if (definition->choices == mechanisms)
+		{
+			has_mechanism = true;
+			if (pg_strcasecmp(defGetString(option), "GSSAPI") == 0 && !superuser())
+				refuse_right(option->defname,
+							 "With GSSAPI the server's own tickets are used, which is a "
+							 "superuser's to allow.",
+							 "Use a mechanism with a password, or ask a superuser.");
+		}
+		if (definition->choices == protocols)
+			wants_mechanism = pg_strncasecmp(defGetString(option), "SASL", 4) == 0;
 		check_value(definition, defGetString(option));
 		has_servers |= strcmp(option->defname, "bootstrap_servers") == 0;
 	}
@@ -223,6 +315,12 @@ venice_kafka_validator(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
 				 errmsg("option \"bootstrap_servers\" is required"),
 				 errhint("For example OPTIONS (bootstrap_servers 'broker1:9092,broker2:9092').")));
+	/* The library's default is GSSAPI. */
+	if (wants_mechanism && !has_mechanism)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
+				 errmsg("option \"sasl_mechanism\" is required with a \"security_protocol\" of SASL"),
+				 errhint("It takes %s.", list_choices(mechanisms))));
 	PG_RETURN_VOID();
 }
 
@@ -235,7 +333,7 @@ get_server(const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("server \"%s\" does not exist", name),
-				 errhint("Make it with CREATE SERVER … FOREIGN DATA WRAPPER venice_kafka.")));
+				 errhint("Make it with CREATE SERVER ... FOREIGN DATA WRAPPER venice_kafka.")));
 	if (strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, "venice_kafka") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
