@@ -123,7 +123,7 @@ OptionsCheckKeys(const Jsonb *options, const char *const *valid)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("options must be a JSON object"),
-				 errhint("For example '{\"%s\": …}'.", valid[0] ? valid[0] : "option")));
+				 errhint("For example '{\"%s\": ...}'.", valid[0] ? valid[0] : "option")));
 
 	iterator = JsonbIteratorInit(unconstify(JsonbContainer *, &options->root));
 	while ((kind = JsonbIteratorNext(&iterator, &token, true)) != WJB_DONE)

@@ -35,6 +35,7 @@
 #include "utils/timestamp.h"
 
 #include "common/compat.h"
+#include "common/pin_settings.h"
 #include "ingest/api.h"
 #include "ingest/clients.h"
 #include "ingest/unit.h"
@@ -488,6 +489,7 @@ venice_ingest_main(Datum argument)
 		proc_exit(0);
 	before_shmem_exit(release_slot, (Datum) 0);
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	PinWorkerSettings();
 	before_shmem_exit(close_clients, (Datum) 0);
 
 	/* Offsets and rows are lost together or not at all, so that nobody has to wait for the disk. */

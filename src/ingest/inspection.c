@@ -33,6 +33,7 @@
 #include "utils/timestamp.h"
 
 #include "common/compat.h"
+#include "common/pin_settings.h"
 #include "ingest/api.h"
 #include "kafka/client.h"
 #include "kafka/registry.h"
@@ -372,6 +373,7 @@ venice_inspect_main(Datum argument)
 	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), INSPECT_WORKER_TIMEOUT_MS);
 
 	BackgroundWorkerInitializeConnectionByOid(request->database, InvalidOid, 0);
+	PinWorkerSettings();
 	pgstat_report_activity(STATE_RUNNING, psprintf("looking at server %s", request->server));
 	PG_TRY();
 	{

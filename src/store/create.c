@@ -647,7 +647,7 @@ venice_register_value_schema(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("records of store \"%s\" carry no schema ids", store->name),
 				 errdetail("Its value format is \"%s\".", store->options->value_format),
-				 errhint("Change the schema itself with venice.alter_store(%s, value => …).",
+				 errhint("Change the schema itself with venice.alter_store(%s, value => ...).",
 						 quote_literal_cstr(store->name))));
 	if (PG_ARGISNULL(2))
 		ereport(ERROR,

@@ -51,6 +51,7 @@
 #include "catalog/store.h"
 #include "common/compat.h"
 #include "common/guc.h"
+#include "common/pin_settings.h"
 #include "common/query.h"
 #include "common/shmem.h"
 #include "version/build.h"
@@ -642,6 +643,7 @@ venice_maintenance_main(Datum argument)
 
 	memcpy(&database, MyBgworkerEntry->bgw_extra, sizeof(database));
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	PinWorkerSettings();
 
 	/* Who keeps a store locked shall not keep the others waiting. */
 	SetConfigOption("lock_timeout", "1s", PGC_SUSET, PGC_S_OVERRIDE);

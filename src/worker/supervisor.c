@@ -35,6 +35,7 @@
 #include "catalog/node.h"
 #include "common/compat.h"
 #include "common/guc.h"
+#include "common/pin_settings.h"
 #include "common/shmem.h"
 #include "worker/launcher.h"
 #include "worker/maintenance.h"
@@ -259,6 +260,7 @@ venice_supervisor_main(Datum argument)
 	/* Before connecting: callbacks run in reverse, and a free entry means that locks are gone. */
 	before_shmem_exit(detach, ObjectIdGetDatum(database));
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	PinWorkerSettings();
 	generation = current_generation() - 1;
 
 	context = AllocSetContextCreate(TopMemoryContext, "venice supervisor", ALLOCSET_DEFAULT_SIZES);
