@@ -425,7 +425,12 @@ obtain_schema(Unit *unit, int32 schema_id)
 	KafkaProblem problem = {0};
 	DecodeError refusal;
 
-	if (registry->url == NULL)
+	begin_transaction(unit);
+	MemoryContextSwitchTo(unit->context);
+	ntexts = api->RegistrySchemaRead(unit->store, registry->url, schema_id, &texts);
+	commit_transaction();
+	MemoryContextSwitchTo(unit->context);
+	if (ntexts == 0 && registry->url == NULL)
 	{
 		refusal.sqlstate = ERRCODE_FDW_OPTION_NAME_NOT_FOUND;
 		snprintf(refusal.message, sizeof(refusal.message),
@@ -434,12 +439,6 @@ obtain_schema(Unit *unit, int32 schema_id)
 		api->RecordDecoderRefuseSchema(unit->target.decoder, schema_id, &refusal);
 		return;
 	}
-
-	begin_transaction(unit);
-	MemoryContextSwitchTo(unit->context);
-	ntexts = api->RegistrySchemaRead(registry->url, schema_id, &texts);
-	commit_transaction();
-	MemoryContextSwitchTo(unit->context);
 	if (ntexts == 0)
 	{
 		switch (RegistryFetchSchema(registry, schema_id, unit->context, &texts, &ntexts, &problem))
@@ -457,6 +456,7 @@ obtain_schema(Unit *unit, int32 schema_id)
 				return;
 			case REGISTRY_REFUSED:
 			case REGISTRY_UNAVAILABLE:
+				/* Retried: credentials and registries are mended by people. */
 				ereport(ERROR,
 						(errcode(ERRCODE_CONNECTION_FAILURE),
 						 errmsg_internal("%s", problem.message)));

@@ -53,8 +53,8 @@ typedef struct IngestApi
 								TimestampTz record_time, const char *key, int key_bytes,
 								const char *value, int value_bytes, const DecodeError *error);
 	bool		(*RejectedRecordsCheck) (const char *store, int number);
-	int			(*RegistrySchemaRead) (const char *registry_url, int32 schema_id,
-								char ***texts);
+	int			(*RegistrySchemaRead) (const char *store, const char *registry_url,
+								int32 schema_id, char ***texts);
 	void		(*RegistrySchemaWrite) (const char *registry_url, int32 schema_id,
 								const char *const *texts, int ntexts);
 	bool		(*WireFormatParse) (const char *name, WireFormat *format);

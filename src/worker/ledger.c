@@ -220,17 +220,20 @@ RejectedRecordsCheck(const char *store_name, int number)
 }
 
 int
-RegistrySchemaRead(const char *registry_url, int32 schema_id, char ***texts)
+RegistrySchemaRead(const char *store, const char *registry_url, int32 schema_id, char ***texts)
 {
 	QuerySession session;
 	QueryArgs	args = {0};
 	int			count = 0;
 
 	QueryBeginRegistry(&session);
-	QueryArgText(&args, registry_url);
+	QueryArgText(&args, store);
 	QueryArgInt4(&args, schema_id);
-	if (QueryRun("SELECT texts FROM venice.registry_schema "
-				 "WHERE registry_url = $1 AND schema_id = $2", &args) == 1)
+	QueryArgText(&args, registry_url);
+	if (QueryRun("SELECT texts FROM (SELECT 1 AS place, ARRAY[schema] AS texts "
+				 "FROM venice.store_schema WHERE store_name = $1::name AND schema_id = $2 "
+				 "UNION ALL SELECT 2, texts FROM venice.registry_schema "
+				 "WHERE registry_url = $3 AND schema_id = $2) s ORDER BY place LIMIT 1", &args) == 1)
 	{
 		MemoryContext old = MemoryContextSwitchTo(session.result_context);
 		bool		is_null;

@@ -57,9 +57,11 @@ extern bool RejectedRecordsCheck(const char *store, int number);
 
 /*
  * The texts of a schema, the schema itself last, palloc'd in
- * CurrentMemoryContext; 0 when it is not known.
+ * CurrentMemoryContext; 0 when it is not known.  What the store's owner has made
+ * known himself comes before the registry's, whose url may be NULL.
  */
-extern int	RegistrySchemaRead(const char *registry_url, int32 schema_id, char ***texts);
+extern int	RegistrySchemaRead(const char *store, const char *registry_url, int32 schema_id,
+							   char ***texts);
 extern void RegistrySchemaWrite(const char *registry_url, int32 schema_id,
 								const char *const *texts, int ntexts);
 

@@ -117,6 +117,19 @@ sub records { my ($store, $columns) = @_;
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM venice.registry_schema'), '2', 'both schemas are kept');
 }
 
+# A schema that the owner has made known himself needs no registry, and serves his store only.
+{
+	my $schema = { type => 'record', name => 'own', fields => [ { name => 'n', type => 'int' } ] };
+	my $topic = start_push('registered', 'id text', 'n int', { key_format => '"text"' }, 1);
+
+	$node->safe_psql('postgres', qq{
+		SELECT venice.register_value_schema('registered', '{"type": "record", "name": "own", "fields": [{"name": "n", "type": "int"}]}', 4711)});
+	$kafka->format('own', $schema, schema_id => 4711);
+	$kafka->produce($topic, [ { key => 'a', value => { n => 1 } } ], key => 'text', value => 'own');
+	end_push('registered');
+	is(records('registered', '*'), 'a|1', 'its schema was not asked for');
+}
+
 # Plain Avro, with the store's schema as the writer's.
 {
 	my $schema = { type => 'record', name => 'r', fields => [ { name => 'a', type => 'string' }, { name => 'b', type => { type => 'array', items => 'float' } } ] };
