@@ -44,6 +44,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -282,6 +283,25 @@ GeneratedFunctionsExchange(Oid one, Oid other)
 		if (OidIsValid(second))
 			place_function(second, name, one);
 	}
+}
+
+void
+GeneratedFunctionsInvalidate(Oid schema)
+{
+	Relation	catalog = table_open(ProcedureRelationId, AccessShareLock);
+
+	for (int i = 0; i < DEFINITION_COUNT; i++)
+	{
+		HeapTuple	tuple = SearchSysCache1(PROCOID,
+											ObjectIdGetDatum(find_function(schema,
+																		   definition_names[i])));
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		CacheInvalidateHeapTuple(catalog, tuple, NULL);
+		ReleaseSysCache(tuple);
+	}
+	table_close(catalog, AccessShareLock);
 }
 
 void

@@ -16,6 +16,9 @@ extern void GeneratedFunctionsCreate(const Store *store, Oid schema);
 /* Exchange the functions of two schemas. */
 extern void GeneratedFunctionsExchange(Oid one, Oid other);
 
+/* Have every backend look those of a schema up anew. */
+extern void GeneratedFunctionsInvalidate(Oid schema);
+
 /* Drop those of a schema; 2BP01 when somebody's object depends on one. */
 extern void GeneratedFunctionsDrop(Oid schema);
 

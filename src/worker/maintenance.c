@@ -55,6 +55,7 @@
 #include "common/query.h"
 #include "common/shmem.h"
 #include "version/build.h"
+#include "version/functions.h"
 #include "version/retire.h"
 #include "version/state.h"
 #include "version/swap.h"
@@ -193,6 +194,12 @@ replan(Task *task, Store *store, Version *version)
 	{
 		CacheInvalidateHeapTuple(relation, tuple, NULL);
 		ReleaseSysCache(tuple);
+
+		/*
+		 * With the schema, or a backend might find its new OID, if a swap commits
+		 * just now, and look into it by a list of functions from before.
+		 */
+		GeneratedFunctionsInvalidate(store->schema_oid);
 	}
 	table_close(relation, AccessShareLock);
 	return TASK_NOTHING;
