@@ -19,6 +19,7 @@ OBJS = \
 	src/common/guc.o \
 	src/common/user_context.o \
 	src/common/query.o \
+	src/common/subtransaction.o \
 	src/common/shmem.o \
 	src/common/store_options.o \
 	src/common/server_options.o \

@@ -23,18 +23,17 @@
 #include "version/build.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "catalog/pointer.h"
 #include "common/query.h"
+#include "common/subtransaction.h"
 #include "version/clone.h"
 #include "version/functions.h"
 #include "version/layout.h"
@@ -115,41 +114,28 @@ report_duplicates(const Store *store, const char *records)
 	pg_unreachable();
 }
 
+typedef struct PrimaryKey
+{
+	const Store *store;
+	const char *records;
+} PrimaryKey;
+
+static void
+add_primary_key(void *argument)
+{
+	const PrimaryKey *key = argument;
+
+	QueryRunf("ALTER TABLE %s ADD CONSTRAINT records_pkey PRIMARY KEY (%s)", key->records,
+			  KeyColumnList(key->store, ""));
+}
+
 /* Build the primary key; false when there are duplicates. */
 static bool
 try_primary_key(const Store *store, const char *records)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool built = false;
+	PrimaryKey	key = {store, records};
 
-	CommandCounterIncrement();
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		QueryRunf("ALTER TABLE %s ADD CONSTRAINT records_pkey PRIMARY KEY (%s)", records,
-				  KeyColumnList(store, ""));
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		built = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION)
-			ReThrowError(error);
-	}
-	PG_END_TRY();
-	return built;
+	return SubtransactionTry(add_primary_key, &key, ERRCODE_UNIQUE_VIOLATION) == NULL;
 }
 
 static bool

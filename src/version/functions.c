@@ -50,6 +50,7 @@
 #include "utils/syscache.h"
 
 #include "common/query.h"
+#include "common/subtransaction.h"
 
 typedef struct Definition
 {
@@ -394,70 +395,65 @@ still_answers(Oid function, Oid records)
 	return result;
 }
 
+typedef struct Renewal
+{
+	const Store *store;
+	Oid			schema;
+	Definition	definitions[DEFINITION_COUNT];
+} Renewal;
+
+/* Drop a store's functions and make them again, with the privileges they have. */
+static void
+renew(void *argument)
+{
+	Renewal    *renewal = argument;
+	Datum		acls[DEFINITION_COUNT];
+	bool		acl_nulls[DEFINITION_COUNT];
+
+	for (int i = 0; i < DEFINITION_COUNT; i++)
+	{
+		ObjectAddress address;
+
+		acl_nulls[i] = true;
+		ObjectAddressSet(address, ProcedureRelationId,
+						 find_function(renewal->schema, definition_names[i]));
+		if (!OidIsValid(address.objectId))
+			continue;
+		acls[i] = function_acl(address.objectId, &acl_nulls[i]);
+		performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+		CommandCounterIncrement();
+	}
+	create_functions(renewal->store, renewal->schema, renewal->definitions);
+	CommandCounterIncrement();
+	for (int i = 0; i < DEFINITION_COUNT; i++)
+		if (!acl_nulls[i])
+			set_function_acl(find_function(renewal->schema, definition_names[i]),
+							 renewal->store->owner, acls[i]);
+}
+
 void
 GeneratedFunctionsRenew(const Store *store)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	Definition	definitions[DEFINITION_COUNT];
-	Datum		acls[DEFINITION_COUNT];
-	bool		acl_nulls[DEFINITION_COUNT];
-	Oid			schema = get_namespace_oid(store->name, false);
+	Renewal		renewal = {store, get_namespace_oid(store->name, false)};
+	Oid			records = get_relname_relid("records", renewal.schema);
+	ErrorData  *error;
 
-	make_definitions(store, get_relname_relid("records", schema), definitions);
-	CommandCounterIncrement();
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		for (int i = 0; i < DEFINITION_COUNT; i++)
-		{
-			ObjectAddress address;
+	make_definitions(store, records, renewal.definitions);
+	error = SubtransactionTry(renew, &renewal, ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST);
+	if (error == NULL)
+		return;
 
-			acl_nulls[i] = true;
-			ObjectAddressSet(address, ProcedureRelationId,
-							 find_function(schema, definitions[i].name));
-			if (!OidIsValid(address.objectId))
-				continue;
-			acls[i] = function_acl(address.objectId, &acl_nulls[i]);
-			performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
-			CommandCounterIncrement();
-		}
-		create_functions(store, schema, definitions);
-		CommandCounterIncrement();
-		for (int i = 0; i < DEFINITION_COUNT; i++)
-			if (!acl_nulls[i])
-				set_function_acl(find_function(schema, definitions[i].name), store->owner, acls[i]);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (error->sqlerrcode != ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
-			ReThrowError(error);
-		for (int i = 0; i < DEFINITION_COUNT; i++)
-			if (!still_answers(find_function(schema, definitions[i].name),
-							   get_relname_relid("records", schema)))
-				ereport(ERROR,
-						(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-						 errmsg("functions of store \"%s\" cannot change their columns", store->name),
-						 error->detail ? errdetail_internal("%s", error->detail) : 0,
-						 errhint("Drop what depends on them, and make it again after the swap.")));
-		ereport(WARNING,
-				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-				 errmsg("functions of store \"%s\" keep their old columns", store->name),
-				 error->detail ? errdetail_internal("%s", error->detail) : 0,
-				 errhint("Drop what depends on them, then SELECT venice.rebuild_functions(%s).",
-						 quote_literal_cstr(store->name))));
-	}
-	PG_END_TRY();
+	for (int i = 0; i < DEFINITION_COUNT; i++)
+		if (!still_answers(find_function(renewal.schema, definition_names[i]), records))
+			ereport(ERROR,
+					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+					 errmsg("functions of store \"%s\" cannot change their columns", store->name),
+					 error->detail ? errdetail_internal("%s", error->detail) : 0,
+					 errhint("Drop what depends on them, and make it again after the swap.")));
+	ereport(WARNING,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("functions of store \"%s\" keep their old columns", store->name),
+			 error->detail ? errdetail_internal("%s", error->detail) : 0,
+			 errhint("Drop what depends on them, then SELECT venice.rebuild_functions(%s).",
+					 quote_literal_cstr(store->name))));
 }

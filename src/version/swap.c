@@ -38,12 +38,12 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 #include "catalog/pointer.h"
 #include "common/guc.h"
 #include "common/query.h"
+#include "common/subtransaction.h"
 #include "version/carry.h"
 #include "version/clone.h"
 #include "version/functions.h"
@@ -65,6 +65,12 @@ refuse_prepare(XactEvent event, void *argument)
 		swapped_in_transaction = false;
 }
 
+static void
+take_gate(void *gate)
+{
+	LockRelationOid(*(Oid *) gate, AccessExclusiveLock);
+}
+
 /*
  * Lock the gate for as long as the setting allows.  On failure *holders names
  * the processes that hold it.
@@ -73,51 +79,24 @@ static bool
 lock_gate(Oid gate, char **holders)
 {
 	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool locked = false;
+	QueryArgs	args = {0};
 	int			nest_level = NewGUCNestLevel();
+	bool		locked;
 
 	(void) set_config_option("lock_timeout", psprintf("%d", Settings.swap_lock_timeout_ms),
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	CommandCounterIncrement();
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		LockRelationOid(gate, AccessExclusiveLock);
-		locked = true;
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-			ReThrowError(error);
-	}
-	PG_END_TRY();
+	locked = SubtransactionTry(take_gate, &gate, ERRCODE_LOCK_NOT_AVAILABLE) == NULL;
 	AtEOXact_GUC(false, nest_level);
+	if (locked)
+		return true;
 
-	if (!locked)
-	{
-		QueryArgs	args = {0};
-
-		SPI_connect();
-		QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(gate), false);
-		(void) QueryRun("SELECT pg_catalog.string_agg(DISTINCT pid::text, ', ') FROM pg_catalog.pg_locks "
-						"WHERE relation = $1 AND granted", &args);
-		*holders = QueryText(0, 1, context);
-		SPI_finish();
-	}
-	return locked;
+	SPI_connect();
+	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(gate), false);
+	(void) QueryRun("SELECT pg_catalog.string_agg(DISTINCT pid::text, ', ') FROM pg_catalog.pg_locks "
+					"WHERE relation = $1 AND granted", &args);
+	*holders = QueryText(0, 1, context);
+	SPI_finish();
+	return false;
 }
 
 static void

@@ -1,0 +1,52 @@
+/*-------------------------------------------------------------------------
+ *
+ * subtransaction.c
+ *		Trying something that may fail in one foreseen way.
+ *
+ * The subtransaction is rolled back before any error goes on: one left open would
+ * swallow whatever the session does next.
+ *
+ * Locks: what the action takes; given back if it fails.
+ * Must not know: what is tried.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/subtransaction.h"
+
+#include "access/xact.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+ErrorData *
+SubtransactionTry(SubtransactionAction action, void *argument, int expected_sqlstate)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+
+	/* A subtransaction cannot start while there is something to invalidate. */
+	CommandCounterIncrement();
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		action(argument);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+
+	if (error != NULL && error->sqlerrcode != expected_sqlstate)
+		ReThrowError(error);
+	return error;
+}

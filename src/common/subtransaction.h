@@ -1,0 +1,21 @@
+/*-------------------------------------------------------------------------
+ *
+ * subtransaction.h
+ *		Trying something that may fail in one foreseen way.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_SUBTRANSACTION_H
+#define VENICE_SUBTRANSACTION_H
+
+typedef void (*SubtransactionAction) (void *argument);
+
+/*
+ * Run an action in a subtransaction of its own.  NULL when it succeeded; when it
+ * failed with the expected SQLSTATE the error, in the caller's memory context,
+ * and nothing of what it did.  Any other error is raised on.
+ */
+extern ErrorData *SubtransactionTry(SubtransactionAction action, void *argument,
+									int expected_sqlstate);
+
+#endif							/* VENICE_SUBTRANSACTION_H */
