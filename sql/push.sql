@@ -126,6 +126,21 @@ SELECT venice.push('items', 'SELECT 1, 1, NULL') IS NOT NULL AS pushed;
 SELECT relpersistence FROM pg_class WHERE oid = 'items.records'::regclass;
 SELECT * FROM items.get(1);
 
+-- Whatever ends a build ends it cleanly: the session goes on, in a handler's transaction too.
+SELECT venice.create_store('wide', 'k text', 'v integer');
+\set VERBOSITY sqlstate
+SELECT venice.push('wide', $$SELECT string_agg(md5(g::text), ''), 1 FROM generate_series(1, 1000) g$$);
+\set VERBOSITY default
+DO $do$
+BEGIN
+    PERFORM venice.push('wide', $$SELECT string_agg(md5(g::text), ''), 1 FROM generate_series(1, 1000) g$$);
+EXCEPTION WHEN program_limit_exceeded THEN
+    RAISE NOTICE 'refused';
+END $do$;
+SELECT count(*) AS left_over FROM venice.versions WHERE store = 'wide' AND version > 0;
+SELECT venice.push('wide', $$VALUES ('a', 1)$$);
+SELECT venice.drop_store('wide');
+
 -- Options of a push are checked like others.
 SELECT venice.start_push('items', NULL, '{"colour": 1}');
 SELECT venice.start_push('items', NULL, '{"origin": "kafka"}');

@@ -79,7 +79,14 @@ SELECT venice.rebuild_functions('features');
 SELECT has_function_privilege('read_somebody', 'features.get(bigint)', 'EXECUTE') AS granted, has_function_privilege('public', 'features.get(bigint)', 'EXECUTE') AS public;
 CREATE VIEW uses_get AS SELECT * FROM features.get(1);
 SELECT venice.rebuild_functions('features');
+
+-- A swap that would change what it returns is refused while something depends on it: readers go on with the version they have.
+SELECT venice.alter_store('features', value => 'clicks numeric, name text, embedding real[]');
+SELECT venice.push('features', 'SELECT 1, 2.5, NULL, NULL');
+SELECT clicks FROM uses_get;
 DROP VIEW uses_get;
+SELECT venice.push('features', 'SELECT 1, 2.5, NULL, NULL') IS NOT NULL AS pushed;
+SELECT clicks FROM features.get(1);
 
 -- Look-ups count.
 SELECT pg_stat_force_next_flush();
