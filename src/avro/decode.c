@@ -162,7 +162,7 @@ check_text(const AvroCursor *cursor, const char *data, size_t bytes)
 bool
 AvroReadUnion(const AvroSchema *writer, AvroCursor *cursor, int *branch)
 {
-	int64_t		number;
+	int64_t		number = 0;
 
 	if (!read_long(cursor, &number))
 		return false;

@@ -30,6 +30,8 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "common/compat.h"
+
 /* Decimals have at most as many digits as numeric's modifier can state. */
 #define MAX_DECIMAL_BYTES	416
 

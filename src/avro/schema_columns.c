@@ -19,11 +19,12 @@
 #include "avro/convert.h"
 #include "avro/resolve.h"
 #include "avro/scalar.h"
+#include "common/compat.h"
 
 /* A schema for people is cut here. */
 #define SOURCE_TYPE_BYTES	256
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 raise_invalid(const DecodeError *error)
 {
 	ereport(ERROR,

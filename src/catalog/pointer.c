@@ -31,6 +31,7 @@
 #include "utils/snapmgr.h"
 #include "utils/xid8.h"
 
+#include "common/compat.h"
 #include "common/query.h"
 
 #define Natts_pointer				4
@@ -60,7 +61,7 @@ begin_scan(Relation relation, Name store, Snapshot snapshot)
 
 	ScanKeyInit(&key, Anum_pointer_store_name, BTEqualStrategyNumber, F_NAMEEQ,
 				NameGetDatum(store));
-	return systable_beginscan(relation, RelationGetPrimaryKeyIndex(relation), true, snapshot,
+	return systable_beginscan(relation, RelationGetPrimaryKeyIndex(relation, false), true, snapshot,
 							  1, &key);
 }
 

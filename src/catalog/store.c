@@ -19,6 +19,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"

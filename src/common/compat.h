@@ -15,10 +15,17 @@
 #error "venice needs PostgreSQL 15 or later"
 #endif
 
+#include "access/genam.h"
+#include "access/table.h"
+#include "commands/alter.h"
+#include "common/jsonapi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "storage/latch.h"
 #include "utils/acl.h"
 #include "utils/backend_status.h"
+#include "utils/memutils.h"
+#include "utils/relcache.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
@@ -68,6 +75,11 @@ object_aclcheck(Oid class_id, Oid object_id, Oid role_id, AclMode mode)
 }
 #endif
 
+/* 16 tells being a member of a role from being allowed to become it. */
+#if PG_VERSION_NUM < 160000
+#define check_can_set_role(member, role)	check_is_member_of_role(member, role)
+#endif
+
 /* 16 renamed the look into what backends are doing. */
 #if PG_VERSION_NUM < 160000
 #define BackendStatusByIndex(i)	(&pgstat_fetch_stat_local_beentry(i)->backendStatus)
@@ -80,6 +92,47 @@ object_aclcheck(Oid class_id, Oid object_id, Oid role_id, AclMode mode)
 #define WaitEventNamed(name)	WaitEventExtensionNew(name)
 #else
 #define WaitEventNamed(name)	PG_WAIT_EXTENSION
+#endif
+
+/* 17 opens the catalog itself, and takes its id. */
+static inline void
+ObjectChangeOwner(Oid class_id, Oid object_id, Oid owner)
+{
+#if PG_VERSION_NUM < 170000
+	Relation	catalog = table_open(class_id, RowExclusiveLock);
+
+	AlterObjectOwner_internal(catalog, object_id, owner);
+	table_close(catalog, RowExclusiveLock);
+#else
+	AlterObjectOwner_internal(class_id, object_id, owner);
+#endif
+}
+
+/* 17 can be given a lexer, and does not want to write to the text. */
+#if PG_VERSION_NUM < 170000
+#define makeJsonLexContextCstringLen(lexer, text, bytes, encoding, need_escapes) \
+	makeJsonLexContextCstringLen(unconstify(char *, text), bytes, encoding, need_escapes)
+#endif
+
+/* 17 frees a wait set with its owner; with none it lives as long as the session. */
+#if PG_VERSION_NUM < 170000
+#define CreateWaitEventSet(owner, count)	CreateWaitEventSet(TopMemoryContext, count)
+#endif
+
+/* 18 says it as C11 does, before everything else. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn	pg_attribute_noreturn()
+#endif
+
+/* 18 asks whether a deferrable key will do. */
+#if PG_VERSION_NUM < 180000
+#define RelationGetPrimaryKeyIndex(relation, deferrable_ok)	RelationGetPrimaryKeyIndex(relation)
+#endif
+
+/* 18 can be asked to count. */
+#if PG_VERSION_NUM < 180000
+#define index_beginscan(table, index, snapshot, counts, keys, order_bys) \
+	index_beginscan(table, index, snapshot, keys, order_bys)
 #endif
 
 #endif							/* VENICE_COMPAT_H */

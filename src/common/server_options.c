@@ -127,7 +127,7 @@ find_definition(const char *name)
 	return NULL;
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_name(const char *name, OptionPlace place)
 {
 	const ServerOptionDefinition *elsewhere = find_definition(name);
@@ -151,7 +151,7 @@ refuse_name(const char *name, OptionPlace place)
 	pg_unreachable();
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_value(const char *name, const char *wanted)
 {
 	/* The value is not repeated: it might be a secret in the wrong place. */
@@ -254,7 +254,7 @@ check_value(const ServerOptionDefinition *definition, const char *value)
 	}
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_right(const char *name, const char *detail, const char *hint)
 {
 	ereport(ERROR,

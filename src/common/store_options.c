@@ -24,6 +24,8 @@
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
+#include "common/compat.h"
+
 /* Longer ones are mistakes, and could be added to no timestamp. */
 #define MAX_INTERVAL_YEARS	1000
 
@@ -152,7 +154,7 @@ OptionsCheckKeys(const Jsonb *options, const char *const *valid)
 	}
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_value(const OptionDefinition *definition, const Jsonb *options, const char *wanted)
 {
 	char	   *given = OptionText(options, definition->name);

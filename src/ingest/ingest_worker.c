@@ -456,7 +456,7 @@ wait_for_something(long timeout_ms)
 
 		if (set != NULL)
 			FreeWaitEventSet(set);
-		set = CreateWaitEventSet(TopMemoryContext, list_length(IngestClients) + 2);
+		set = CreateWaitEventSet(NULL, list_length(IngestClients) + 2);
 		AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 		AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
 		foreach(cell, IngestClients)

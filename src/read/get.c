@@ -23,6 +23,7 @@
 #include "access/tableam.h"
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -63,7 +64,7 @@ typedef struct Lookup
 	bool		row_security;
 } Lookup;
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 raise_no_store(const char *store)
 {
 	ereport(ERROR,
@@ -253,7 +254,7 @@ static void
 scan_index(const Lookup *lookup, Datum **keys, bool **nulls, int64 count)
 {
 	IndexScanDesc scan = index_beginscan(lookup->records, lookup->index, GetActiveSnapshot(),
-										 lookup->key_count, 0);
+										 NULL, lookup->key_count, 0);
 	TupleTableSlot *row = table_slot_create(lookup->records, NULL);
 	ScanKeyData *scan_keys = palloc(lookup->key_count * sizeof(ScanKeyData));
 

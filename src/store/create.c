@@ -97,7 +97,7 @@ owner_from_options(const Jsonb *options)
 	if (name == NULL)
 		return GetUserId();
 	owner = get_role_oid(name, false);
-	check_is_member_of_role(GetUserId(), owner);
+	check_can_set_role(GetUserId(), owner);
 	return owner;
 }
 

@@ -45,7 +45,7 @@ DefinitionIsAvro(const char *definition)
 	return *definition == '{' || *definition == '[' || *definition == '"';
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_definition(const char *what, const char *detail)
 {
 	ereport(ERROR,

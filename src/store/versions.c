@@ -13,6 +13,7 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
+#include "common/compat.h"
 #include "common/shmem.h"
 #include "store/arguments.h"
 #include "version/retire.h"
@@ -23,7 +24,7 @@ PG_FUNCTION_INFO_V1(venice_swap_version);
 PG_FUNCTION_INFO_V1(venice_rollback_version);
 PG_FUNCTION_INFO_V1(venice_drop_version);
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_state(const Version *version, const char *act)
 {
 	ereport(ERROR,

@@ -32,6 +32,7 @@
 #include "utils/syscache.h"
 
 #include "catalog/pointer.h"
+#include "common/compat.h"
 #include "common/query.h"
 #include "common/subtransaction.h"
 #include "version/clone.h"
@@ -88,7 +89,7 @@ repair(const Store *store, const Version *version, const char *records, const ch
 }
 
 /* Raise 23505 with some of the keys that stand more than once. */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 report_duplicates(const Store *store, const char *records)
 {
 	const char *keys = KeyColumnList(store, "");

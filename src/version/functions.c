@@ -49,6 +49,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "common/compat.h"
 #include "common/query.h"
 #include "common/subtransaction.h"
 
@@ -322,16 +323,13 @@ GeneratedFunctionsDrop(Oid schema)
 void
 GeneratedFunctionsChangeOwner(Oid schema, Oid owner)
 {
-	Relation	catalog = table_open(ProcedureRelationId, RowExclusiveLock);
-
 	for (int i = 0; i < DEFINITION_COUNT; i++)
 	{
 		Oid			function = find_function(schema, definition_names[i]);
 
 		if (OidIsValid(function))
-			AlterObjectOwner_internal(catalog, function, owner);
+			ObjectChangeOwner(ProcedureRelationId, function, owner);
 	}
-	table_close(catalog, RowExclusiveLock);
 	CommandCounterIncrement();
 }
 

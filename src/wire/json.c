@@ -34,6 +34,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "common/compat.h"
 #include "common/type_input.h"
 #include "wire/text.h"
 
@@ -632,8 +633,8 @@ cursor_init(JsonCursor *cursor, JsonReader *reader, const char *text, int text_b
 	MemoryContext caller = MemoryContextSwitchTo(reader->scratch);
 
 	cursor->reader = reader;
-	cursor->lex = makeJsonLexContextCstringLen(unconstify(char *, text), text_bytes,
-											   GetDatabaseEncoding(), need_escapes);
+	cursor->lex = makeJsonLexContextCstringLen(NULL, text, text_bytes, GetDatabaseEncoding(),
+											   need_escapes);
 	cursor->end = text + text_bytes;
 	cursor->depth = 0;
 	MemoryContextSwitchTo(caller);

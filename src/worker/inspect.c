@@ -40,7 +40,7 @@ PG_FUNCTION_INFO_V1(venice_peek);
 /* What to do with one message of the answer. */
 typedef void (*RowReader) (ReturnSetInfo *result, StringInfo message);
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 raise_error(StringInfo message)
 {
 	const char *sqlstate = pq_getmsgrawstring(message);
