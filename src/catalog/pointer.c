@@ -34,11 +34,12 @@
 #include "common/compat.h"
 #include "common/query.h"
 
-#define Natts_pointer				4
+#define Natts_pointer				5
 #define Anum_pointer_store_name		1
 #define Anum_pointer_version		2
 #define Anum_pointer_records		3
 #define Anum_pointer_swap_xid		4
+#define Anum_pointer_schema			5
 
 static Relation
 open_pointer(int lock_mode)
@@ -89,6 +90,7 @@ read_registry(const char *store, Snapshot snapshot, VersionPointer *pointer)
 	QueryEnd(&session);
 	PopActiveSnapshot();
 	pointer->records = get_relname_relid("records", schema);
+	pointer->schema = schema;
 	return found && OidIsValid(pointer->records);
 }
 
@@ -113,6 +115,8 @@ VersionPointerRead(const char *store, Snapshot snapshot, VersionPointer *pointer
 													  RelationGetDescr(relation), &is_null));
 		pointer->records = DatumGetObjectId(heap_getattr(tuple, Anum_pointer_records,
 														 RelationGetDescr(relation), &is_null));
+		pointer->schema = DatumGetObjectId(heap_getattr(tuple, Anum_pointer_schema,
+														RelationGetDescr(relation), &is_null));
 	}
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
@@ -136,6 +140,7 @@ VersionPointerWrite(const char *store, int version, Oid records)
 	values[Anum_pointer_version - 1] = Int32GetDatum(version);
 	values[Anum_pointer_records - 1] = ObjectIdGetDatum(records);
 	values[Anum_pointer_swap_xid - 1] = FullTransactionIdGetDatum(GetTopFullTransactionId());
+	values[Anum_pointer_schema - 1] = ObjectIdGetDatum(get_rel_namespace(records));
 	new = heap_form_tuple(RelationGetDescr(relation), values, nulls);
 
 	scan = begin_scan(relation, &name, snapshot);

@@ -17,21 +17,31 @@
 
 #include "catalog/store.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
+#include "commands/trigger.h"
 #include "common/hashfn.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "catalog/pointer.h"
 #include "common/compat.h"
 #include "common/query.h"
+
+PG_FUNCTION_INFO_V1(venice_is_store_member);
 
 static const char *const state_names[] = {
 	[VERSION_STARTED] = "started",
@@ -86,19 +96,42 @@ SchemaOwner(Oid schema)
 	return owner;
 }
 
-/* Who owns what is left of a store whose schema was dropped by hand. */
-static Oid
-owner_of_rest(const char *store)
+/*
+ * The schema of a store and its owner.  The pointer knows which one it is, unless
+ * it is still to be made after a restore; both are read under one snapshot, since
+ * a swap gives the name to another schema.
+ */
+static void
+find_schema(const char *store, Snapshot snapshot, Oid *schema, Oid *owner)
 {
-	QueryArgs	args = {0};
-	bool		is_null;
+	Relation	relation = table_open(NamespaceRelationId, AccessShareLock);
+	VersionPointer pointer;
+	NameData	name;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
 
-	QueryArgText(&args, store);
-	if (QueryRun("SELECT n.nspowner FROM venice.store_version v JOIN pg_catalog.pg_namespace n "
-				 "ON n.nspname = (v.store_name || '_v' || v.version)::pg_catalog.name "
-				 "WHERE v.store_name = $1::name ORDER BY v.version DESC LIMIT 1", &args) == 0)
-		return InvalidOid;
-	return DatumGetObjectId(QueryDatum(0, 1, &is_null));
+	*schema = InvalidOid;
+	*owner = InvalidOid;
+	namestrcpy(&name, store);
+	ScanKeyInit(&key, Anum_pg_namespace_nspname, BTEqualStrategyNumber, F_NAMEEQ,
+				NameGetDatum(&name));
+	scan = systable_beginscan(relation, NamespaceNameIndexId, true, snapshot, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		*schema = ((Form_pg_namespace) GETSTRUCT(tuple))->oid;
+		*owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+
+	if (OidIsValid(*schema) && VersionPointerRead(store, snapshot, &pointer) &&
+		pointer.schema != *schema)
+	{
+		*schema = InvalidOid;
+		*owner = InvalidOid;
+	}
 }
 
 static Jsonb *
@@ -159,6 +192,7 @@ StoreLookup(const char *name, bool missing_ok)
 	{
 		MemoryContext context = session.result_context;
 		MemoryContext old;
+		Snapshot	snapshot;
 
 		store = MemoryContextAllocZero(context, sizeof(Store));
 		store->name = MemoryContextStrdup(context, name);
@@ -172,9 +206,9 @@ StoreLookup(const char *name, bool missing_ok)
 		old = MemoryContextSwitchTo(context);
 		store->options = StoreOptionsParse(store->set_options);
 		MemoryContextSwitchTo(old);
-		store->schema_oid = get_namespace_oid(name, true);
-		store->owner = OidIsValid(store->schema_oid) ? SchemaOwner(store->schema_oid) :
-			owner_of_rest(name);
+		snapshot = RegisterSnapshot(GetLatestSnapshot());
+		find_schema(name, snapshot, &store->schema_oid, &store->owner);
+		UnregisterSnapshot(snapshot);
 	}
 	QueryEnd(&session);
 
@@ -186,18 +220,36 @@ StoreLookup(const char *name, bool missing_ok)
 	return store;
 }
 
+/* Without its schema nobody owns a store for sure: the database's owner may clean up. */
+static bool
+has_rights_of_owner(Oid schema, Oid owner)
+{
+	if (OidIsValid(schema))
+		return has_privs_of_role(GetUserId(), owner);
+	return object_ownercheck(DatabaseRelationId, MyDatabaseId, GetUserId());
+}
+
 void
 StoreCheckOwner(const Store *store)
 {
-	bool		owns = OidIsValid(store->owner) && has_privs_of_role(GetUserId(), store->owner);
-
-	/* Without its schema nobody owns the store for sure: the database's owner may clean up. */
-	if (!OidIsValid(store->schema_oid))
-		owns |= object_ownercheck(DatabaseRelationId, MyDatabaseId, GetUserId());
-	if (!owns)
+	if (!has_rights_of_owner(store->schema_oid, store->owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be owner of store \"%s\"", store->name)));
+}
+
+/*
+ * venice_is_store_member
+ *		is_store_member(store): may the current user do what the store's owner may?
+ */
+Datum
+venice_is_store_member(PG_FUNCTION_ARGS)
+{
+	Oid			schema;
+	Oid			owner;
+
+	find_schema(NameStr(*PG_GETARG_NAME(0)), GetActiveSnapshot(), &schema, &owner);
+	PG_RETURN_BOOL(has_rights_of_owner(schema, owner));
 }
 
 void
@@ -316,6 +368,23 @@ VersionSchemaName(const char *store, int number, VersionState state)
 		 pointer.version == number))
 		return pstrdup(store);
 	return psprintf("%s_v%d", store, number);
+}
+
+Oid
+VersionSchema(const Store *store, const Version *version)
+{
+	Oid			schema = get_namespace_oid(VersionSchemaName(store->name, version->number,
+															 version->state), true);
+	Oid			records;
+
+	if (version->state == VERSION_CURRENT)
+		return store->schema_oid;
+	if (!OidIsValid(schema) || schema == store->schema_oid || SchemaOwner(schema) == store->owner)
+		return schema;
+	/* After ALTER SCHEMA ... OWNER the versions are still the old owner's, and sealed. */
+	records = get_relname_relid("records", schema);
+	return OidIsValid(records) && OidIsValid(get_trigger_oid(records, "venice_seal", true)) ?
+		schema : InvalidOid;
 }
 
 Oid

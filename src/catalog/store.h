@@ -121,6 +121,12 @@ extern Version *VersionFuture(const char *store);
  */
 extern char *VersionSchemaName(const char *store, int number, VersionState state);
 
+/*
+ * The version's schema; InvalidOid when it is gone, also where somebody else has
+ * taken its name since.
+ */
+extern Oid	VersionSchema(const Store *store, const Version *version);
+
 /* The version's table; InvalidOid when it is gone. */
 extern Oid	VersionRecords(const Version *version);
 

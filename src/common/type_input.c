@@ -7,7 +7,8 @@
  * What is ingested is stored as it came or not at all.  Input functions keep to
  * that but for the type modifiers that round, numeric's scale and the precision
  * of times: with those the value is read without the modifier first, and is
- * refused if the modifier changes it.
+ * refused if the modifier changes it.  Arrays of such types are read as texts,
+ * and each element by itself.
  *
  * Locks: none.  Must not know: where the text comes from.
  *
@@ -18,25 +19,13 @@
 #include "common/type_input.h"
 
 #include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
-
-void
-TypeInputInit(TypeInput *input, Oid type, int32 typmod, MemoryContext context)
-{
-	Oid			function;
-
-	memset(input, 0, sizeof(*input));
-	input->typmod = typmod;
-	input->type = getBaseTypeAndTypmod(type, &input->typmod);
-	input->domain = input->type != type ? type : InvalidOid;
-	input->context = context;
-	getTypeInputInfo(input->type, &function, &input->io_param);
-	fmgr_info_cxt(function, &input->function, context);
-}
 
 static bool
 typmod_rounds(Oid type)
@@ -55,13 +44,72 @@ typmod_rounds(Oid type)
 	}
 }
 
+void
+TypeInputInit(TypeInput *input, Oid type, int32 typmod, MemoryContext context)
+{
+	Oid			function;
+	Oid			element;
+	int32		element_typmod;
+
+	memset(input, 0, sizeof(*input));
+	input->typmod = typmod;
+	input->type = getBaseTypeAndTypmod(type, &input->typmod);
+	input->domain = input->type != type ? type : InvalidOid;
+	input->context = context;
+	getTypeInputInfo(input->type, &function, &input->io_param);
+	fmgr_info_cxt(function, &input->function, context);
+
+	element = get_element_type(input->type);
+	element_typmod = input->typmod;
+	if (OidIsValid(element) &&
+		typmod_rounds(getBaseTypeAndTypmod(element, &element_typmod)) && element_typmod >= 0)
+	{
+		input->element = MemoryContextAlloc(context, sizeof(TypeInput));
+		TypeInputInit(input->element, element, input->typmod, context);
+	}
+}
+
+/* The elements of an array, each through its own input. */
+static Datum
+call_by_element(TypeInput *input, char *string)
+{
+	TypeInput  *element = input->element;
+	ArrayType  *texts;
+	Oid			type = get_element_type(input->type);
+	Datum	   *values;
+	bool	   *nulls;
+	int			count;
+	int16		length;
+	bool		by_value;
+	char		alignment;
+
+	texts = DatumGetArrayTypeP(InputFunctionCall(&input->function, string, TEXTOID, -1));
+	deconstruct_array(texts, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (!nulls[i])
+			values[i] = TypeInputCall(element, TextDatumGetCString(values[i]));
+		else if (OidIsValid(element->domain))
+			domain_check((Datum) 0, true, element->domain, &element->domain_cache,
+						 element->context);
+	}
+	get_typlenbyvalalign(type, &length, &by_value, &alignment);
+	return PointerGetDatum(construct_md_array(values, nulls, ARR_NDIM(texts), ARR_DIMS(texts),
+											  ARR_LBOUND(texts), type, length, by_value,
+											  alignment));
+}
+
 Datum
 TypeInputCall(TypeInput *input, char *string)
 {
 	bool		rounds = input->typmod >= 0 && typmod_rounds(input->type);
-	Datum		value = InputFunctionCall(&input->function, string, input->io_param,
-										  rounds ? -1 : input->typmod);
+	Datum		value;
 
+	if (input->element != NULL)
+		value = call_by_element(input, string);
+	else
+		value = InputFunctionCall(&input->function, string, input->io_param,
+								  rounds ? -1 : input->typmod);
 	if (rounds)
 		value = TypeInputApplyTypmod(value, input->type, input->typmod);
 	if (OidIsValid(input->domain))

@@ -21,6 +21,7 @@ typedef struct TypeInput
 	Oid			io_param;
 	Oid			domain;			/* InvalidOid when the type is none */
 	void	   *domain_cache;
+	struct TypeInput *element;	/* of an array, where a modifier could round them */
 	MemoryContext context;
 } TypeInput;
 

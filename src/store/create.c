@@ -449,8 +449,7 @@ change_owner(const Store *store, Oid owner)
 	foreach(cell, VersionList(store->name))
 	{
 		Version    *version = lfirst(cell);
-		Oid			schema = get_namespace_oid(VersionSchemaName(store->name, version->number,
-																 version->state), true);
+		Oid			schema = VersionSchema(store, version);
 
 		if (!OidIsValid(schema))
 			continue;
@@ -591,11 +590,12 @@ venice_drop_store(PG_FUNCTION_ARGS)
 	foreach(cell, VersionList(store->name))
 	{
 		Version    *version = lfirst(cell);
-		char	   *schema = VersionSchemaName(store->name, version->number, version->state);
-		Oid			schema_oid = get_namespace_oid(schema, true);
+		Oid			schema_oid = VersionSchema(store, version);
+		char	   *schema;
 
 		if (!OidIsValid(schema_oid))
 			continue;
+		schema = get_namespace_name(schema_oid);
 		if (force)
 		{
 			QueryBegin(&session, SchemaOwner(schema_oid));

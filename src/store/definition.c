@@ -241,6 +241,13 @@ DefinitionParse(const char *definition, bool is_key, const char *what)
 					 errmsg("key column \"%s\" has type %s, which has no order", column->name,
 							column->type_name),
 					 errdetail("A key is a primary key: its type needs a default btree operator class.")));
+		if (!OidIsValid(get_array_type(type)))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("key column \"%s\" has type %s, of which there are no arrays",
+							column->name, column->type_name),
+					 errdetail("A store's batch_get takes its keys as arrays."),
+					 errhint("Use several key columns, or one of type text or jsonb.")));
 	}
 	return columns;
 }

@@ -106,14 +106,8 @@ COMMENT ON FUNCTION venice_internal.effective_options(jsonb) IS
 
 CREATE FUNCTION venice_internal.is_store_member(store name)
     RETURNS boolean
-    LANGUAGE sql STABLE STRICT PARALLEL SAFE
-    BEGIN ATOMIC
-        SELECT COALESCE(
-            (SELECT pg_catalog.pg_has_role(n.nspowner, 'USAGE') FROM pg_catalog.pg_namespace n
-              WHERE n.nspname OPERATOR(pg_catalog.=) store),
-            (SELECT pg_catalog.pg_has_role(d.datdba, 'USAGE') FROM pg_catalog.pg_database d
-              WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()));
-    END;
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'venice_is_store_member';
 COMMENT ON FUNCTION venice_internal.is_store_member(name) IS
     'Has the current user the rights of the store''s owner? Of a store without a schema: of the database''s owner.';
 

@@ -13,7 +13,7 @@ CREATE VIEW venice.stores WITH (security_barrier) AS
            (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(c.column_name) || ' ' || c.column_type, ', ' ORDER BY c.position)
               FROM venice.store_column c WHERE c.store_name = s.store_name AND NOT c.is_key) AS value_columns,
            s.server_name AS server,
-           COALESCE((SELECT p.version FROM venice.version_pointer p WHERE p.store_name = s.store_name),
+           COALESCE(p.version,
                     (SELECT v.version FROM venice.store_version v
                       WHERE v.store_name = s.store_name AND v.state = 'current')) AS current_version,
            (SELECT pg_catalog.max(v.version) FROM venice.store_version v
@@ -22,7 +22,8 @@ CREATE VIEW venice.stores WITH (security_barrier) AS
            venice_internal.effective_options(s.options) AS options,
            s.created_time
       FROM venice.store s
-      LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.store_name
+      LEFT JOIN venice.version_pointer p ON p.store_name = s.store_name
+      LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.store_name AND n.oid = COALESCE(p.schema, n.oid)
      WHERE venice_internal.is_store_member(s.store_name);
 COMMENT ON VIEW venice.stores IS 'Stores that you own or are a member of.';
 GRANT SELECT ON venice.stores TO PUBLIC;
@@ -44,6 +45,7 @@ CREATE VIEW venice.versions WITH (security_barrier) AS
       LEFT JOIN pg_catalog.pg_namespace n ON n.nspname =
            CASE WHEN v.state = 'current' OR v.state = 'lost' AND p.version = v.version THEN v.store_name
                 ELSE (v.store_name || '_v' || v.version)::pg_catalog.name END
+           AND n.oid = CASE WHEN v.state = 'current' THEN COALESCE(p.schema, n.oid) ELSE n.oid END
       LEFT JOIN LATERAL (SELECT pg_catalog.to_regclass(pg_catalog.quote_ident(n.nspname) || '.records') AS records) t ON true
      WHERE (v.version > 0 OR v.state = 'current')
        AND venice_internal.is_store_member(v.store_name);

@@ -58,13 +58,14 @@ void
 VersionDropSchema(const Store *store, const Version *version, int lock_timeout_ms)
 {
 	static const char *const tables[] = {"records", "tombstones"};
-	char	   *schema = VersionSchemaName(store->name, version->number, version->state);
-	Oid			schema_oid = get_namespace_oid(schema, true);
+	Oid			schema_oid = VersionSchema(store, version);
 	QuerySession session;
 	QueryArgs	args = {0};
 
 	if (OidIsValid(schema_oid))
 	{
+		char	   *schema = get_namespace_name(schema_oid);
+
 		keep_read_counts(store, get_relname_relid("records", schema_oid));
 		QueryBegin(&session, SchemaOwner(schema_oid));
 		if (lock_timeout_ms > 0)

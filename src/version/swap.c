@@ -149,6 +149,21 @@ record_swap(const Store *store, const Version *old, const Version *target, SwapR
 	SPI_finish();
 }
 
+/* The name that the current version is to have may have been taken while it went by the store's. */
+static void
+check_name_is_free(const Store *store, const char *name)
+{
+	Oid			squatter = get_namespace_oid(name, true);
+
+	if (OidIsValid(squatter))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_SCHEMA),
+				 errmsg("schema \"%s\" is in the way of a swap of store \"%s\"", name, store->name),
+				 errdetail("The version that is left needs the name. The schema belongs to role \"%s\".",
+						   GetUserNameFromId(SchemaOwner(squatter), true)),
+				 errhint("Rename the schema, or drop it.")));
+}
+
 bool
 VersionSwap(Store *store, Version *target, SwapReason reason)
 {
@@ -177,6 +192,8 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 								   false);
 	SchemaCheckForeignObjects(store, old_schema);
 	SchemaCheckForeignObjects(store, new_schema);
+	old_name = psprintf("%s_v%d", store->name, old->number);
+	check_name_is_free(store, old_name);
 	old_records = VersionRecords(old);
 	new_records = VersionRecords(target);
 	gate = get_relname_relid("swap_gate", old_schema);
@@ -220,7 +237,6 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 	UserContextEnter(&user, ExtensionOwner());
 	CarryAttachments(old_schema, old_records, new_schema, new_records);
 
-	old_name = psprintf("%s_v%d", store->name, old->number);
 	(void) RenameSchema(store->name, old_name);
 	CommandCounterIncrement();
 	(void) RenameSchema(psprintf("%s_v%d", store->name, target->number), store->name);

@@ -131,6 +131,9 @@ clean_up(Task *task, Store *store, Version *version)
 {
 	if (!VersionStateIsGone(version->state))
 		return TASK_NOTHING;
+	/* A schema of its name is somebody else's. */
+	if (!OidIsValid(VersionSchema(store, version)))
+		return TASK_LATER;
 	VersionDropSchema(store, version, Settings.drop_lock_timeout_ms);
 	return TASK_DONE;
 }
@@ -235,6 +238,7 @@ static const TaskKind task_kinds[] = {
 	"UNION ALL SELECT 'clean up', v.store_name, v.version FROM venice.store_version v " \
 	"JOIN pg_catalog.pg_namespace n " \
 	"ON n.nspname = (v.store_name || '_v' || v.version)::pg_catalog.name " \
+	"JOIN pg_catalog.pg_namespace s ON s.nspname = v.store_name AND s.nspowner = n.nspowner " \
 	"WHERE v.state IN ('failed', 'aborted') " \
 	"UNION ALL SELECT 'lost', v.store_name, v.version FROM venice.store_version v " \
 	"WHERE v.version > 0 AND (v.options ->> 'unlogged')::pg_catalog.bool " \

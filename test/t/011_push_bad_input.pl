@@ -66,6 +66,25 @@ my $state = sub { "SELECT state FROM venice.versions WHERE store = '$_[0]' AND v
 		'22P02,22P02,23502', 'the bad ones are not');
 }
 
+# No element of an array is rounded, in whatever way the array is written.
+{
+	my $topic = unique_name('arrays');
+
+	$node->safe_psql('postgres', 'CREATE DOMAIN price AS numeric(5,2) CHECK (VALUE >= 0)');
+	$kafka->topic($topic, 1);
+	create_store('arrays', 'id int', 'n numeric(5,2)[], p price[], t time(0)[]', '{"key_format": "text", "value_format": "json", "max_rejected": 9}', $topic);
+	$kafka->produce($topic, [ map { { key => "$_->[0]", value => qq({"$_->[1]": $_->[2]}) } }
+			[ 1, 'n', '"{1.25,NULL,2}"' ], [ 2, 'n', '"[0:1][1:1]={{1.25},{\\"3\\"}}"' ], [ 3, 'n', '"{1.25,1.005}"' ], [ 4, 'n', '[1.25, 1.005]' ],
+			[ 5, 'p', '"{0.01,NULL}"' ], [ 6, 'p', '"{0.001}"' ], [ 7, 'p', '"{-1}"' ], [ 8, 't', '"{10:00:00.5}"' ], [ 9, 't', '"{10:00:01}"' ] ],
+		key => 'text', value => 'text');
+	$node->safe_psql('postgres', "SELECT venice.end_push('arrays')");
+	wait_for_sql($node, $state->('arrays'), 'current', 'arrays are loaded');
+	is($node->safe_psql('postgres', "SELECT string_agg(concat_ws(' ', id, n, p, t), ' | ' ORDER BY id) FROM arrays.records"),
+		'1 {1.25,NULL,2.00} | 2 [0:1][1:1]={{1.25},{3.00}} | 5 {0.01,NULL} | 9 {10:00:01}', 'those that fit, as they came');
+	is($node->safe_psql('postgres', "SELECT string_agg(convert_from(key, 'UTF8') || ' ' || sqlstate, ' | ' ORDER BY kafka_offset) FROM venice.rejected_records WHERE store = 'arrays'"),
+		'3 22003 | 4 22003 | 6 22003 | 7 23514 | 8 22008', 'the others are rejected');
+}
+
 # A row that no page can take is refused by the table, and its neighbours are not.
 {
 	my $topic = unique_name('wide');
