@@ -33,7 +33,7 @@
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
-#include "worker/retry.h"
+#include "common/retry.h"
 
 /* A partition's number and offset in one: partitions of a topic are few, offsets below 2^48. */
 #define ARRIVAL_OFFSET_BITS 48

@@ -36,10 +36,10 @@
 
 #include "common/compat.h"
 #include "common/pin_settings.h"
+#include "common/retry.h"
 #include "ingest/api.h"
 #include "ingest/clients.h"
 #include "ingest/unit.h"
-#include "worker/retry.h"
 
 /* A worker without a unit leaves after this time. */
 #define IDLE_EXIT_MS	(5 * 1000)

@@ -31,8 +31,8 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "common/retry.h"
 #include "kafka/registry.h"
-#include "worker/retry.h"
 
 /* How often the lag is measured. */
 #define WATERMARKS_INTERVAL_MS	2000

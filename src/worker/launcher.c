@@ -48,8 +48,8 @@
 #include "utils/timestamp.h"
 
 #include "common/compat.h"
+#include "common/retry.h"
 #include "common/shmem.h"
-#include "worker/retry.h"
 
 #define SCAN_INTERVAL_MS	(60 * 1000)
 

@@ -53,6 +53,7 @@
 #include "common/guc.h"
 #include "common/pin_settings.h"
 #include "common/query.h"
+#include "common/retry.h"
 #include "common/shmem.h"
 #include "version/build.h"
 #include "version/functions.h"
@@ -60,7 +61,6 @@
 #include "version/state.h"
 #include "version/swap.h"
 #include "worker/ledger.h"
-#include "worker/retry.h"
 
 PGDLLEXPORT void venice_maintenance_main(Datum argument);
 PG_FUNCTION_INFO_V1(venice_run_maintenance);

@@ -36,10 +36,10 @@
 #include "common/compat.h"
 #include "common/guc.h"
 #include "common/pin_settings.h"
+#include "common/retry.h"
 #include "common/shmem.h"
 #include "worker/launcher.h"
 #include "worker/maintenance.h"
-#include "worker/retry.h"
 #include "worker/units.h"
 
 #define BUSY_INTERVAL_MS	1000

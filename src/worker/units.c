@@ -30,9 +30,9 @@
 
 #include "common/guc.h"
 #include "common/query.h"
+#include "common/retry.h"
 #include "common/shmem.h"
 #include "worker/launcher.h"
-#include "worker/retry.h"
 
 /* A worker that has not attached by then never will. */
 #define ATTACH_TIMEOUT_MS	(10 * 1000)
