@@ -151,7 +151,7 @@ SharedVersionIsHeld(const char *store, int version)
 
 		if (hold->pid != 0 && hold->database == MyDatabaseId &&
 			(hold->version < 0 || hold->version == version) &&
-			strcmp(NameStr(hold->store), store) == 0)
+			(NameStr(hold->store)[0] == '\0' || strcmp(NameStr(hold->store), store) == 0))
 			return true;
 	}
 	return false;
@@ -260,7 +260,8 @@ static bool
 unit_matches(const SharedUnit *unit, const char *store, int version)
 {
 	return unit->in_use && unit->database == MyDatabaseId &&
-		(version < 0 || unit->version == version) && strcmp(NameStr(unit->store), store) == 0;
+		(version < 0 || unit->version == version) &&
+		(store == NULL || strcmp(NameStr(unit->store), store) == 0);
 }
 
 static void
@@ -278,7 +279,7 @@ take_hold(const char *store, int version)
 				 errhint("Try again.")));
 	free_hold->pid = MyProcPid;
 	free_hold->database = MyDatabaseId;
-	namestrcpy(&free_hold->store, store);
+	namestrcpy(&free_hold->store, store ? store : "");
 	free_hold->version = version;
 	holding = true;
 }

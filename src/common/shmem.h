@@ -39,7 +39,8 @@ extern void SupervisorWakeAtCommit(void);
 extern void LauncherWakeAtCommit(void);
 
 /*
- * Stop ingesting into a version of a store (-1: all its versions).  Returns
+ * Stop ingesting into a version of a store (-1: all its versions; no store: all
+ * stores of the database).  Returns
  * when no worker touches it any more, and keeps it so until the end of the
  * caller's transaction.  Waits interruptibly; the caller must hold no lock that a
  * worker may want for long (it gives up its own waits after a second).
@@ -144,7 +145,7 @@ typedef struct SharedHold
 {
 	pid_t		pid;			/* 0: free */
 	Oid			database;
-	NameData	store;
+	NameData	store;			/* empty: all */
 	int			version;		/* -1: all */
 } SharedHold;
 

@@ -9,7 +9,8 @@
  * CHECKs).  Both with search_path locked, since either could otherwise be led
  * to somebody else's function of the same name.
  *
- * Locks: none beyond those of a catalog scan.
+ * Locks: ExtensionHold's, AccessShareLock on the extension; otherwise those of a
+ * catalog scan.
  * Must not know: stores.
  *
  *-------------------------------------------------------------------------
@@ -23,7 +24,9 @@
 #include "access/table.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_extension.h"
+#include "commands/extension.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
@@ -44,6 +47,18 @@ UserContextLeave(UserContext *context)
 {
 	AtEOXact_GUC(false, context->saved_nest_level);
 	SetUserIdAndSecContext(context->saved_user, context->saved_security);
+}
+
+bool
+ExtensionHold(void)
+{
+	Oid			extension = get_extension_oid("venice", true);
+
+	if (!OidIsValid(extension))
+		return false;
+	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	/* Who had it locked may have dropped it. */
+	return get_extension_oid("venice", true) == extension;
 }
 
 /*

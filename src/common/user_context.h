@@ -23,6 +23,12 @@ typedef struct UserContext
 extern void UserContextEnter(UserContext *context, Oid role);
 extern void UserContextLeave(UserContext *context);
 
+/*
+ * Is the extension installed?  If so, it is not dropped before the end of the
+ * transaction: who does so waits.
+ */
+extern bool ExtensionHold(void);
+
 /* The owner of the extension, as whom the venice.* tables are read and written. */
 extern Oid	ExtensionOwner(void);
 

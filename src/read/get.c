@@ -21,6 +21,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xlog.h"
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
@@ -81,6 +82,13 @@ check_not_lost(const char *store, const VersionPointer *pointer)
 	QueryArgs	args = {0};
 	bool		present;
 
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("version %d of store \"%s\" is not on this server", pointer->version, store),
+				 errdetail("The version is unlogged, and the server is a standby."),
+				 errhint("Read it on the primary server.")));
+
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, store);
 	QueryArgInt4(&args, pointer->version);
@@ -96,7 +104,7 @@ check_not_lost(const char *store, const VersionPointer *pointer)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("version %d of store \"%s\" was lost in a crash", pointer->version, store),
 				 errdetail("The version is unlogged."),
-				 errhint("Push again.")));
+				 errhint("What came from a topic is loaded again by itself; anything else is to be pushed again.")));
 }
 
 /* As ExecCheckRTEPerms does for a SELECT of these columns. */

@@ -13,6 +13,7 @@
 
 #include "store/arguments.h"
 
+#include "access/xlog.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "parser/parser.h"
@@ -20,6 +21,29 @@
 #include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+
+static char *
+function_name(FunctionCallInfo fcinfo)
+{
+	return psprintf("%s()", get_func_name(fcinfo->flinfo->fn_oid));
+}
+
+void
+FunctionPreventInRecovery(FunctionCallInfo fcinfo)
+{
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot execute %s during recovery", function_name(fcinfo)),
+				 errhint("Run it on the primary server.")));
+}
+
+void
+FunctionRequireWritable(FunctionCallInfo fcinfo)
+{
+	FunctionPreventInRecovery(fcinfo);
+	PreventCommandIfReadOnly(function_name(fcinfo));
+}
 
 char *
 ArgumentText(FunctionCallInfo fcinfo, int number, const char *name, bool required)
@@ -90,11 +114,9 @@ Store *
 ArgumentOwnedStore(FunctionCallInfo fcinfo)
 {
 	char	   *name = ArgumentText(fcinfo, 0, "store", true);
-	char	   *function = psprintf("%s()", get_func_name(fcinfo->flinfo->fn_oid));
 	Store	   *store;
 
-	PreventCommandIfReadOnly(function);
-	PreventCommandDuringRecovery(function);
+	FunctionRequireWritable(fcinfo);
 
 	/* Checked before locking as well: a stranger must not hold up a store's pushes. */
 	StoreCheckOwner(StoreLookup(name, false));

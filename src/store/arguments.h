@@ -13,6 +13,12 @@
 
 #include "catalog/store.h"
 
+/* Raise 25006, with a hint, where the server is a standby. */
+extern void FunctionPreventInRecovery(FunctionCallInfo fcinfo);
+
+/* Raise 25006 where nothing can be written. */
+extern void FunctionRequireWritable(FunctionCallInfo fcinfo);
+
 /* A text argument, NULL for NULL; 22004 if it is required. */
 extern char *ArgumentText(FunctionCallInfo fcinfo, int number, const char *name, bool required);
 

@@ -290,6 +290,7 @@ venice_create_store(PG_FUNCTION_ARGS)
 	QueryArgs	args = {0};
 	AclResult	acl;
 
+	FunctionRequireWritable(fcinfo);
 	StoreOptionsCheck(options);
 	acl = object_aclcheck(DatabaseRelationId, MyDatabaseId, GetUserId(), ACL_CREATE);
 	if (acl != ACLCHECK_OK)

@@ -15,6 +15,8 @@
  */
 #include "postgres.h"
 
+#include "store/push.h"
+
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
@@ -121,11 +123,13 @@ check_node(void)
 				 errhint("If it is to take over, run SELECT venice.resume_ingestion().")));
 }
 
-/* Begin a push, or find the one with this id.  StoreLock is held. */
+/*
+ * Begin a push, or find the one with this id.  topic_pattern: NULL for the store's.
+ * StoreLock is held.
+ */
 static Version *
-start_push(Store *store, char *push_id, const Jsonb *options, bool *found)
+start_push(Store *store, char *push_id, bool kafka, const char *topic_pattern, bool *found)
 {
-	bool		kafka = push_uses_kafka(store, options);
 	Version    *version = push_id != NULL ? find_push(store, push_id) : NULL;
 	int			number = store->last_version + 1;
 	char	   *topic = NULL;
@@ -155,13 +159,11 @@ start_push(Store *store, char *push_id, const Jsonb *options, bool *found)
 																		  (Datum) 0)));
 	if (kafka)
 	{
-		char	   *pattern = OptionText(options, "version_topic");
-
 		WorkersRequire("a push through Kafka");
 		check_node();
 		ServerOptionsCheckUsage(store->server, store->owner);
-		topic = VersionTopic(pattern ? pattern : store->options->version_topic, store->name,
-							 number);
+		topic = VersionTopic(topic_pattern ? topic_pattern : store->options->version_topic,
+							 store->name, number);
 	}
 	else if (store->options->unlogged && !store->options->accept_loss)
 		ereport(ERROR,
@@ -188,6 +190,7 @@ venice_start_push(PG_FUNCTION_ARGS)
 {
 	Store	   *store = ArgumentOwnedStore(fcinfo);
 	char	   *push_id = ArgumentText(fcinfo, 1, "push_id", false);
+	Jsonb	   *options = ArgumentOptions(fcinfo, 2);
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Version    *version;
 	NameData	schema;
@@ -195,13 +198,25 @@ venice_start_push(PG_FUNCTION_ARGS)
 	bool		nulls[2] = {false};
 	bool		found;
 
-	version = start_push(store, push_id, ArgumentOptions(fcinfo, 2), &found);
+	version = start_push(store, push_id, push_uses_kafka(store, options),
+						 OptionText(options, "version_topic"), &found);
 	namestrcpy(&schema, VersionSchemaName(store->name, version->number, version->state));
 	InitMaterializedSRF(fcinfo, 0);
 	values[0] = Int32GetDatum(version->number);
 	values[1] = NameGetDatum(&schema);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	return (Datum) 0;
+}
+
+void
+PushAgain(Store *store, const Version *lost)
+{
+	bool		found;
+	Version    *version = start_push(store, NULL, true, lost->topic, &found);
+
+	VersionRequestEnd(version, true);
+	VersionSetDetail(version, psprintf("It replaces version %d, which a crash has emptied.",
+									   lost->number));
 }
 
 /* The version meant by argument 1, or the store's one future version. */
@@ -333,9 +348,7 @@ venice_push(PG_FUNCTION_ARGS)
 
 	OptionsCheckKeys(options, no_options);
 	check_query(query);
-	options = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-												 CStringGetDatum("{\"origin\": \"sql\"}")));
-	version = start_push(store, push_id, options, &found);
+	version = start_push(store, push_id, false, NULL, &found);
 	if (found && VersionStateIsFuture(version->state))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),

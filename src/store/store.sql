@@ -97,6 +97,16 @@ CREATE FUNCTION venice_internal.refuse_direct_dml()
 COMMENT ON FUNCTION venice_internal.refuse_direct_dml() IS
     'Guards the records of a complete version against plain DML.';
 
+CREATE FUNCTION venice_internal.refuse_server_drop()
+    RETURNS event_trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'venice_refuse_server_drop';
+COMMENT ON FUNCTION venice_internal.refuse_server_drop() IS
+    'Keeps a foreign server that stores are filled from.';
+CREATE EVENT TRIGGER venice_server_drop ON sql_drop WHEN TAG IN ('DROP SERVER', 'DROP OWNED')
+    EXECUTE FUNCTION venice_internal.refuse_server_drop();
+COMMENT ON EVENT TRIGGER venice_server_drop IS 'Keeps foreign servers that stores are filled from.';
+
 CREATE FUNCTION venice_internal.effective_options(options jsonb)
     RETURNS jsonb
     LANGUAGE c STABLE STRICT PARALLEL SAFE

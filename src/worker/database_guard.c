@@ -1,12 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * database_guard.c
- *		Gets our processes out of the way of DROP DATABASE and its like.
+ *		Gets our processes out of the way of DROP DATABASE and its like, and of
+ *		DROP EXTENSION.
  *
  * DROP DATABASE, ALTER DATABASE … RENAME or SET TABLESPACE, and CREATE DATABASE …
  * TEMPLATE need a database that nobody is connected to.  Nobody would think of a
  * supervisor as somebody; so it and its workers are stopped first, and started
  * again when the statement is over, whether it succeeded or not.
+ *
+ * DROP EXTENSION would take the tables from under workers that write: they let
+ * go of everything first, and take it again if the statement fails.  The
+ * supervisor and maintenance see to that themselves (ExtensionHold).
  *
  * Locks: Shared->lock, never while waiting.
  * Must not know: what the processes do.
@@ -23,14 +28,17 @@
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
+#include "commands/extension.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "postmaster/bgworker.h"
 #include "storage/latch.h"
 #include "tcop/utility.h"
+#include "utils/acl.h"
 
 #include "common/compat.h"
 #include "common/shmem.h"
+#include "common/user_context.h"
 
 #define STOP_TIMEOUT_MS		30000
 #define STOP_STEP_MS		10
@@ -112,6 +120,22 @@ quiesce(const char *name)
 	}
 }
 
+/* Is this DROP EXTENSION for ours, by somebody who may? */
+static bool
+drops_extension(const DropStmt *statement)
+{
+	ListCell   *cell;
+
+	if (statement->removeType != OBJECT_EXTENSION ||
+		!OidIsValid(get_extension_oid("venice", true)) ||
+		!has_privs_of_role(GetUserId(), ExtensionOwner()))
+		return false;
+	foreach(cell, statement->objects)
+		if (strcmp(strVal(lfirst(cell)), "venice") == 0)
+			return true;
+	return false;
+}
+
 /* The template that CREATE DATABASE copies, if it is named. */
 static const char *
 template_of(const CreatedbStmt *statement)
@@ -149,6 +173,10 @@ guard_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
 			break;
 		case T_AlterDatabaseStmt:
 			quiesce(castNode(AlterDatabaseStmt, node)->dbname);
+			break;
+		case T_DropStmt:
+			if (drops_extension(castNode(DropStmt, node)))
+				IngestionStop(NULL, -1);
 			break;
 		default:
 			break;

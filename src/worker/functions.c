@@ -15,9 +15,11 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xlog.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -40,6 +42,7 @@ PG_FUNCTION_INFO_V1(venice_pause_ingestion);
 PG_FUNCTION_INFO_V1(venice_resume_ingestion);
 PG_FUNCTION_INFO_V1(venice_ingestion_units);
 PG_FUNCTION_INFO_V1(venice_build_progress);
+PG_FUNCTION_INFO_V1(venice_unlogged_partition_states);
 
 /*
  * venice_extension_created
@@ -113,6 +116,7 @@ pause_store(const char *name)
 Datum
 venice_pause_ingestion(PG_FUNCTION_ARGS)
 {
+	FunctionRequireWritable(fcinfo);
 	if (!PG_ARGISNULL(0))
 		pause_store(ArgumentOwnedStore(fcinfo)->name);
 	else
@@ -138,6 +142,7 @@ venice_pause_ingestion(PG_FUNCTION_ARGS)
 Datum
 venice_resume_ingestion(PG_FUNCTION_ARGS)
 {
+	FunctionRequireWritable(fcinfo);
 	if (!PG_ARGISNULL(0))
 		set_paused(ArgumentOwnedStore(fcinfo)->name, false);
 	else
@@ -156,14 +161,14 @@ venice_resume_ingestion(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* May the caller see a store's statistics: its owner's members, and who may see everybody's. */
+/* May a role see a store's statistics: its owner's members, and who may see everybody's. */
 static bool
-may_see(const char *store)
+may_see(Oid role, const char *store)
 {
 	HeapTuple	tuple;
 	Oid			owner = InvalidOid;
 
-	if (has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS))
+	if (has_privs_of_role(role, ROLE_PG_READ_ALL_STATS))
 		return true;
 	tuple = SearchSysCache1(NAMESPACENAME, CStringGetDatum(store));
 	if (HeapTupleIsValid(tuple))
@@ -171,7 +176,7 @@ may_see(const char *store)
 		owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
 		ReleaseSysCache(tuple);
 	}
-	return OidIsValid(owner) && has_privs_of_role(GetUserId(), owner);
+	return OidIsValid(owner) && has_privs_of_role(role, owner);
 }
 
 static void
@@ -251,7 +256,7 @@ venice_ingestion_units(PG_FUNCTION_ARGS)
 
 	for (int i = 0; i < SHARED_UNITS; i++)
 		if (units[i].in_use && units[i].database == MyDatabaseId &&
-			may_see(NameStr(units[i].store)))
+			may_see(GetUserId(), NameStr(units[i].store)))
 			put_unit(result, &units[i], pids[i]);
 	pfree(units);
 	pfree(pids);
@@ -300,7 +305,7 @@ venice_build_progress(PG_FUNCTION_ARGS)
 		bool		nulls[5] = {false};
 
 		if (progress[i].pid == 0 || progress[i].database != MyDatabaseId ||
-			!may_see(NameStr(progress[i].store)))
+			!may_see(GetUserId(), NameStr(progress[i].store)))
 			continue;
 		values[0] = NameGetDatum(&progress[i].store);
 		values[1] = Int32GetDatum(progress[i].version);
@@ -310,4 +315,32 @@ venice_build_progress(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+/*
+ * venice_unlogged_partition_states
+ *		How far the partitions of unlogged versions are, as far as the caller may
+ *		see it: nothing on a standby, where an unlogged table cannot be read.
+ */
+Datum
+venice_unlogged_partition_states(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Oid			caller = GetUserId();
+	QuerySession session;
+	uint64		rows;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (RecoveryInProgress())
+		return (Datum) 0;
+
+	QueryBeginRegistry(&session);
+	rows = QueryRead("SELECT store_name, version, partition, next_offset, end_offset, done, "
+					 "messages, bytes, rows, tombstones, rejected "
+					 "FROM venice.unlogged_partition_state", NULL);
+	for (uint64 i = 0; i < rows; i++)
+		if (may_see(caller, QueryText(i, 1, CurrentMemoryContext)))
+			tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
+	QueryEnd(&session);
+	PG_RETURN_NULL();
 }

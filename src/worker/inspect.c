@@ -32,6 +32,7 @@
 
 #include "common/compat.h"
 #include "common/server_options.h"
+#include "store/arguments.h"
 #include "worker/launcher.h"
 
 PG_FUNCTION_INFO_V1(venice_check_server);
@@ -211,6 +212,7 @@ venice_check_server(PG_FUNCTION_ARGS)
 {
 	InspectRequest question = {.kind = INSPECT_CHECK_SERVER};
 
+	FunctionPreventInRecovery(fcinfo);
 	copy_argument(fcinfo, 0, "server", question.server, sizeof(question.server));
 	inspect(fcinfo, &question, read_check);
 	return (Datum) 0;
@@ -225,6 +227,7 @@ venice_peek(PG_FUNCTION_ARGS)
 {
 	InspectRequest question = {.kind = INSPECT_PEEK};
 
+	FunctionPreventInRecovery(fcinfo);
 	copy_argument(fcinfo, 0, "server", question.server, sizeof(question.server));
 	copy_argument(fcinfo, 1, "topic", question.topic, sizeof(question.topic));
 	question.partition = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT32(2);

@@ -52,6 +52,10 @@
 #include "common/shmem.h"
 
 #define SCAN_INTERVAL_MS	(60 * 1000)
+#define WARNING_INTERVAL_MS (60 * 1000)
+
+/* How soon a supervisor is tried again for which there was no slot. */
+#define NO_SLOT_INTERVAL_MS	(5 * 1000)
 
 PGDLLEXPORT void venice_launcher_main(Datum argument);
 
@@ -75,6 +79,21 @@ WorkerStart(const char *library, const char *function, const char *role, Oid dat
 	memcpy(worker.bgw_extra, &database, sizeof(database));
 	worker.bgw_notify_pid = MyProcPid;
 	return RegisterDynamicBackgroundWorker(&worker, handle);
+}
+
+void
+WorkerWarnNoSlot(const char *role)
+{
+	static TimestampTz last_warning = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (last_warning != 0 && !TimestampDifferenceExceeds(last_warning, now, WARNING_INTERVAL_MS))
+		return;
+	last_warning = now;
+	ereport(WARNING,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("could not start a venice %s: out of background worker slots", role),
+			 errhint("You might need to increase \"max_worker_processes\".")));
 }
 
 void
@@ -225,11 +244,8 @@ start_supervisors(bool probing)
 						 &handles[i]))
 		{
 			handles[i] = NULL;
-			ereport(WARNING,
-					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-					 errmsg("out of background worker slots"),
-					 errhint("You might need to increase \"max_worker_processes\".")));
-			return SCAN_INTERVAL_MS;
+			WorkerWarnNoSlot("supervisor");
+			return NO_SLOT_INTERVAL_MS;
 		}
 		probing |= probe;
 	}

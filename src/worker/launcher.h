@@ -21,4 +21,7 @@ struct BackgroundWorkerHandle;
 extern bool WorkerStart(const char *library, const char *function, const char *role,
 						Oid database, int argument, struct BackgroundWorkerHandle **handle);
 
+/* Say so in the server's log, at most once a minute for each process that calls it. */
+extern void WorkerWarnNoSlot(const char *role);
+
 #endif							/* VENICE_LAUNCHER_H */

@@ -28,7 +28,6 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
-#include "commands/extension.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
@@ -47,6 +46,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "catalog/node.h"
 #include "catalog/pointer.h"
 #include "catalog/store.h"
 #include "common/compat.h"
@@ -55,8 +55,12 @@
 #include "common/query.h"
 #include "common/retry.h"
 #include "common/shmem.h"
+#include "common/user_context.h"
+#include "store/arguments.h"
+#include "store/push.h"
 #include "version/build.h"
 #include "version/functions.h"
+#include "version/layout.h"
 #include "version/retire.h"
 #include "version/state.h"
 #include "version/swap.h"
@@ -87,6 +91,12 @@ typedef struct TaskKind
 	const char *name;
 	TaskAction	action;
 } TaskKind;
+
+/* The table of version v of a query, as regclass. */
+#define RECORDS_OF_V \
+	"pg_catalog.to_regclass(pg_catalog.quote_ident(CASE WHEN v.state = 'current' " \
+	"THEN v.store_name ELSE (v.store_name || '_v' || v.version)::pg_catalog.name END) " \
+	"|| '.records')"
 
 static void
 report_phase(const Version *version, BuildPhase phase, void *argument)
@@ -154,19 +164,65 @@ retire(Task *task, Store *store, Version *version)
 	return TASK_NOTHING;
 }
 
-/* An unlogged version of which a crash has left nothing. */
+/* Begin the load of a version again, with the options that its push began with. */
+static void
+load_again(Store *store, Version *version)
+{
+	VersionDropSchema(store, version, Settings.drop_lock_timeout_ms);
+	VersionSetState(version, VERSION_STARTED);
+	VersionSetDetail(version, "It is loaded again from the beginning: a crash has emptied it.");
+	store->options = version->options;
+	(void) VersionCreate(store, version->number, VERSION_STARTED, version->origin);
+	VersionDescribe(store, version);
+}
+
+/*
+ * An unlogged version of which a crash has left nothing.  What came from a topic
+ * is loaded again: a version that is being pushed in its place, and for the
+ * current one, which readers and privileges are attached to, a new push.
+ */
 static Outcome
 mark_lost(Task *task, Store *store, Version *version)
 {
+	bool		was_current = version->state == VERSION_CURRENT;
+
 	if (VersionStateIsGone(version->state) || version->state == VERSION_LOST)
 		return TASK_NOTHING;
+	if (VersionStateIsFuture(version->state) && version->topic != NULL)
+	{
+		load_again(store, version);
+		SupervisorWakeAtCommit();
+		return TASK_DONE;
+	}
 	VersionSetState(version, VERSION_LOST);
+	if (was_current && version->topic != NULL && WorkersPreloaded() && NodeIsKnown() &&
+		VersionFuture(store->name) == NULL)
+		PushAgain(store, version);
+	return TASK_DONE;
+}
+
+/* A version whose table somebody has dropped by hand. */
+static Outcome
+forget_dropped(Task *task, Store *store, Version *version)
+{
+	if (OidIsValid(VersionRecords(version)))
+		return TASK_NOTHING;
+	if (VersionStateIsFuture(version->state))
+		VersionFail(version, ERRCODE_UNDEFINED_TABLE, "the version's table was dropped", NULL);
+	else if (version->state == VERSION_BACKUP || version->state == VERSION_ROLLED_BACK)
+	{
+		VersionDropSchema(store, version, Settings.drop_lock_timeout_ms);
+		VersionDeleteRow(version);
+	}
+	else
+		return TASK_NOTHING;
 	return TASK_DONE;
 }
 
 /*
  * A restored registry has no pointers: they are not dumped.  Neither are the marks
- * of unlogged versions, whose rows are.
+ * of unlogged versions, whose rows may be; how far one that was being loaded had
+ * come is not, so that it counts as lost.
  */
 static Outcome
 restore_pointer(Task *task, Store *store, Version *version)
@@ -179,9 +235,13 @@ restore_pointer(Task *task, Store *store, Version *version)
 		return TASK_NOTHING;
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, store->name);
-	(void) QueryRun("INSERT INTO venice.unlogged_version SELECT store_name, version "
-					"FROM venice.store_version WHERE store_name = $1::name "
-					"AND (options ->> 'unlogged')::pg_catalog.bool ON CONFLICT DO NOTHING", &args);
+	(void) QueryRun("INSERT INTO venice.unlogged_version SELECT v.store_name, v.version "
+					"FROM venice.store_version v WHERE v.store_name = $1::name "
+					"AND (v.options ->> 'unlogged')::pg_catalog.bool "
+					"AND NOT (v.state = 'started' AND v.topic IS NOT NULL) "
+					"AND (COALESCE(v.rows, 0) = 0 "
+					"OR pg_catalog.pg_relation_size(" RECORDS_OF_V ") > 0) "
+					"ON CONFLICT DO NOTHING", &args);
 	QueryEnd(&session);
 	VersionPointerWrite(store->name, version->number, records);
 	return TASK_DONE;
@@ -215,15 +275,20 @@ static const TaskKind task_kinds[] = {
 	{"clean up", clean_up},
 	{"retire", retire},
 	{"lost", mark_lost},
+	{"dropped", forget_dropped},
 	{"pointer", restore_pointer},
 	{"replan", replan},
 };
 
 /*
- * What the registry says is to be done, but for retirement.  $1: how far swaps
- * have been re-planned for.
+ * What the registry says is to be done, but for retirement, for stores that have
+ * a schema.  $1: how far swaps have been re-planned for.
  */
 #define TASKS_QUERY \
+	"SELECT kind, store_name, version FROM (" ALL_TASKS_QUERY ") t " \
+	"WHERE EXISTS (SELECT FROM pg_catalog.pg_namespace n WHERE n.nspname = t.store_name)"
+
+#define ALL_TASKS_QUERY \
 	"SELECT 'end' AS kind, v.store_name, v.version FROM venice.store_version v " \
 	"WHERE v.state = 'started' AND v.end_requested AND v.topic IS NOT NULL AND (" \
 	"SELECT COALESCE(pg_catalog.bool_and(p.done), false) FROM (" \
@@ -246,6 +311,9 @@ static const TaskKind task_kinds[] = {
 	"SELECT FROM venice.unlogged_version u " \
 	"WHERE u.store_name = v.store_name AND u.version = v.version) " \
 	"AND EXISTS (SELECT FROM venice.version_pointer p WHERE p.store_name = v.store_name) " \
+	"UNION ALL SELECT 'dropped', v.store_name, v.version FROM venice.store_version v " \
+	"WHERE v.state IN ('started', 'building', 'ready', 'waiting_for_dump', 'backup', " \
+	"'rolled_back') AND " RECORDS_OF_V " IS NULL " \
 	"UNION ALL SELECT 'pointer', v.store_name, v.version FROM venice.store_version v " \
 	"WHERE v.state = 'current' AND NOT EXISTS (" \
 	"SELECT FROM venice.version_pointer p WHERE p.store_name = v.store_name) " \
@@ -582,6 +650,8 @@ run_round(NextTransaction next_transaction, MemoryContext context)
 		ErrorData  *error;
 
 		CHECK_FOR_INTERRUPTS();
+		if (!ExtensionHold())
+			break;
 		MemoryContextSwitchTo(context);
 		pgstat_report_activity(STATE_RUNNING,
 							   psprintf("%s: store %s, version %d", task->kind, task->store,
@@ -666,7 +736,7 @@ venice_maintenance_main(Datum argument)
 		CHECK_FOR_INTERRUPTS();
 		SetCurrentStatementStartTimestamp();
 		StartTransactionCommand();
-		if (OidIsValid(get_extension_oid("venice", true)))
+		if (ExtensionHold())
 			result = run_round(next_worker_transaction, context);
 		CommitTransactionCommand();
 		pgstat_report_stat(true);
@@ -687,6 +757,7 @@ venice_run_maintenance(PG_FUNCTION_ARGS)
 	CallContext *call = (CallContext *) fcinfo->context;
 	MemoryContext context;
 
+	FunctionRequireWritable(fcinfo);
 	if (call == NULL || !IsA(call, CallContext) || call->atomic)
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),

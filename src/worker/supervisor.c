@@ -21,7 +21,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "commands/extension.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -38,6 +37,7 @@
 #include "common/pin_settings.h"
 #include "common/retry.h"
 #include "common/shmem.h"
+#include "common/user_context.h"
 #include "worker/launcher.h"
 #include "worker/maintenance.h"
 #include "worker/units.h"
@@ -183,21 +183,13 @@ time_to_wait(bool busy)
 static void
 start_maintenance(void)
 {
-	static bool warned = false;
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 
-	if (WorkerStart("venice", "venice_maintenance_main", "maintenance", MyDatabaseId, 0,
-					&maintenance))
-		warned = false;
-	else
+	if (!WorkerStart("venice", "venice_maintenance_main", "maintenance", MyDatabaseId, 0,
+					 &maintenance))
 	{
 		maintenance = NULL;
-		if (!warned)
-			ereport(WARNING,
-					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-					 errmsg("could not start venice maintenance: out of background worker slots"),
-					 errhint("You might need to increase \"max_worker_processes\".")));
-		warned = true;
+		WorkerWarnNoSlot("maintenance");
 	}
 	MemoryContextSwitchTo(old);
 }
@@ -216,20 +208,20 @@ supervise(MemoryContext context, bool woken, bool *busy)
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
 	pgstat_report_activity(STATE_RUNNING, "reading the registry");
-	installed = OidIsValid(get_extension_oid("venice", true));
+	installed = ExtensionHold();
 	if (installed)
 	{
 		bool		look_for_work = !maintenance_is_running() && maintenance_is_due(woken);
 
+		PushActiveSnapshot(GetTransactionSnapshot());
 		MemoryContextSwitchTo(context);
 		if (Settings.ingestion && NodeIsKnown())
 			wanted = UnitsWanted();
 		if (look_for_work)
 			maintenance_needed = MaintenanceIsNeeded();
+		PopActiveSnapshot();
 	}
-	PopActiveSnapshot();
 	CommitTransactionCommand();
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);

@@ -37,12 +37,13 @@
 /* A worker that has not attached by then never will. */
 #define ATTACH_TIMEOUT_MS	(10 * 1000)
 
-/* At most one warning in this time that workers are short. */
-#define WARNING_INTERVAL_MS (60 * 1000)
-
 /* Handles of the workers that this supervisor started, by slot. */
 static BackgroundWorkerHandle *handles[SHARED_WORKERS];
 
+/*
+ * A version whose table somebody has dropped, or whose rows a crash took, is not
+ * wanted before maintenance has seen to it.
+ */
 List *
 UnitsWanted(void)
 {
@@ -60,6 +61,11 @@ UnitsWanted(void)
 					"WHERE b.store_name = v.store_name AND b.version = v.version) p ON true "
 					"WHERE v.state = 'started' AND v.topic IS NOT NULL AND NOT s.paused "
 					"AND p.done IS NOT TRUE "
+					"AND pg_catalog.to_regclass(pg_catalog.quote_ident("
+					"v.store_name || '_v' || v.version) || '.records') IS NOT NULL "
+					"AND (NOT (v.options ->> 'unlogged')::pg_catalog.bool OR EXISTS ("
+					"SELECT FROM venice.unlogged_version u "
+					"WHERE u.store_name = v.store_name AND u.version = v.version)) "
 					"ORDER BY v.started_time, v.store_name, p.partition", NULL);
 	for (uint64 i = 0; i < rows; i++)
 	{
@@ -290,21 +296,6 @@ free_slot(SharedDatabase *mine, bool have_worker)
 }
 
 static void
-warn_no_worker(void)
-{
-	static TimestampTz last_warning = 0;
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (last_warning != 0 && !TimestampDifferenceExceeds(last_warning, now, WARNING_INTERVAL_MS))
-		return;
-	last_warning = now;
-	ereport(WARNING,
-			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-			 errmsg("could not start an ingest worker: out of background worker slots"),
-			 errhint("You might need to increase \"max_worker_processes\".")));
-}
-
-static void
 free_worker_slot(int slot)
 {
 	LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
@@ -329,7 +320,7 @@ start_worker(int slot)
 	if (!started)
 	{
 		free_worker_slot(slot);
-		warn_no_worker();
+		WorkerWarnNoSlot("ingest worker");
 	}
 	return started;
 }

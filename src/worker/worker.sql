@@ -53,6 +53,14 @@ CREATE FUNCTION venice_internal.build_progress()
 COMMENT ON FUNCTION venice_internal.build_progress() IS
     'Versions being built; only those of stores whose statistics you may see.';
 
+CREATE FUNCTION venice_internal.unlogged_partition_states()
+    RETURNS TABLE (store_name name, version integer, "partition" integer, next_offset bigint, end_offset bigint, done boolean,
+                   messages bigint, bytes bigint, rows bigint, tombstones bigint, rejected bigint)
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 10
+    AS 'MODULE_PATHNAME', 'venice_unlogged_partition_states';
+COMMENT ON FUNCTION venice_internal.unlogged_partition_states() IS
+    'Partitions of unlogged versions, of stores whose statistics you may see; none on a standby, where they could not be read.';
+
 -- What tables know, joined with what shared memory knows: either alone has gaps after a restart.
 CREATE VIEW venice.stat_ingestion WITH (security_barrier) AS
     SELECT v.store_name AS store, v.version, v.topic, p.partition,
@@ -84,7 +92,7 @@ CREATE VIEW venice.stat_ingestion WITH (security_barrier) AS
             WHERE a.store_name = v.store_name AND a.version = v.version
             UNION ALL
            SELECT b.partition, b.next_offset, b.end_offset, b.done, b.messages, b.bytes, b.rows, b.tombstones, b.rejected
-             FROM venice.unlogged_partition_state b
+             FROM venice_internal.unlogged_partition_states() b
             WHERE b.store_name = v.store_name AND b.version = v.version) p ON true
       LEFT JOIN venice_internal.ingestion_units() u
         ON u.store = v.store_name AND u.version = v.version AND u.partition IS NOT DISTINCT FROM p.partition

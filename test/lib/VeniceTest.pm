@@ -43,7 +43,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
-our @EXPORT = qw(venice_cluster wait_for_sql unique_name sql_error);
+our @EXPORT = qw(venice_cluster wait_for_sql unique_name sql_error log_is_clean);
 
 our $test_dir = File::Spec->rel2abs(dirname(__FILE__) . '/..');
 
@@ -113,6 +113,32 @@ sub sql_error
 
 	s/^(?:psql:\S+ )?(?:(?:ERROR|FATAL):\s+)?// for @lines;
 	return join("\n", @lines);
+}
+
+# Passes if the server's own processes have complained of nothing but what
+# matches one of @expected, and none of them says the same again and again.
+# Sessions of the test have a name in their lines; those are not looked at.
+sub log_is_clean
+{
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($node, $name, @expected) = @_;
+	my (@unexpected, %repeated);
+
+	push @expected, qr/terminating background worker .* due to administrator command/;
+	for my $line (split /\n/, slurp_file($node->logfile))
+	{
+		my ($level, $message) = $line =~ /^\S+ \S+ \S+ \[\d+\] (LOG|WARNING|ERROR|FATAL|PANIC):  (.*)/
+		  or next;
+
+		push @unexpected, $line if $level ne 'LOG' && !grep { $message =~ $_ } @expected;
+		$repeated{$message}++;
+	}
+	my @flood = grep { $repeated{$_} > 30 } sort keys %repeated;
+	my $clean = ok(!@unexpected && !@flood, $name);
+
+	diag('unexpected in the log:', map { "\n$_" } @unexpected) if @unexpected;
+	diag('repeated in the log:', map { "\n$repeated{$_} times $_" } @flood) if @flood;
+	return $clean;
 }
 
 # A name nobody else uses with a broker that several tests share.

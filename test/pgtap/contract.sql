@@ -141,8 +141,9 @@ CREATE TEMP VIEW member AS
 SELECT is_empty($$SELECT type, identity FROM member WHERE schema NOT IN ('venice', 'venice_internal')$$,
     'members of the extension are in its own two schemas');
 SELECT set_eq('SELECT type, identity FROM member WHERE schema IS NULL',
-    $$VALUES ('schema', 'venice'), ('schema', 'venice_internal'), ('foreign-data wrapper', 'venice_kafka')$$,
-    'outside of schemas there are those two and the foreign-data wrapper');
+    $$VALUES ('schema', 'venice'), ('schema', 'venice_internal'), ('foreign-data wrapper', 'venice_kafka'),
+             ('event trigger', 'venice_server_drop')$$,
+    'outside of schemas there are those two, the foreign-data wrapper, and what keeps its servers');
 SELECT is(array_agg(n.nspname::text || ' ' || a.privilege_type ORDER BY n.nspname), '{venice USAGE,venice_internal USAGE}',
     'PUBLIC may use both schemas, and make nothing in them')
   FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.nspname ~ '^venice' AND a.grantee = 0;
