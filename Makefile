@@ -34,6 +34,8 @@ OBJS = \
 	src/avro/convert.o \
 	src/avro/schema_columns.o \
 	src/avro/reader.o \
+	src/compute/kernels.o \
+	src/compute/vector.o \
 	src/wire/format.o \
 	src/wire/text.o \
 	src/wire/scalar_key.o \
@@ -87,6 +89,7 @@ INGEST_OBJS = \
 SQL_PARTS = \
 	src/catalog/schemas.sql \
 	src/catalog/tables.sql \
+	src/compute/compute.sql \
 	src/kafka/kafka.sql \
 	src/read/read.sql \
 	src/store/store.sql \
@@ -117,6 +120,11 @@ endif
 
 # PGXS follows includes only where the server was built with --enable-depend.
 $(OBJS) $(INGEST_OBJS): $(wildcard src/*/*.h)
+src/compute/kernels.o: src/compute/kernels_body.inc
+
+# Sums are the same bits on every CPU: no fused multiply-add where there is one.
+src/compute/%.o: override CFLAGS += -ffp-contract=off
+src/compute/%.bc: override BITCODE_CFLAGS += -ffp-contract=off
 
 all: venice_ingest.so
 

@@ -180,25 +180,14 @@ sub read_line
 	return $line;
 }
 
-# Ask now, read_answer later: what happens in between happens while the process works.
-sub ask
+sub request
 {
 	my ($self, $request) = @_;
 	my $to = $self->{to};
 
 	print $to $json->encode($request), "\n";
 	$to->flush;
-	return;
-}
-
-sub read_answer { return $json->decode($_[0]->read_line); }
-
-sub request
-{
-	my ($self, $request) = @_;
-
-	$self->ask($request);
-	return $self->read_answer;
+	return $json->decode($self->read_line);
 }
 
 sub end
@@ -292,9 +281,8 @@ sub signal
 	return;
 }
 
-# One request to the client; request dies if it fails, and so does finish, which
-# waits for what was only begun.
-sub begin
+# One request to the client; dies if it fails.
+sub request
 {
 	my ($self, $op, %arguments) = @_;
 
@@ -304,25 +292,9 @@ sub begin
 		$self->{client} = VeniceTest::Process->new("$venv/bin/python",
 			"$VeniceTest::test_dir/python/kafka_client.py", $self->bootstrap);
 	}
-	$self->{client}->ask({ op => $op, %arguments });
-	return;
-}
-
-sub finish
-{
-	my ($self) = @_;
-	my $answer = $self->{client}->read_answer;
-
-	die "Kafka client: $answer->{error}" if defined $answer->{error};
+	my $answer = $self->{client}->request({ op => $op, %arguments });
+	die "Kafka client, $op: $answer->{error}" if defined $answer->{error};
 	return $answer->{result};
-}
-
-sub request
-{
-	my ($self, $op, %arguments) = @_;
-
-	$self->begin($op, %arguments);
-	return $self->finish;
 }
 
 sub topic

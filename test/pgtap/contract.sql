@@ -32,7 +32,31 @@ INSERT INTO routine VALUES
     ('check_server', 'server text', 'TABLE(part text, ok boolean, detail text)'),
     ('peek', 'server text, topic text, partition integer DEFAULT 0, start_offset bigint DEFAULT NULL::bigint, max_records integer DEFAULT 10',
      'TABLE(partition integer, kafka_offset bigint, record_time timestamp with time zone, key bytea, value bytea, message jsonb)'),
-    ('run_maintenance', '', NULL);
+    ('run_maintenance', '', NULL),
+    -- read compute
+    ('dot_product', 'a real[], b real[]', 'double precision'),
+    ('dot_product', 'a double precision[], b double precision[]', 'double precision'),
+    ('dot_product_compat', 'a real[], b real[]', 'real'),
+    ('cosine_similarity', 'a real[], b real[]', 'double precision'),
+    ('cosine_similarity', 'a double precision[], b double precision[]', 'double precision'),
+    ('cosine_similarity_compat', 'a real[], b real[]', 'real'),
+    ('hadamard_product', 'a real[], b real[]', 'real[]'),
+    ('hadamard_product', 'a double precision[], b double precision[]', 'double precision[]'),
+    ('hadamard_product_compat', 'a real[], b real[]', 'real[]'),
+    ('l1_norm', 'vector real[]', 'double precision'),
+    ('l1_norm', 'vector double precision[]', 'double precision'),
+    ('l2_norm', 'vector real[]', 'double precision'),
+    ('l2_norm', 'vector double precision[]', 'double precision'),
+    ('l1_distance', 'a real[], b real[]', 'double precision'),
+    ('l1_distance', 'a double precision[], b double precision[]', 'double precision'),
+    ('l2_distance', 'a real[], b real[]', 'double precision'),
+    ('l2_distance', 'a double precision[], b double precision[]', 'double precision'),
+    ('count', 'elements anyarray', 'integer'),
+    ('count', 'elements jsonb', 'integer'),
+    ('count_compat', 'elements anyarray', 'integer'),
+    ('count_compat', 'elements jsonb', 'integer');
+CREATE TEMP VIEW arithmetic AS SELECT name FROM routine WHERE result IN ('double precision', 'real', 'real[]', 'double precision[]')
+    UNION VALUES ('count'), ('count_compat');
 
 CREATE TEMP VIEW found_routine AS
     SELECT p.oid, p.proname::text AS name, pg_get_function_arguments(p.oid) AS arguments, pg_get_function_result(p.oid) AS result,
@@ -41,17 +65,19 @@ CREATE TEMP VIEW found_routine AS
      WHERE p.pronamespace = 'venice'::regnamespace;
 
 SELECT results_eq(
-    format('SELECT arguments, result FROM found_routine WHERE name = %L', name),
-    format('VALUES (%L::text, %L::text)', arguments, result),
+    format('SELECT result FROM found_routine WHERE name = %L AND arguments = %L', name, arguments),
+    format('VALUES (%L::text)', result),
     format('venice.%s has the arguments and the result of the contract', name))
   FROM routine;
-SELECT set_eq('SELECT name FROM found_routine', 'SELECT name FROM routine', 'no function of schema venice is missing or unlisted');
+SELECT set_eq('SELECT name, arguments FROM found_routine', 'SELECT name, arguments FROM routine', 'no function of schema venice is missing or unlisted');
 SELECT is_empty('SELECT name FROM found_routine WHERE is_procedure <> (result IS NULL)', 'what returns nothing at all is a procedure');
-SELECT is_empty($$SELECT name FROM found_routine WHERE provolatile <> 'v' OR proparallel <> 'u'$$,
-    'every function of schema venice changes or waits for something: volatile, and not parallel safe');
+SELECT is_empty($$SELECT name FROM found_routine WHERE name NOT IN (TABLE arithmetic) AND (provolatile <> 'v' OR proparallel <> 'u')$$,
+    'every function of schema venice but arithmetic changes or waits for something: volatile, and not parallel safe');
+SELECT is_empty($$SELECT name FROM found_routine WHERE name IN (TABLE arithmetic) AND (provolatile <> 'i' OR proparallel <> 's')$$,
+    'arithmetic depends on its arguments only: immutable, and parallel safe');
 SELECT is_empty($$SELECT name FROM found_routine WHERE lanname <> 'c' OR prosecdef OR proconfig IS NOT NULL$$,
     'every function of schema venice is C, checks rights itself and has no settings');
-SELECT is_empty('SELECT name FROM found_routine WHERE proisstrict', 'no function of schema venice ignores a call: a NULL is refused');
+SELECT is_empty('SELECT name FROM found_routine WHERE proisstrict AND name NOT IN (TABLE arithmetic)', 'no function of schema venice but arithmetic ignores a call: a NULL is refused');
 SELECT is_empty($$SELECT name FROM found_routine WHERE NOT has_function_privilege('public', oid, 'EXECUTE')$$,
     'every function of schema venice is executable by PUBLIC');
 SELECT is_empty($$SELECT name FROM found_routine WHERE obj_description(oid, 'pg_proc') IS NULL$$, 'every function of schema venice has a comment');

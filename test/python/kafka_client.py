@@ -131,8 +131,7 @@ class Client:
 
     def producer(self, transactional):
         if transactional not in self.producers:
-            # Each record once and in order, also through a broker that dies meanwhile.
-            configuration = {**self.configuration, "linger.ms": 5, "enable.idempotence": True}
+            configuration = {**self.configuration, "linger.ms": 5, "acks": "all"}
             if transactional:
                 configuration["transactional.id"] = "tests-%d" % time.time_ns()
             producer = Producer(configuration)

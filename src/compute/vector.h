@@ -1,0 +1,18 @@
+/*-------------------------------------------------------------------------
+ *
+ * vector.h
+ *		Arithmetic on vectors of floats, in the range of doubles.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_VECTOR_H
+#define VENICE_VECTOR_H
+
+extern double VectorDot(const float *a, const float *b, int count);
+extern double VectorL1Distance(const float *a, const float *b, int count);
+extern double VectorL2Distance(const float *a, const float *b, int count);
+
+/* From the dot product of two vectors, and of each with itself; NaN if one has no length. */
+extern double VectorCosine(double dot, double squared_a, double squared_b);
+
+#endif							/* VENICE_VECTOR_H */
