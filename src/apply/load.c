@@ -11,7 +11,8 @@
  * give their line pointers away again, in front of committed ones.
  *
  * A tombstone is kept beside, with the last row of its partition that it can
- * reach back to.  A partition that has loaded no row has nothing to delete.
+ * reach back to, or NULL where its partition has loaded none: it may still be a
+ * key's last word against another partition's.
  *
  * Locks: RowExclusiveLock on the table for the batch; the extension lock.
  * Must not know: Kafka, offsets, formats.
@@ -162,13 +163,10 @@ flush(Load *load)
 		ItemPointer reach = after > 0 ? &load->slots[after - 1]->tts_tid : &before;
 		int			natts = slot->tts_tupleDescriptor->natts;
 
-		if (ItemPointerIsValid(reach))
-		{
-			slot->tts_values[natts - 1] = PointerGetDatum(reach);
-			slot->tts_isnull[natts - 1] = false;
-			ExecStoreVirtualTuple(slot);
-			table_tuple_insert(load->tombstones, slot, load->command, 0, NULL);
-		}
+		slot->tts_values[natts - 1] = PointerGetDatum(reach);
+		slot->tts_isnull[natts - 1] = !ItemPointerIsValid(reach);
+		ExecStoreVirtualTuple(slot);
+		table_tuple_insert(load->tombstones, slot, load->command, 0, NULL);
 		ExecClearTuple(slot);
 	}
 	for (int i = 0; i < load->row_count; i++)

@@ -80,7 +80,7 @@ repair(const Store *store, const Version *version, const char *records, const ch
 		order = "recency > 1, _event_time DESC NULLS LAST, _arrival DESC";
 	}
 	else
-		order = "place DESC, is_row";
+		order = "place DESC NULLS LAST, is_row";
 
 	QueryRunf("DELETE FROM %s WHERE ctid = ANY (ARRAY(SELECT place FROM "
 			  "(SELECT place, is_row, row_number() OVER (PARTITION BY %s ORDER BY %s) AS rank "

@@ -180,14 +180,25 @@ sub read_line
 	return $line;
 }
 
-sub request
+# Ask now, read_answer later: what happens in between happens while the process works.
+sub ask
 {
 	my ($self, $request) = @_;
 	my $to = $self->{to};
 
 	print $to $json->encode($request), "\n";
 	$to->flush;
-	return $json->decode($self->read_line);
+	return;
+}
+
+sub read_answer { return $json->decode($_[0]->read_line); }
+
+sub request
+{
+	my ($self, $request) = @_;
+
+	$self->ask($request);
+	return $self->read_answer;
 }
 
 sub end
@@ -281,8 +292,9 @@ sub signal
 	return;
 }
 
-# One request to the client; dies if it fails.
-sub request
+# One request to the client; request dies if it fails, and so does finish, which
+# waits for what was only begun.
+sub begin
 {
 	my ($self, $op, %arguments) = @_;
 
@@ -292,9 +304,25 @@ sub request
 		$self->{client} = VeniceTest::Process->new("$venv/bin/python",
 			"$VeniceTest::test_dir/python/kafka_client.py", $self->bootstrap);
 	}
-	my $answer = $self->{client}->request({ op => $op, %arguments });
-	die "Kafka client, $op: $answer->{error}" if defined $answer->{error};
+	$self->{client}->ask({ op => $op, %arguments });
+	return;
+}
+
+sub finish
+{
+	my ($self) = @_;
+	my $answer = $self->{client}->read_answer;
+
+	die "Kafka client: $answer->{error}" if defined $answer->{error};
 	return $answer->{result};
+}
+
+sub request
+{
+	my ($self, $op, %arguments) = @_;
+
+	$self->begin($op, %arguments);
+	return $self->finish;
 }
 
 sub topic
