@@ -131,7 +131,8 @@ class Client:
 
     def producer(self, transactional):
         if transactional not in self.producers:
-            configuration = {**self.configuration, "linger.ms": 5, "acks": "all"}
+            # Each record once and in order, also through a broker that dies meanwhile.
+            configuration = {**self.configuration, "linger.ms": 5, "enable.idempotence": True}
             if transactional:
                 configuration["transactional.id"] = "tests-%d" % time.time_ns()
             producer = Producer(configuration)

@@ -144,15 +144,18 @@ sub records { my ($store, $columns) = @_;
 
 # Keys in the value: one key may come by several partitions; the later timestamp wins between them.
 {
-	my $topic = start_push('by_value', 'country text, city text', 'n int', { key_format => '"value"', value_format => '"json"' }, 2);
+	my $topic = start_push('by_value', 'country text, city text', 'n int', { key_format => '"value"', value_format => '"json"' }, 3);
 	my $now = time * 1000;
 
 	$kafka->produce($topic, [
 		{ value => { country => 'it', city => 'venice', n => 1 }, partition => 0, timestamp_ms => $now },
 		{ value => { country => 'it', city => 'venice', n => 2 }, partition => 1, timestamp_ms => $now - 1000 },
-		{ value => { country => 'it', city => 'rome', n => 3 }, partition => 1, timestamp_ms => $now } ], value => 'json');
+		{ value => { country => 'it', city => 'rome', n => 3 }, partition => 1, timestamp_ms => $now },
+		{ value => { country => 'it', city => 'padua', n => 4 }, partition => 1, timestamp_ms => $now - 1000 } ], value => 'json');
+	# The first that its partition holds, and still the last word on the key.
+	$kafka->produce($topic, [ { key => { country => 'it', city => 'padua' }, partition => 2, timestamp_ms => $now } ], key => 'json');
 	end_push('by_value');
-	is(records('by_value', 'city, n'), "rome|3\nvenice|1", 'across partitions the later timestamp wins');
+	is(records('by_value', 'city, n'), "rome|3\nvenice|1", 'across partitions the later timestamp wins, a deletion too');
 	is($node->safe_psql('postgres', "SELECT n FROM by_value.get('it', 'venice')"), '1', 'and the store is read by its key');
 }
 
