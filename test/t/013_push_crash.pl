@@ -84,29 +84,4 @@ push_with('server_crashed', sub { $node->stop('immediate'); $node->start; });
 
 push_with('broker_killed', sub { $kafka->kill; $kafka->start; });
 
-# An unlogged version loses its rows in a crash, and says so instead of being half full.
-$kafka->topic('volatile_v1', 1);
-$node->safe_psql('postgres', q{
-	SELECT venice.create_store('volatile', 'id text', 'n int', 'k',
-		'{"key_format": "text", "value_format": "json", "unlogged": true}');
-	SELECT venice.start_push('volatile')});
-$kafka->produce('volatile_v1', [ map { { key => "k$_", value => { n => $_ } } } 1 .. 100 ], key => 'text', value => 'json');
-wait_for_sql($node, "SELECT sum(messages) FROM venice.stat_ingestion WHERE store = 'volatile'", '100', 'an unlogged version is loaded');
-$node->stop('immediate');
-$node->start;
-wait_for_sql($node, "SELECT state FROM venice.versions WHERE store = 'volatile' AND version = 1", 'lost', 'after a crash it is lost');
-
-# A current version that is lost says so instead of answering as if it were empty, and a push replaces it.
-my $again = q{SELECT venice.start_push('volatile', options => '{"version_topic": "volatile_v1"}'); SELECT venice.end_push('volatile')};
-$node->safe_psql('postgres', $again);
-$node->safe_psql('postgres', "CALL venice.wait_for_push('volatile')");
-is($node->safe_psql('postgres', "SELECT n FROM volatile.get('k7')"), '7', 'pushed again');
-$node->stop('immediate');
-$node->start;
-like(sql_error($node, "SELECT n FROM volatile.get('k7')"), qr/^55000: .*lost/, 'a current version that was lost does not answer');
-wait_for_sql($node, "SELECT state, schema FROM venice.versions WHERE store = 'volatile' AND version = 2", 'lost|volatile', 'it is listed as lost');
-$node->safe_psql('postgres', $again);
-$node->safe_psql('postgres', "CALL venice.wait_for_push('volatile')");
-is($node->safe_psql('postgres', "SELECT n FROM volatile.get('k7')"), '7', 'and is replaced by the next push');
-
 done_testing();
