@@ -21,6 +21,7 @@ OBJS = \
 	src/common/query.o \
 	src/common/subtransaction.o \
 	src/common/shmem.o \
+	src/common/swap_generation.o \
 	src/common/store_options.o \
 	src/common/server_options.o \
 	src/catalog/pointer.o \

@@ -6,7 +6,12 @@
  * One narrow row per store.  Readers see it through MVCC like any other row:
  * that is what makes a swap atomic and exact at every isolation level, which
  * names, looked up in the newest catalogue, cannot be.  The row goes straight
- * through the table access method: it is read once per look-up statement.
+ * through the table access method.
+ *
+ * Reading it costs more than a look-up in RAM, so that a backend remembers the
+ * newest pointer of a store, and the one before if it knows that there was none
+ * between, and takes the one whose swap its snapshot sees.  They hold as long as
+ * SwapGenerationRead says so.
  *
  * Locks: AccessShareLock for reading, RowExclusiveLock for writing; writers
  * hold StoreLock.
@@ -20,19 +25,24 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/parallel.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/xid8.h"
 
 #include "common/compat.h"
 #include "common/query.h"
+#include "common/swap_generation.h"
 
 #define Natts_pointer				5
 #define Anum_pointer_store_name		1
@@ -94,8 +104,9 @@ read_registry(const char *store, Snapshot snapshot, VersionPointer *pointer)
 	return found && OidIsValid(pointer->records);
 }
 
-bool
-VersionPointerRead(const char *store, Snapshot snapshot, VersionPointer *pointer)
+/* The row itself, and by which transaction it was made. */
+static bool
+read_row(const char *store, Snapshot snapshot, VersionPointer *pointer, FullTransactionId *swap)
 {
 	Relation	relation = open_pointer(AccessShareLock);
 	NameData	name;
@@ -117,10 +128,130 @@ VersionPointerRead(const char *store, Snapshot snapshot, VersionPointer *pointer
 														 RelationGetDescr(relation), &is_null));
 		pointer->schema = DatumGetObjectId(heap_getattr(tuple, Anum_pointer_schema,
 														RelationGetDescr(relation), &is_null));
+		*swap = DatumGetFullTransactionId(heap_getattr(tuple, Anum_pointer_swap_xid,
+													   RelationGetDescr(relation), &is_null));
 	}
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
-	return found || read_registry(store, snapshot, pointer);
+	return found;
+}
+
+/* What is remembered of one store. */
+typedef struct Remembered
+{
+	NameData	store;			/* hash key */
+	uint64		generation;		/* at which it is true */
+	VersionPointer newest;
+	VersionPointer previous;
+	TransactionId newest_swap;	/* who made it so; frozen when long ago */
+	TransactionId previous_swap;	/* invalid: not known */
+	TransactionId next_xid;		/* when it was filled */
+} Remembered;
+
+static HTAB *remembered = NULL;
+
+static Remembered *
+recall(const char *store, bool make)
+{
+	NameData	name;
+	Remembered *entry;
+	bool		found;
+
+	if (remembered == NULL)
+	{
+		HASHCTL		control = {
+			.keysize = sizeof(NameData),
+			.entrysize = sizeof(Remembered),
+			.hcxt = CacheMemoryContext
+		};
+
+		remembered = hash_create("venice version pointers", 16, &control,
+								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	namestrcpy(&name, store);
+	entry = hash_search(remembered, &name, make ? HASH_ENTER : HASH_FIND, &found);
+	if (make && !found)
+	{
+		entry->newest_swap = InvalidTransactionId;
+		entry->previous_swap = InvalidTransactionId;
+	}
+	return entry;
+}
+
+/* Compared as 32 bits, so that what is long ago must be marked as such in time. */
+static bool
+swap_is_visible(TransactionId swap, Snapshot snapshot)
+{
+	return TransactionIdIsValid(swap) && !XidInMVCCSnapshot(swap, snapshot);
+}
+
+/*
+ * Remember the newest pointer, read under a snapshot of now.  If no swap comes
+ * between the generation and the end of the reading, it is that generation's.
+ */
+static Remembered *
+remember(const char *store, uint64 generation)
+{
+	Remembered *entry;
+	VersionPointer newest;
+	FullTransactionId swap;
+	FullTransactionId next = ReadNextFullTransactionId();
+	Snapshot	snapshot;
+	uint64		generation_after;
+	TransactionId swap_xid;
+	bool		found;
+
+	/* A parallel worker cannot take a snapshot. */
+	if (IsInParallelMode())
+		return NULL;
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	found = read_row(store, snapshot, &newest, &swap);
+	UnregisterSnapshot(snapshot);
+	if (!found || !SwapGenerationRead(&generation_after) || generation_after != generation)
+		return NULL;
+
+	swap_xid = U64FromFullTransactionId(next) - U64FromFullTransactionId(swap) > 1 << 30 ?
+		FrozenTransactionId : XidFromFullTransactionId(swap);
+	entry = recall(store, true);
+	if (entry->newest_swap != swap_xid || entry->newest.records != newest.records)
+	{
+		/* The one before this, if that swap was the only one since. */
+		entry->previous = entry->newest;
+		entry->previous_swap = entry->generation + 1 == generation ? entry->newest_swap :
+			InvalidTransactionId;
+	}
+	entry->newest = newest;
+	entry->newest_swap = swap_xid;
+	entry->generation = generation;
+	entry->next_xid = XidFromFullTransactionId(next);
+	return entry;
+}
+
+bool
+VersionPointerRead(const char *store, Snapshot snapshot, VersionPointer *pointer)
+{
+	FullTransactionId swap;
+	uint64		generation;
+
+	if (snapshot->snapshot_type == SNAPSHOT_MVCC && SwapGenerationRead(&generation))
+	{
+		Remembered *entry = recall(store, false);
+
+		if (entry == NULL || entry->generation != generation ||
+			(int32) (snapshot->xmax - entry->next_xid) > 1 << 29)
+			entry = remember(store, generation);
+		if (entry != NULL && swap_is_visible(entry->newest_swap, snapshot))
+		{
+			*pointer = entry->newest;
+			return true;
+		}
+		if (entry != NULL && swap_is_visible(entry->previous_swap, snapshot))
+		{
+			*pointer = entry->previous;
+			return true;
+		}
+	}
+	return read_row(store, snapshot, pointer, &swap) || read_registry(store, snapshot, pointer);
 }
 
 void
@@ -135,6 +266,7 @@ VersionPointerWrite(const char *store, int version, Oid records)
 	HeapTuple	old;
 	HeapTuple	new;
 
+	SwapGenerationMark();
 	namestrcpy(&name, store);
 	values[Anum_pointer_store_name - 1] = NameGetDatum(&name);
 	values[Anum_pointer_version - 1] = Int32GetDatum(version);
@@ -164,6 +296,7 @@ VersionPointerRemove(const char *store)
 	SysScanDesc scan;
 	HeapTuple	old;
 
+	SwapGenerationMark();
 	namestrcpy(&name, store);
 	scan = begin_scan(relation, &name, snapshot);
 	old = systable_getnext(scan);

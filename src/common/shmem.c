@@ -86,6 +86,11 @@ create_memory(void)
 		Shared->lock = &(GetNamedLWLockTranche("venice"))->lock;
 		Shared->worker_count = Settings.max_ingest_workers;
 		ConditionVariableInit(&Shared->released);
+		for (int i = 0; i < SHARED_SWAPS; i++)
+		{
+			pg_atomic_init_u32(&Shared->swaps[i].in_commit, 0);
+			pg_atomic_init_u64(&Shared->swaps[i].generation, 0);
+		}
 	}
 	LWLockRelease(AddinShmemInitLock);
 }

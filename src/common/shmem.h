@@ -9,6 +9,7 @@
 #define VENICE_SHMEM_H
 
 #include "datatype/timestamp.h"
+#include "port/atomics.h"
 #include "storage/condition_variable.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
@@ -162,6 +163,15 @@ typedef struct SharedProgress
 
 #define PROGRESS_SWAPPING	100
 
+/* Swaps of the databases whose OIDs are alike modulo SHARED_SWAPS: atomics, not under the lock. */
+#define SHARED_SWAPS		128
+
+typedef struct SharedSwaps
+{
+	pg_atomic_uint32 in_commit; /* how many are becoming visible right now */
+	pg_atomic_uint64 generation;	/* how many have been */
+} SharedSwaps;
+
 typedef struct VeniceShared
 {
 	LWLock	   *lock;
@@ -173,6 +183,7 @@ typedef struct VeniceShared
 	SharedUnit	units[SHARED_UNITS];
 	SharedHold	holds[SHARED_HOLDS];
 	SharedProgress progress[SHARED_PROGRESS];
+	SharedSwaps swaps[SHARED_SWAPS];
 } VeniceShared;
 
 /* NULL without preload. */
