@@ -48,6 +48,8 @@ OBJS = \
 	src/version/clone.o \
 	src/version/build.o \
 	src/version/carry.o \
+	src/version/dependents.o \
+	src/version/views.o \
 	src/version/swap.o \
 	src/version/retire.o \
 	src/read/get.o \
@@ -93,6 +95,7 @@ SQL_PARTS = \
 	src/compute/compute.sql \
 	src/kafka/kafka.sql \
 	src/read/read.sql \
+	src/version/dependents.sql \
 	src/store/store.sql \
 	src/store/views.sql \
 	src/worker/worker.sql

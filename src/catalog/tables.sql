@@ -96,6 +96,17 @@ CREATE TABLE venice.left_version (
 COMMENT ON TABLE venice.left_version IS
     'The swap that made a version a backup: it is not dropped while a snapshot from before can reach it.  Not dumped: no snapshot outlives a restore.';
 
+CREATE TABLE venice.lagging_view (
+    store_name name NOT NULL,
+    version integer NOT NULL,
+    view oid NOT NULL,
+    error text,
+    PRIMARY KEY (store_name, version, view)
+);
+COMMENT ON TABLE venice.lagging_view IS
+    'A view over the current version that a swap left behind.  Not dumped: a restored view keeps the version that it names.';
+COMMENT ON COLUMN venice.lagging_view.error IS 'Why it does not fit the version after; NULL: it is to be made again.';
+
 CREATE TABLE venice.partition_state (
     store_name name NOT NULL,
     version integer NOT NULL,

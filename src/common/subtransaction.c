@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * subtransaction.c
- *		Trying something that may fail in one foreseen way.
+ *		Trying something that may fail in a foreseen way.
  *
  * The subtransaction is rolled back before any error goes on: one left open would
  * swallow whatever the session does next.
@@ -46,7 +46,11 @@ SubtransactionTry(SubtransactionAction action, void *argument, int expected_sqls
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
 
-	if (error != NULL && error->sqlerrcode != expected_sqlstate)
+	if (error == NULL || error->sqlerrcode == expected_sqlstate)
+		return error;
+	if (expected_sqlstate != SUBTRANSACTION_ANY_ERROR ||
+		error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+		error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
 		ReThrowError(error);
 	return error;
 }

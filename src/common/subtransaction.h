@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * subtransaction.h
- *		Trying something that may fail in one foreseen way.
+ *		Trying something that may fail in a foreseen way.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,8 +13,11 @@ typedef void (*SubtransactionAction) (void *argument);
 /*
  * Run an action in a subtransaction of its own.  NULL when it succeeded; when it
  * failed with the expected SQLSTATE the error, in the caller's memory context,
- * and nothing of what it did.  Any other error is raised on.
+ * and nothing of what it did.  Any other error is raised on; of
+ * SUBTRANSACTION_ANY_ERROR only a request to stop is.
  */
+#define SUBTRANSACTION_ANY_ERROR 0
+
 extern ErrorData *SubtransactionTry(SubtransactionAction action, void *argument,
 									int expected_sqlstate);
 

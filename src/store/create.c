@@ -537,7 +537,7 @@ venice_alter_store(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* What depends on a version is named by core, whose hint would be to use CASCADE. */
+/* What depends on a version is named; here one can be rid of that too. */
 static void
 drop_version_or_say_how(const Store *store, const Version *version)
 {
@@ -621,6 +621,7 @@ venice_drop_store(PG_FUNCTION_ARGS)
 	QueryArgText(&args, store->name);
 	(void) QueryRun("DELETE FROM venice.rejected_record WHERE store_name = $1::name", &args);
 	(void) QueryRun("DELETE FROM venice.left_version WHERE store_name = $1::name", &args);
+	(void) QueryRun("DELETE FROM venice.lagging_view WHERE store_name = $1::name", &args);
 	(void) QueryRun("DELETE FROM venice.unlogged_version WHERE store_name = $1::name", &args);
 	(void) QueryRun("DELETE FROM venice.unlogged_partition_state WHERE store_name = $1::name", &args);
 	(void) QueryRun("DELETE FROM venice.store WHERE store_name = $1::name", &args);

@@ -39,6 +39,7 @@
 #include "common/shmem.h"
 #include "store/arguments.h"
 #include "version/build.h"
+#include "version/dependents.h"
 #include "version/layout.h"
 #include "version/retire.h"
 #include "version/state.h"
@@ -243,6 +244,7 @@ end_sql_push(Store *store, Version *version, bool swap)
 	VersionRequestEnd(version, swap);
 	VersionSetState(version, VERSION_BUILDING);
 	VersionBuild(store, version, NULL, NULL);
+	DependentsWarn(store);
 	if (swap)
 		(void) VersionSwap(store, version, SWAP_PUSH);
 	/* Retirement of what this push displaces is a worker's. */
@@ -266,6 +268,7 @@ venice_end_push(PG_FUNCTION_ARGS)
 	else if (version->state == VERSION_STARTED)
 	{
 		WorkersRequire("the end of a push through Kafka");
+		DependentsWarn(store);
 		VersionRequestEnd(version, swap);
 		SupervisorWakeAtCommit();
 	}

@@ -33,6 +33,7 @@
 
 #include "catalog/pointer.h"
 #include "common/query.h"
+#include "version/dependents.h"
 #include "version/functions.h"
 
 /* What was read from a version stays counted after it. */
@@ -65,7 +66,15 @@ VersionDropSchema(const Store *store, const Version *version, int lock_timeout_m
 	if (OidIsValid(schema_oid))
 	{
 		char	   *schema = get_namespace_name(schema_oid);
+		char	   *dependents = DependentsThatBlock(get_relname_relid("records", schema_oid));
 
+		if (dependents != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+					 errmsg("cannot drop version %d of store \"%s\" because other objects depend on it",
+							version->number, store->name),
+					 errdetail("They are: %s.", dependents),
+					 errhint("Drop them, or make them read the store's current version, first.")));
 		keep_read_counts(store, get_relname_relid("records", schema_oid));
 		QueryBegin(&session, SchemaOwner(schema_oid));
 		if (lock_timeout_ms > 0)
@@ -83,6 +92,8 @@ VersionDropSchema(const Store *store, const Version *version, int lock_timeout_m
 	QueryArgText(&args, store->name);
 	QueryArgInt4(&args, version->number);
 	(void) QueryRun("DELETE FROM venice.left_version WHERE store_name = $1::name AND version = $2",
+					&args);
+	(void) QueryRun("DELETE FROM venice.lagging_view WHERE store_name = $1::name AND version = $2",
 					&args);
 	(void) QueryRun("DELETE FROM venice.unlogged_version WHERE store_name = $1::name AND version = $2",
 					&args);
@@ -196,7 +207,7 @@ VersionsToRetire(const Store *store)
 			kept++;
 		else if (keep)
 			continue;
-		else if (left_long_ago(version))
+		else if (left_long_ago(version) && DependentsThatBlock(VersionRecords(version)) == NULL)
 			result = lappend(result, version);
 	}
 	return result;

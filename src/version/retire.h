@@ -18,7 +18,10 @@
  */
 extern void VersionDropSchema(const Store *store, const Version *version, int lock_timeout_ms);
 
-/* Versions whose time has come and that no snapshot can reach, as a list of Version. */
+/*
+ * Versions whose time has come, that no snapshot can reach, and that nothing
+ * depends on, as a list of Version.
+ */
 extern List *VersionsToRetire(const Store *store);
 
 #endif							/* VENICE_RETIRE_H */

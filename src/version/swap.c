@@ -49,6 +49,7 @@
 #include "version/functions.h"
 #include "version/layout.h"
 #include "version/state.h"
+#include "version/views.h"
 
 static bool prepare_guard_registered = false;
 static bool swapped_in_transaction = false;
@@ -259,6 +260,7 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 	VersionDescribe(store, target);
 	if (functions_stale)
 		GeneratedFunctionsRenew(store);
+	ViewsSwap(store, old, target);
 	swapped_in_transaction = true;
 	return true;
 }

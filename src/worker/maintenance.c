@@ -64,6 +64,7 @@
 #include "version/retire.h"
 #include "version/state.h"
 #include "version/swap.h"
+#include "version/views.h"
 #include "worker/ledger.h"
 
 PGDLLEXPORT void venice_maintenance_main(Datum argument);
@@ -162,6 +163,13 @@ retire(Task *task, Store *store, Version *version)
 		return TASK_DONE;
 	}
 	return TASK_NOTHING;
+}
+
+/* Views that were in use when the store was swapped away from this version. */
+static Outcome
+follow(Task *task, Store *store, Version *version)
+{
+	return ViewsFollow(store, version, Settings.drop_lock_timeout_ms) ? TASK_DONE : TASK_LATER;
 }
 
 /* Begin the load of a version again, with the options that its push began with. */
@@ -273,6 +281,7 @@ static const TaskKind task_kinds[] = {
 	{"build", build},
 	{"swap", swap},
 	{"clean up", clean_up},
+	{"views", follow},
 	{"retire", retire},
 	{"lost", mark_lost},
 	{"dropped", forget_dropped},
@@ -304,7 +313,11 @@ static const TaskKind task_kinds[] = {
 	"JOIN pg_catalog.pg_namespace n " \
 	"ON n.nspname = (v.store_name || '_v' || v.version)::pg_catalog.name " \
 	"JOIN pg_catalog.pg_namespace s ON s.nspname = v.store_name AND s.nspowner = n.nspowner " \
-	"WHERE v.state IN ('failed', 'aborted') " \
+	"WHERE v.state IN ('failed', 'aborted') AND NOT EXISTS (" \
+	"SELECT FROM pg_catalog.pg_class c, venice_internal.dependents(c.oid) d " \
+	"WHERE c.relnamespace = n.oid AND c.relname = 'records' AND d.blocks) " \
+	"UNION ALL SELECT DISTINCT 'views', store_name, version FROM venice.lagging_view " \
+	"WHERE error IS NULL " \
 	"UNION ALL SELECT 'lost', v.store_name, v.version FROM venice.store_version v " \
 	"WHERE v.version > 0 AND (v.options ->> 'unlogged')::pg_catalog.bool " \
 	"AND v.state NOT IN ('failed', 'aborted', 'lost') AND NOT EXISTS (" \

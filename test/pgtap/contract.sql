@@ -97,6 +97,7 @@ INSERT INTO view_columns VALUES
         'swapped_time timestamp with time zone, retire_after timestamp with time zone, error text, detail text'),
     ('pushes', 'store name, push_id text, version integer, origin text, state text, started_time timestamp with time zone, '
         'ended_time timestamp with time zone, started_by name, rows bigint, rejected bigint, error text'),
+    ('swap_dependents', 'store name, version integer, kind text, object text, reason text'),
     ('columns', 'store name, column_name name, position integer, is_key boolean, pg_type regtype, source_field text, source_type text'),
     ('rejected_records', 'store name, version integer, topic text, partition integer, kafka_offset bigint, '
         'record_time timestamp with time zone, key bytea, value bytea, sqlstate text, error text, '
