@@ -42,10 +42,11 @@ OBJS = \
 	src/wire/scalar_key.o \
 	src/wire/json.o \
 	src/wire/record.o \
+	src/version/catalog_row.o \
+	src/version/clone.o \
 	src/version/layout.o \
 	src/version/state.o \
 	src/version/functions.o \
-	src/version/clone.o \
 	src/version/build.o \
 	src/version/carry.o \
 	src/version/dependents.o \

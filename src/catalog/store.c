@@ -140,7 +140,7 @@ copy_jsonb(uint64 row, int column, MemoryContext context)
 	bool		is_null;
 	Datum		value = QueryDatum(row, column, &is_null);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	Jsonb	   *result = DatumGetJsonbPCopy(value);
+	Jsonb	   *result = is_null ? NULL : DatumGetJsonbPCopy(value);
 
 	MemoryContextSwitchTo(old);
 	return result;
@@ -265,7 +265,7 @@ StoreCheckSchema(const Store *store)
 
 #define VERSION_COLUMNS \
 	"version, state, origin, push_id, swap, options, key_schema, value_schema, topic, " \
-	"end_requested, swapped_time, error"
+	"end_requested, swapped_time, error, attachments"
 
 static Version *
 read_version(uint64 row, const char *store, MemoryContext context)
@@ -289,6 +289,7 @@ read_version(uint64 row, const char *store, MemoryContext context)
 	swapped = QueryDatum(row, 11, &is_null);
 	version->swapped_time = is_null ? 0 : DatumGetTimestampTz(swapped);
 	version->error = QueryText(row, 12, context);
+	version->attachments = copy_jsonb(row, 13, context);
 	old = MemoryContextSwitchTo(context);
 	version->options = StoreOptionsParse(copy_jsonb(row, 6, context));
 	MemoryContextSwitchTo(old);

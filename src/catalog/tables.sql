@@ -46,6 +46,7 @@ CREATE TABLE venice.store_version (
     value_schema text,
     topic text,
     end_requested boolean NOT NULL DEFAULT false,
+    attachments jsonb,
     rows bigint,
     started_time timestamptz NOT NULL DEFAULT pg_catalog.now(),
     ended_time timestamptz,
@@ -57,6 +58,8 @@ CREATE TABLE venice.store_version (
 );
 COMMENT ON TABLE venice.store_version IS 'One row per version that exists or failed last; written by the version room only.';
 COMMENT ON COLUMN venice.store_version.options IS 'The store''s effective options when the push started.';
+COMMENT ON COLUMN venice.store_version.attachments IS
+    'Indexes, constraints, triggers and statistics that the version has because the current one had them: kind and name to definition.';
 COMMENT ON COLUMN venice.store_version.swap IS 'False: a deferred swap, which waits for venice.swap_version.';
 
 CREATE TABLE venice.push (

@@ -177,6 +177,34 @@ report_progress(BuildProgress progress, const Version *version, BuildPhase phase
 }
 
 void
+VersionFollow(const Store *store, Version *version, Oid current)
+{
+	Oid			records = VersionRecords(version);
+	Jsonb	   *attachments = version->attachments;
+	UserContext user;
+	QuerySession session;
+	bool		to_analyze;
+
+	UserContextEnter(&user, store->owner);
+	to_analyze = CloneUserObjects(current, records, &attachments);
+	CloneSettings(current, records);
+	CloneStatisticsSettings(current, records);
+	UserContextLeave(&user);
+
+	/* Of a version that is complete the build has done it, and autovacuum has no reason to. */
+	if (to_analyze && version->state != VERSION_BUILDING)
+	{
+		QueryBegin(&session, store->owner);
+		QueryRunf("ANALYZE %s", quote_qualified_identifier(get_namespace_name(get_rel_namespace(records)),
+														   get_rel_name(records)));
+		QueryEnd(&session);
+	}
+	if (version->attachments == NULL || VARSIZE(attachments) != VARSIZE(version->attachments) ||
+		memcmp(attachments, version->attachments, VARSIZE(attachments)) != 0)
+		VersionSetAttachments(version, attachments);
+}
+
+void
 VersionBuild(Store *store, Version *version, BuildProgress progress, void *argument)
 {
 	char	   *schema = VersionSchemaName(store->name, version->number, version->state);
@@ -213,9 +241,11 @@ VersionBuild(Store *store, Version *version, BuildProgress progress, void *argum
 	rows = count_rows(get_relname_relid("records", schema_oid), records);
 
 	report_progress(progress, version, BUILD_CHECKING, argument);
+	QueryEnd(&session);
 	if (VersionPointerRead(store->name, GetLatestSnapshot(), &pointer))
-		CloneUserObjects(pointer.records, get_relname_relid("records", schema_oid));
+		VersionFollow(store, version, pointer.records);
 
+	QueryBegin(&session, store->owner);
 	report_progress(progress, version, BUILD_ANALYZING, argument);
 	QueryRunf("ALTER TABLE %s RESET (autovacuum_enabled)", records);
 	QueryRunf("ANALYZE %s", records);

@@ -22,6 +22,12 @@ typedef enum BuildPhase
 typedef void (*BuildProgress) (const Version *version, BuildPhase phase, void *argument);
 
 /*
+ * Give a version what users have attached to the current one's records, and take
+ * from it what they have taken from that since it was last given; as the store's owner.
+ */
+extern void VersionFollow(const Store *store, Version *version, Oid current);
+
+/*
  * Repair, primary key, indexes, constraints and triggers as the current version
  * has them, ANALYZE; then state ready.  Runs in the caller's transaction, as the
  * store's owner in a restricted context.  Raises 23505 naming duplicate keys, or

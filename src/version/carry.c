@@ -11,8 +11,9 @@
  *
  * Locks: RowExclusiveLock on the catalogs; AccessExclusiveLock on the new table
  * only if its policies differ.  GRANT takes no lock on a table: the old one's rows
- * in pg_class and pg_attribute are written, so that one which commits meanwhile
- * fails instead of being lost.
+ * in pg_class and pg_attribute are written, unchanged, so that one which commits
+ * meanwhile fails instead of being lost.  A row of pg_class is locked while it is
+ * written, as VACUUM writes it in place.
  * Must not know: versions, states, names of stores.
  *
  *-------------------------------------------------------------------------
@@ -21,16 +22,18 @@
 
 #include "version/carry.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/reloptions.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/catalog.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_default_acl.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_policy.h"
+#include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_type.h"
 #include "commands/comment.h"
 #include "commands/policy.h"
@@ -38,14 +41,28 @@
 #include "commands/tablecmds.h"
 #include "nodes/makefuncs.h"
 #include "parser/parser.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "catalog/store.h"
 #include "common/query.h"
+#include "version/catalog_row.h"
+#include "version/clone.h"
+
+static Oid
+get_rel_owner(Oid relation)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Oid			owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+
+	ReleaseSysCache(tuple);
+	return owner;
+}
 
 /* Record in pg_shdepend that the object's privileges name other roles than before. */
 static void
@@ -71,31 +88,63 @@ carry_schema(Oid from, Oid to)
 	Relation	catalog = table_open(NamespaceRelationId, RowExclusiveLock);
 	HeapTuple	source = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(from));
 	HeapTuple	target;
-	Datum		values[Natts_pg_namespace];
-	bool		nulls[Natts_pg_namespace] = {false};
-	bool		replaces[Natts_pg_namespace] = {false};
+	CatalogChange change = {0};
 	Datum		old_acl;
 	bool		old_null;
 	Oid			owner = ((Form_pg_namespace) GETSTRUCT(source))->nspowner;
 
-	target = SearchSysCacheCopy1(NAMESPACEOID, ObjectIdGetDatum(to));
-	if (((Form_pg_namespace) GETSTRUCT(target))->nspowner != owner)
+	if (SchemaOwner(to) != owner)
 	{
 		AlterSchemaOwner_oid(to, owner);
 		CommandCounterIncrement();
-		target = SearchSysCacheCopy1(NAMESPACEOID, ObjectIdGetDatum(to));
 	}
+	target = SearchSysCacheCopy1(NAMESPACEOID, ObjectIdGetDatum(to));
 	old_acl = SysCacheGetAttr(NAMESPACEOID, target, Anum_pg_namespace_nspacl, &old_null);
-	values[Anum_pg_namespace_nspacl - 1] = SysCacheGetAttr(NAMESPACEOID, source,
-														   Anum_pg_namespace_nspacl,
-														   &nulls[Anum_pg_namespace_nspacl - 1]);
-	replaces[Anum_pg_namespace_nspacl - 1] = true;
+	CatalogChangeCopy(&change, catalog, source, Anum_pg_namespace_nspacl);
 	update_acl_dependencies(NamespaceRelationId, to, 0, owner, old_acl, old_null,
-							values[Anum_pg_namespace_nspacl - 1],
-							nulls[Anum_pg_namespace_nspacl - 1]);
-	target = heap_modify_tuple(target, RelationGetDescr(catalog), values, nulls, replaces);
-	CatalogTupleUpdate(catalog, &target->t_self, target);
+							change.values[Anum_pg_namespace_nspacl - 1],
+							change.nulls[Anum_pg_namespace_nspacl - 1]);
+	(void) CatalogChangeApply(&change, catalog, target);
 	ReleaseSysCache(source);
+	table_close(catalog, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+/*
+ * ALTER DEFAULT PRIVILEGES IN SCHEMA names the store's schema, which is another one
+ * after the swap; it moves there.
+ */
+static void
+move_default_privileges(Oid from, Oid to)
+{
+	Relation	catalog = table_open(DefaultAclRelationId, RowExclusiveLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_default_acl_defaclnamespace, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(from));
+	scan = systable_beginscan(catalog, InvalidOid, false, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_default_acl form;
+		ObjectAddress present;
+
+		tuple = heap_copytuple(tuple);
+		form = (Form_pg_default_acl) GETSTRUCT(tuple);
+		ObjectAddressSet(present, DefaultAclRelationId,
+						 GetSysCacheOid3(DEFACLROLENSPOBJ, Anum_pg_default_acl_oid,
+										 ObjectIdGetDatum(form->defaclrole), ObjectIdGetDatum(to),
+										 CharGetDatum(form->defaclobjtype)));
+		if (OidIsValid(present.objectId))
+			performDeletion(&present, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+		form->defaclnamespace = to;
+		CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
+		if (changeDependencyFor(DefaultAclRelationId, form->oid, NamespaceRelationId, from,
+								to) != 1)
+			elog(ERROR, "could not change schema dependency of default privileges %u", form->oid);
+	}
+	systable_endscan(scan);
 	table_close(catalog, RowExclusiveLock);
 	CommandCounterIncrement();
 }
@@ -119,8 +168,7 @@ merge_reloptions(Datum from, bool from_null, Datum to, bool to_null, bool *is_nu
 	{
 		DefElem    *option = lfirst(cell);
 
-		if (strcmp(option->defname, "fillfactor") != 0 &&
-			strcmp(option->defname, "autovacuum_enabled") != 0)
+		if (strcmp(option->defname, "fillfactor") != 0)
 			kept = lappend(kept, option);
 	}
 	result = transformRelOptions((Datum) 0, kept, NULL, NULL, false, false);
@@ -128,16 +176,62 @@ merge_reloptions(Datum from, bool from_null, Datum to, bool to_null, bool *is_nu
 	return result;
 }
 
+/*
+ * Have whatever changes the privileges or options of a table or of its columns, and
+ * has not committed by now, fail.
+ */
+void
+CarryBegin(Oid records)
+{
+	Relation	classes = table_open(RelationRelationId, RowExclusiveLock);
+	Relation	attributes = table_open(AttributeRelationId, RowExclusiveLock);
+	HeapTuple	class = SearchSysCacheLockedCopy1(RELOID, ObjectIdGetDatum(records));
+	ItemPointerData place = class->t_self;
+	int			columns = ((Form_pg_class) GETSTRUCT(class))->relnatts;
+
+	CatalogTupleUpdate(classes, &class->t_self, class);
+	UnlockTuple(classes, &place, InplaceUpdateTupleLock);
+	for (AttrNumber i = 1; i <= columns; i++)
+	{
+		HeapTuple	attribute = SearchSysCacheCopy2(ATTNUM, ObjectIdGetDatum(records),
+													Int16GetDatum(i));
+
+		if (!((Form_pg_attribute) GETSTRUCT(attribute))->attisdropped)
+			CatalogTupleUpdate(attributes, &attribute->t_self, attribute);
+	}
+	table_close(attributes, RowExclusiveLock);
+	table_close(classes, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+static void
+carry_toast_options(Relation catalog, Oid from, Oid to)
+{
+	HeapTuple	source;
+	HeapTuple	target;
+	CatalogChange change = {0};
+	ItemPointerData place;
+
+	if (!OidIsValid(from) || !OidIsValid(to))
+		return;
+	source = SearchSysCache1(RELOID, ObjectIdGetDatum(from));
+	target = SearchSysCacheLockedCopy1(RELOID, ObjectIdGetDatum(to));
+	place = target->t_self;
+	CatalogChangeCopy(&change, catalog, source, Anum_pg_class_reloptions);
+	(void) CatalogChangeApply(&change, catalog, target);
+	UnlockTuple(catalog, &place, InplaceUpdateTupleLock);
+	ReleaseSysCache(source);
+}
+
 static void
 carry_class_row(Oid from, Oid to)
 {
 	Relation	catalog = table_open(RelationRelationId, RowExclusiveLock);
-	HeapTuple	source = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(from));
-	HeapTuple	target;
+	HeapTuple	source = SearchSysCache1(RELOID, ObjectIdGetDatum(from));
 	Form_pg_class source_form = (Form_pg_class) GETSTRUCT(source);
-	Datum		values[Natts_pg_class];
-	bool		nulls[Natts_pg_class] = {false};
-	bool		replaces[Natts_pg_class] = {false};
+	HeapTuple	target;
+	ItemPointerData place;
+	CatalogChange change = {0};
 	Datum		old_acl;
 	Datum		from_options;
 	Datum		to_options;
@@ -145,40 +239,47 @@ carry_class_row(Oid from, Oid to)
 	bool		from_null;
 	bool		to_null;
 
-	target = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(to));
-	if (((Form_pg_class) GETSTRUCT(target))->relowner != source_form->relowner)
+	if (get_rel_owner(to) != source_form->relowner)
 	{
 		ATExecChangeOwner(to, source_form->relowner, true, AccessExclusiveLock);
 		CommandCounterIncrement();
-		target = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(to));
 	}
+	target = SearchSysCacheLockedCopy1(RELOID, ObjectIdGetDatum(to));
+	place = target->t_self;
 
 	old_acl = SysCacheGetAttr(RELOID, target, Anum_pg_class_relacl, &old_null);
-	values[Anum_pg_class_relacl - 1] = SysCacheGetAttr(RELOID, source, Anum_pg_class_relacl,
-													   &nulls[Anum_pg_class_relacl - 1]);
-	replaces[Anum_pg_class_relacl - 1] = true;
+	CatalogChangeCopy(&change, catalog, source, Anum_pg_class_relacl);
 	update_acl_dependencies(RelationRelationId, to, 0, source_form->relowner, old_acl, old_null,
-							values[Anum_pg_class_relacl - 1], nulls[Anum_pg_class_relacl - 1]);
+							change.values[Anum_pg_class_relacl - 1],
+							change.nulls[Anum_pg_class_relacl - 1]);
 
 	from_options = SysCacheGetAttr(RELOID, source, Anum_pg_class_reloptions, &from_null);
 	to_options = SysCacheGetAttr(RELOID, target, Anum_pg_class_reloptions, &to_null);
-	values[Anum_pg_class_reloptions - 1] =
+	change.values[Anum_pg_class_reloptions - 1] =
 		merge_reloptions(from_options, from_null, to_options, to_null,
-						 &nulls[Anum_pg_class_reloptions - 1]);
-	replaces[Anum_pg_class_reloptions - 1] = true;
+						 &change.nulls[Anum_pg_class_reloptions - 1]);
+	change.replaces[Anum_pg_class_reloptions - 1] = true;
 
-	values[Anum_pg_class_relrowsecurity - 1] = BoolGetDatum(source_form->relrowsecurity);
-	replaces[Anum_pg_class_relrowsecurity - 1] = true;
-	values[Anum_pg_class_relforcerowsecurity - 1] = BoolGetDatum(source_form->relforcerowsecurity);
-	replaces[Anum_pg_class_relforcerowsecurity - 1] = true;
+	CatalogChangeCopy(&change, catalog, source, Anum_pg_class_relrowsecurity);
+	CatalogChangeCopy(&change, catalog, source, Anum_pg_class_relforcerowsecurity);
+	(void) CatalogChangeApply(&change, catalog, target);
+	UnlockTuple(catalog, &place, InplaceUpdateTupleLock);
 
-	target = heap_modify_tuple(target, RelationGetDescr(catalog), values, nulls, replaces);
-	CatalogTupleUpdate(catalog, &target->t_self, target);
-
-	/* Unchanged, but written: see the file's header. */
-	CatalogTupleUpdate(catalog, &source->t_self, source);
+	carry_toast_options(catalog, source_form->reltoastrelid,
+						((Form_pg_class) GETSTRUCT(target))->reltoastrelid);
+	ReleaseSysCache(source);
 	table_close(catalog, RowExclusiveLock);
 	CommandCounterIncrement();
+}
+
+static void
+carry_comment(Oid class_id, Oid from, int32 from_number, Oid to, int32 to_number)
+{
+	char	   *wanted = GetComment(from, class_id, from_number);
+	char	   *present = GetComment(to, class_id, to_number);
+
+	if (wanted == NULL ? present != NULL : present == NULL || strcmp(wanted, present) != 0)
+		CreateComments(to, class_id, to_number, wanted);
 }
 
 static void
@@ -186,7 +287,6 @@ carry_columns(Oid from, Oid to)
 {
 	Relation	catalog = table_open(AttributeRelationId, RowExclusiveLock);
 	Relation	source = table_open(from, AccessShareLock);
-	Oid			owner = source->rd_rel->relowner;
 
 	for (int i = 0; i < RelationGetNumberOfAttributes(source); i++)
 	{
@@ -196,150 +296,223 @@ carry_columns(Oid from, Oid to)
 		HeapTuple	target;
 		Datum		old_acl;
 		bool		old_null;
-		Datum		values[Natts_pg_attribute];
-		bool		nulls[Natts_pg_attribute] = {false};
-		bool		replaces[Natts_pg_attribute] = {false};
+		bool		new_null;
+		CatalogChange change = {0};
 
 		if (attribute->attisdropped)
 			continue;
-		source_tuple = SearchSysCacheCopy2(ATTNUM, ObjectIdGetDatum(from),
-										   Int16GetDatum(attribute->attnum));
-		/* Unchanged, but written: see the file's header. */
-		CatalogTupleUpdate(catalog, &source_tuple->t_self, source_tuple);
-		values[Anum_pg_attribute_attacl - 1] =
-			SysCacheGetAttr(ATTNUM, source_tuple, Anum_pg_attribute_attacl,
-							&nulls[Anum_pg_attribute_attacl - 1]);
+		source_tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(from),
+									   Int16GetDatum(attribute->attnum));
+		CatalogChangeCopy(&change, catalog, source_tuple, Anum_pg_attribute_attacl);
+		new_null = change.nulls[Anum_pg_attribute_attacl - 1];
 		to_number = get_attnum(to, NameStr(attribute->attname));
-		if (to_number == InvalidAttrNumber)
+		if (to_number == InvalidAttrNumber && !new_null)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" is gone from the new version, but has privileges",
+							NameStr(attribute->attname)),
+					 errhint("Revoke the column's privileges first.")));
+		if (to_number != InvalidAttrNumber)
 		{
-			if (!nulls[Anum_pg_attribute_attacl - 1])
-				ereport(ERROR,
-						(errcode(ERRCODE_UNDEFINED_COLUMN),
-						 errmsg("column \"%s\" is gone from the new version, but has privileges",
-								NameStr(attribute->attname)),
-						 errhint("Revoke the column's privileges first.")));
-			continue;
+			carry_comment(RelationRelationId, from, attribute->attnum, to, to_number);
+			target = SearchSysCacheCopy2(ATTNUM, ObjectIdGetDatum(to), Int16GetDatum(to_number));
+			old_acl = SysCacheGetAttr(ATTNUM, target, Anum_pg_attribute_attacl, &old_null);
+			if (!old_null || !new_null)
+				update_acl_dependencies(RelationRelationId, to, to_number,
+										source->rd_rel->relowner, old_acl, old_null,
+										change.values[Anum_pg_attribute_attacl - 1], new_null);
+			(void) CatalogChangeApply(&change, catalog, target);
 		}
-		CreateComments(to, RelationRelationId, to_number,
-					   GetComment(from, RelationRelationId, attribute->attnum));
-
-		target = SearchSysCacheCopy2(ATTNUM, ObjectIdGetDatum(to), Int16GetDatum(to_number));
-		old_acl = SysCacheGetAttr(ATTNUM, target, Anum_pg_attribute_attacl, &old_null);
-		if (old_null && nulls[Anum_pg_attribute_attacl - 1])
-			continue;
-		replaces[Anum_pg_attribute_attacl - 1] = true;
-		update_acl_dependencies(RelationRelationId, to, to_number, owner, old_acl, old_null,
-								values[Anum_pg_attribute_attacl - 1],
-								nulls[Anum_pg_attribute_attacl - 1]);
-		target = heap_modify_tuple(target, RelationGetDescr(catalog), values, nulls, replaces);
-		CatalogTupleUpdate(catalog, &target->t_self, target);
+		ReleaseSysCache(source_tuple);
 	}
 	table_close(source, AccessShareLock);
 	table_close(catalog, RowExclusiveLock);
 	CommandCounterIncrement();
 }
 
-/* Statements that would make a table's policies, in the order of their names. */
-static List *
-policy_statements(Oid relation, const char *target)
+static void
+place_statistics(Oid statistics, Oid schema, const char *name)
+{
+	Relation	catalog = table_open(StatisticExtRelationId, RowExclusiveLock);
+	HeapTuple	tuple = SearchSysCacheCopy1(STATEXTOID, ObjectIdGetDatum(statistics));
+	Form_pg_statistic_ext form = (Form_pg_statistic_ext) GETSTRUCT(tuple);
+	Oid			old_schema = form->stxnamespace;
+
+	namestrcpy(&form->stxname, name);
+	form->stxnamespace = schema;
+	CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
+	if (changeDependencyFor(StatisticExtRelationId, statistics, NamespaceRelationId, old_schema,
+							schema) != 1)
+		elog(ERROR, "could not change schema dependency of statistics object %u", statistics);
+	table_close(catalog, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+/*
+ * The clone of a statistics object takes its owner; and its name and schema, if that
+ * is another one than the store's.
+ */
+static void
+carry_statistics(Oid from_schema, Oid from, Oid to)
+{
+	Relation	catalog = table_open(StatisticExtRelationId, RowExclusiveLock);
+	HeapTuple	source = SearchSysCacheCopy1(STATEXTOID, ObjectIdGetDatum(from));
+	Form_pg_statistic_ext form = (Form_pg_statistic_ext) GETSTRUCT(source);
+	HeapTuple	target = SearchSysCache1(STATEXTOID, ObjectIdGetDatum(to));
+	CatalogChange change = {0};
+
+	CatalogChangeCopy(&change, catalog, source, Anum_pg_statistic_ext_stxowner);
+	if (CatalogChangeApply(&change, catalog, target))
+		changeDependencyOnOwner(StatisticExtRelationId, to, form->stxowner);
+	ReleaseSysCache(target);
+	table_close(catalog, RowExclusiveLock);
+	CommandCounterIncrement();
+
+	if (form->stxnamespace != from_schema)
+	{
+		place_statistics(from, from_schema, StatisticsNameInVersion(from, from_schema));
+		place_statistics(to, form->stxnamespace, NameStr(form->stxname));
+	}
+}
+
+typedef struct Policy
+{
+	char	   *name;
+	char	   *definition;		/* as a statement for the new table */
+	char	   *comment;		/* or NULL */
+} Policy;
+
+/* The policies of two tables, in the order of their names. */
+static void
+read_policies(Oid from, Oid to, List **from_policies, List **to_policies)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	List	   *statements = NIL;
 	QueryArgs	args = {0};
 	uint64		rows;
 
 	SPI_connect();
-	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(relation), false);
-	QueryArgText(&args, target);
-	rows = QueryRunLatest("SELECT pg_catalog.format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', "
-					"p.polname, $2, "
-					"CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END, "
-					"CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' "
-					"WHEN 'd' THEN 'DELETE' ELSE 'ALL' END, "
-					"(SELECT pg_catalog.string_agg(CASE r.role WHEN 0 THEN 'PUBLIC' "
-					"ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(r.role)) END, ', ' ORDER BY r.role) "
-					"FROM pg_catalog.unnest(p.polroles) AS r(role)), "
-					"' USING (' || pg_catalog.pg_get_expr(p.polqual, p.polrelid) || ')', "
-					"' WITH CHECK (' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) || ')'), "
-					"p.polname::text "
-					"FROM pg_catalog.pg_policy p WHERE p.polrelid = $1 ORDER BY p.polname", &args);
+	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(from), false);
+	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(to), false);
+	QueryArgText(&args, quote_qualified_identifier(get_namespace_name(get_rel_namespace(to)),
+												   get_rel_name(to)));
+	rows = QueryRunLatest("SELECT p.polrelid = $1, p.polname, "
+						  "pg_catalog.format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', "
+						  "p.polname, $3, "
+						  "CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END, "
+						  "CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' "
+						  "WHEN 'd' THEN 'DELETE' ELSE 'ALL' END, "
+						  "(SELECT pg_catalog.string_agg(CASE r.role WHEN 0 THEN 'PUBLIC' "
+						  "ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(r.role)) END, ', ' ORDER BY r.role) "
+						  "FROM pg_catalog.unnest(p.polroles) AS r(role)), "
+						  "' USING (' || pg_catalog.pg_get_expr(p.polqual, p.polrelid) || ')', "
+						  "' WITH CHECK (' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) || ')'), "
+						  "pg_catalog.obj_description(p.oid, 'pg_policy') "
+						  "FROM pg_catalog.pg_policy p WHERE p.polrelid IN ($1, $2) ORDER BY p.polname",
+						  &args);
 	for (uint64 i = 0; i < rows; i++)
 	{
-		char	   *sql = QueryText(i, 1, caller);
-		char	   *name = QueryText(i, 2, caller);
+		List	  **policies = QueryBool(i, 1) ? from_policies : to_policies;
 		MemoryContext spi = MemoryContextSwitchTo(caller);
+		Policy	   *policy = palloc(sizeof(Policy));
 
-		statements = lappend(statements, list_make2(sql, name));
+		policy->name = QueryText(i, 2, caller);
+		policy->definition = QueryText(i, 3, caller);
+		policy->comment = QueryText(i, 4, caller);
+		*policies = lappend(*policies, policy);
 		MemoryContextSwitchTo(spi);
 	}
 	SPI_finish();
-	return statements;
+}
+
+static Policy *
+find_policy(List *policies, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, policies)
+		if (strcmp(((Policy *) lfirst(cell))->name, name) == 0)
+			return lfirst(cell);
+	return NULL;
 }
 
 static bool
-same_policies(List *a, List *b)
+same_policy(const Policy *a, const Policy *b)
 {
-	ListCell   *left;
-	ListCell   *right;
+	return a != NULL && b != NULL && strcmp(a->definition, b->definition) == 0 &&
+		(a->comment == NULL ? b->comment == NULL :
+		 b->comment != NULL && strcmp(a->comment, b->comment) == 0);
+}
 
-	if (list_length(a) != list_length(b))
-		return false;
-	forboth(left, a, right, b)
-		if (strcmp(linitial(lfirst(left)), linitial(lfirst(right))) != 0)
-			return false;
-	return true;
+static void
+add_policy_context(void *argument)
+{
+	errcontext("policy \"%s\" of the current version", (char *) argument);
+}
+
+static void
+create_policy(const Policy *policy)
+{
+	ErrorContextCallback context = {error_context_stack, add_policy_context, policy->name};
+	RawStmt    *raw = linitial_node(RawStmt, raw_parser(policy->definition, RAW_PARSE_DEFAULT));
+	ObjectAddress address;
+
+	error_context_stack = &context;
+	address = CreatePolicy(castNode(CreatePolicyStmt, raw->stmt));
+	error_context_stack = context.previous;
+	if (policy->comment != NULL)
+		CreateComments(address.objectId, PolicyRelationId, 0, policy->comment);
 }
 
 static void
 carry_policies(Oid from, Oid to)
 {
-	char	   *target = quote_qualified_identifier(get_namespace_name(get_rel_namespace(to)),
-													get_rel_name(to));
-	List	   *wanted = policy_statements(from, target);
-	List	   *present = policy_statements(to, target);
+	List	   *wanted = NIL;
+	List	   *present = NIL;
 	ListCell   *cell;
 
-	if (same_policies(wanted, present))
-		return;
-
+	read_policies(from, to, &wanted, &present);
 	foreach(cell, present)
 	{
+		Policy	   *policy = lfirst(cell);
 		ObjectAddress address;
 
+		if (same_policy(policy, find_policy(wanted, policy->name)))
+			continue;
 		ObjectAddressSet(address, PolicyRelationId,
-						 get_relation_policy_oid(to, lsecond(lfirst(cell)), false));
+						 get_relation_policy_oid(to, policy->name, false));
 		performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+		CommandCounterIncrement();
 	}
 	foreach(cell, wanted)
 	{
-		RawStmt    *raw = linitial_node(RawStmt, raw_parser(linitial(lfirst(cell)),
-															RAW_PARSE_DEFAULT));
+		Policy	   *policy = lfirst(cell);
 
+		if (same_policy(policy, find_policy(present, policy->name)))
+			continue;
+		create_policy(policy);
 		CommandCounterIncrement();
-		CreatePolicy(castNode(CreatePolicyStmt, raw->stmt));
 	}
-	CommandCounterIncrement();
-}
-
-static Oid
-get_rel_owner(Oid relation)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-	Oid			owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-
-	ReleaseSysCache(tuple);
-	return owner;
 }
 
 void
 CarryAttachments(Oid from_schema, Oid from_records, Oid to_schema, Oid to_records)
 {
+	ListCell   *cell;
+
 	carry_schema(from_schema, to_schema);
+	move_default_privileges(from_schema, to_schema);
 	carry_class_row(from_records, to_records);
 	carry_columns(from_records, to_records);
 	carry_policies(from_records, to_records);
-	CreateComments(to_records, RelationRelationId, 0,
-				   GetComment(from_records, RelationRelationId, 0));
+	carry_comment(RelationRelationId, from_records, 0, to_records, 0);
+	foreach(cell, ObjectPairs(from_records, to_records))
+	{
+		ObjectPair *pair = lfirst(cell);
+
+		carry_comment(pair->class_id, pair->from, 0, pair->to, 0);
+		if (pair->class_id == StatisticExtRelationId)
+			carry_statistics(from_schema, pair->from, pair->to);
+	}
 
 	/* Whoever was given the schema has been given the store. */
 	if (SchemaOwner(from_schema) != get_rel_owner(to_records))

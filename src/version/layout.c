@@ -16,17 +16,42 @@
 
 #include "version/layout.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/dependency.h"
+#include "catalog/indexing.h"
 #include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_rewrite.h"
+#include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_type.h"
 #include "commands/comment.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "rewrite/prs2lock.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "catalog/pointer.h"
 #include "common/query.h"
+#include "version/clone.h"
+
+/* Columns of ours, where one key can come by several partitions. */
+#define EVENT_TIME_COLUMN "_event_time"
+#define ARRIVAL_COLUMN "_arrival"
 
 bool
 VersionHasArrival(const StoreOptions *options, const char *origin)
@@ -86,6 +111,7 @@ VersionCreate(const Store *store, int number, VersionState state, const char *or
 	char	   *schema = VersionSchemaName(store->name, number, state);
 	bool		arrival = VersionHasArrival(store->options, origin);
 	const char *persistence = store->options->unlogged && number > 0 ? "UNLOGGED " : "";
+	VersionPointer pointer;
 	QuerySession session;
 	StringInfoData sql;
 
@@ -99,8 +125,8 @@ VersionCreate(const Store *store, int number, VersionState state, const char *or
 	appendStringInfo(&sql, "CREATE %sTABLE %s.records (", persistence, quote_identifier(schema));
 	append_columns(&sql, store, false);
 	if (arrival)
-		appendStringInfoString(&sql, ", _event_time pg_catalog.timestamptz, "
-							   "_arrival pg_catalog.int8");
+		appendStringInfoString(&sql, ", " EVENT_TIME_COLUMN " pg_catalog.timestamptz, "
+							   ARRIVAL_COLUMN " pg_catalog.int8");
 	/* Nothing but the push writes before the build, and ANALYZE is part of that. */
 	appendStringInfo(&sql, ") WITH (fillfactor = %d%s)", store->options->fillfactor,
 					 number > 0 ? ", autovacuum_enabled = false" : "");
@@ -115,9 +141,14 @@ VersionCreate(const Store *store, int number, VersionState state, const char *or
 						 quote_identifier(schema));
 		append_columns(&sql, store, true);
 		appendStringInfo(&sql, "%s, _loaded_through pg_catalog.tid) WITH (autovacuum_enabled = false)",
-						 arrival ? ", _event_time pg_catalog.timestamptz, _arrival pg_catalog.int8" : "");
+						 arrival ? ", " EVENT_TIME_COLUMN " pg_catalog.timestamptz, " ARRIVAL_COLUMN " pg_catalog.int8" : "");
 		QueryRunf("%s", sql.data);
 	}
+	/* How rows are stored is settled when they are. */
+	if (number > 0 && VersionPointerRead(store->name, GetLatestSnapshot(), &pointer))
+		CloneSettings(pointer.records,
+					  get_relname_relid("records", get_namespace_oid(schema, false)));
+
 	/* What default privileges gave away is not to be read before the swap. */
 	if (number > 0)
 	{
@@ -183,38 +214,172 @@ KeyColumnList(const Store *store, const char *prefix)
 	return list.data;
 }
 
-void
-SchemaCheckForeignObjects(const Store *store, Oid schema_oid)
+/* Is a function one that was generated for the store: is its body a call of ours for it? */
+static bool
+is_generated(const Store *store, Oid function)
 {
-	QuerySession session;
-	QueryArgs	args = {0};
-	char	   *names = NULL;
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	bool		is_null;
+	char	   *body = TextDatumGetCString(SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc,
+														   &is_null));
 
-	/*
-	 * Whatever depends on the schema itself is in it.  Ours are the tables, and
-	 * of the functions those whose body is a call of ours for this store.
-	 */
-	QueryBeginRegistry(&session);
-	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(schema_oid), false);
-	QueryArgText(&args, quote_literal_cstr(store->name));
-	(void) QueryRunLatest("SELECT pg_catalog.string_agg(pg_catalog.pg_describe_object(d.classid, d.objid, "
-					"d.objsubid), ', ' ORDER BY d.classid, d.objid) "
-					"FROM pg_catalog.pg_depend d "
-					"LEFT JOIN pg_catalog.pg_class c ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = d.objid "
-					"LEFT JOIN pg_catalog.pg_proc p ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.oid = d.objid "
-					"WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND d.refobjid = $1 "
-					"AND d.deptype = 'n' "
-					"AND (c.relname IS NULL OR c.relname NOT IN ('records', 'tombstones', 'swap_gate')) "
-					"AND (p.prosrc IS NULL OR pg_catalog.strpos(p.prosrc, 'venice_internal.') = 0 "
-					"     OR pg_catalog.strpos(p.prosrc, '(' || $2) = 0)", &args);
-	names = QueryText(0, 1, session.result_context);
-	QueryEnd(&session);
+	ReleaseSysCache(tuple);
+	return strstr(body, "venice_internal.") != NULL &&
+		strstr(body, psprintf("(%s", quote_literal_cstr(store->name))) != NULL;
+}
 
-	if (names != NULL)
+/* Is it the version's own, or on its records and therefore cloned? */
+static bool
+belongs_to_version(const Store *store, const ObjectAddress *object, Oid records)
+{
+	HeapTuple	tuple;
+	bool		result;
+
+	switch (object->classId)
+	{
+		case RelationRelationId:
+			{
+				char	   *name = get_rel_name(object->objectId);
+
+				return strcmp(name, "records") == 0 || strcmp(name, "tombstones") == 0 ||
+					strcmp(name, "swap_gate") == 0;
+			}
+		case ProcedureRelationId:
+			return is_generated(store, object->objectId);
+		case ConstraintRelationId:
+			/* It depends on a schema only if it mentions one. */
+			return true;
+		case StatisticExtRelationId:
+			tuple = SearchSysCache1(STATEXTOID, ObjectIdGetDatum(object->objectId));
+			result = ((Form_pg_statistic_ext) GETSTRUCT(tuple))->stxrelid == records;
+			ReleaseSysCache(tuple);
+			return result;
+		default:
+			return false;
+	}
+}
+
+/* Whatever is in a schema depends on it; what only mentions it, too. */
+static bool
+is_in_schema(const ObjectAddress *object, Oid schema)
+{
+	if (object->classId == ExtensionRelationId)
+		return true;
+	return is_objectclass_supported(object->classId) && get_object_namespace(object) == schema;
+}
+
+static int
+compare_names(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
+static char *
+join_names(List *names)
+{
+	StringInfoData joined;
+	ListCell   *cell;
+
+	list_sort(names, compare_names);
+	initStringInfo(&joined);
+	foreach(cell, names)
+		appendStringInfo(&joined, "%s%s", joined.len > 0 ? ", " : "", (char *) lfirst(cell));
+	return joined.data;
+}
+
+static List *
+foreign_objects(const Store *store, Oid schema, Oid records)
+{
+	Relation	catalog = table_open(DependRelationId, AccessShareLock);
+	List	   *names = NIL;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(NamespaceRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(schema));
+	scan = systable_beginscan(catalog, DependReferenceIndexId, true, NULL, 2, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+		ObjectAddress object;
+
+		ObjectAddressSet(object, form->classid, form->objid);
+		if (form->deptype == DEPENDENCY_NORMAL && is_in_schema(&object, schema) &&
+			!belongs_to_version(store, &object, records))
+			names = lappend(names, getObjectDescription(&object, false));
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return names;
+}
+
+static bool
+is_store_column(const Store *store, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, store->columns)
+		if (strcmp(((StoreColumn *) lfirst(cell))->name, name) == 0)
+			return true;
+	return strcmp(name, EVENT_TIME_COLUMN) == 0 || strcmp(name, ARRIVAL_COLUMN) == 0;
+}
+
+/* What somebody has done to records that no other table can have, or that a store does not have. */
+static List *
+unmovable_parts(const Store *store, Relation records)
+{
+	TupleDesc	descriptor = RelationGetDescr(records);
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	for (int i = 0; records->rd_rules != NULL && i < records->rd_rules->numLocks; i++)
+		names = lappend(names, getObjectDescriptionOids(RewriteRelationId,
+														records->rd_rules->rules[i]->ruleId));
+	if (has_superclass(RelationGetRelid(records)))
+		names = lappend(names, "a table that it inherits from");
+	foreach(cell, find_inheritance_children(RelationGetRelid(records), NoLock))
+		names = lappend(names, psprintf("%s, which inherits from it",
+										getObjectDescriptionOids(RelationRelationId,
+																 lfirst_oid(cell))));
+	if (OidIsValid(records->rd_rel->reloftype))
+		names = lappend(names, getObjectDescriptionOids(TypeRelationId,
+														records->rd_rel->reloftype));
+	for (int i = 0; i < descriptor->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
+
+		if (!attribute->attisdropped && !is_store_column(store, NameStr(attribute->attname)))
+			names = lappend(names, psprintf("column %s",
+											quote_identifier(NameStr(attribute->attname))));
+	}
+	return names;
+}
+
+void
+VersionCheckSwappable(const Store *store, Oid schema_oid, Oid records_oid)
+{
+	List	   *names = foreign_objects(store, schema_oid, records_oid);
+	Relation	records;
+
+	if (names != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("schema of store \"%s\" contains objects that do not belong to it",
 						store->name),
-				 errdetail("They are: %s.", names),
+				 errdetail("They are: %s.", join_names(names)),
 				 errhint("Move them to another schema: a swap replaces this one.")));
+
+	records = table_open(records_oid, AccessShareLock);
+	names = unmovable_parts(store, records);
+	table_close(records, AccessShareLock);
+	if (names != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s.records\" has what does not follow a swap",
+						get_namespace_name(schema_oid)),
+				 errdetail("It is: %s.", join_names(names)),
+				 errhint("Remove it. Columns are added with venice.alter_store.")));
 }

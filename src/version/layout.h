@@ -33,7 +33,10 @@ extern bool VersionHasArrival(const StoreOptions *options, const char *origin);
 /* "key1, key2", quoted, each with a prefix such as "r." */
 extern char *KeyColumnList(const Store *store, const char *prefix);
 
-/* Raise 55000 naming objects in a store's schema that are not the store's own. */
-extern void SchemaCheckForeignObjects(const Store *store, Oid schema_oid);
+/*
+ * Raise 55000 naming what a swap would lose: objects in a version's schema that are
+ * not the store's, and rules, inheritance and foreign columns of its records.
+ */
+extern void VersionCheckSwappable(const Store *store, Oid schema_oid, Oid records_oid);
 
 #endif							/* VENICE_LAYOUT_H */

@@ -171,6 +171,19 @@ VersionSetRows(const Version *version, int64 rows)
 }
 
 void
+VersionSetAttachments(Version *version, Jsonb *attachments)
+{
+	QueryArgs	args = {0};
+
+	QueryArgText(&args, version->store);
+	QueryArgInt4(&args, version->number);
+	QueryArgJsonb(&args, attachments);
+	run_on_version(version, &args, "UPDATE venice.store_version SET attachments = $3 "
+				   "WHERE store_name = $1::name AND version = $2");
+	version->attachments = attachments;
+}
+
+void
 VersionFail(Version *version, int sqlstate, const char *error, const char *detail)
 {
 	QueryArgs	args = {0};

@@ -26,6 +26,9 @@ extern void VersionRequestEnd(Version *version, bool swap);
 /* Number of rows that the finished version has. */
 extern void VersionSetRows(const Version *version, int64 rows);
 
+/* What the version has now because the current one has it; see CloneUserObjects. */
+extern void VersionSetAttachments(Version *version, Jsonb *attachments);
+
 /*
  * Fail a push: state failed, with what went wrong.  Its schema is dropped by
  * maintenance.  The live version is not touched.

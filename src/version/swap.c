@@ -44,6 +44,7 @@
 #include "common/guc.h"
 #include "common/query.h"
 #include "common/subtransaction.h"
+#include "version/build.h"
 #include "version/carry.h"
 #include "version/clone.h"
 #include "version/functions.h"
@@ -178,6 +179,7 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 	char	   *old_name;
 	char	   *holders = NULL;
 	UserContext user;
+	Jsonb	   *attachments;
 	bool		functions_stale;
 
 	if (!prepare_guard_registered)
@@ -191,8 +193,6 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 	old = VersionLookup(store->name, pointer.version, false);
 	new_schema = get_namespace_oid(VersionSchemaName(store->name, target->number, target->state),
 								   false);
-	SchemaCheckForeignObjects(store, old_schema);
-	SchemaCheckForeignObjects(store, new_schema);
 	old_name = psprintf("%s_v%d", store->name, old->number);
 	check_name_is_free(store, old_name);
 	old_records = VersionRecords(old);
@@ -212,9 +212,10 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 	 */
 	LockRelationOid(old_records, RowExclusiveLock);
 	LockRelationOid(new_records, RowExclusiveLock);
-	UserContextEnter(&user, store->owner);
-	CloneUserObjects(old_records, new_records);
-	UserContextLeave(&user);
+	CarryBegin(old_records);
+	VersionCheckSwappable(store, old_schema, old_records);
+	VersionCheckSwappable(store, new_schema, new_records);
+	VersionFollow(store, target, old_records);
 
 	if (!lock_gate(gate, &holders))
 	{
@@ -249,6 +250,7 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 	ATExecChangeOwner(gate, store->owner, false, AccessExclusiveLock);
 	VersionPointerWrite(store->name, target->number, new_records);
 	record_swap(store, old, target, reason);
+	attachments = UserObjects(new_records);
 	UserContextLeave(&user);
 
 	/* What was lost stays so: nobody is to go back to it. */
@@ -258,6 +260,7 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 	store->schema_oid = new_schema;
 	VersionDescribe(store, old);
 	VersionDescribe(store, target);
+	VersionSetAttachments(old, attachments);
 	if (functions_stale)
 		GeneratedFunctionsRenew(store);
 	ViewsSwap(store, old, target);
