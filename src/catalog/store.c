@@ -222,34 +222,40 @@ StoreLookup(const char *name, bool missing_ok)
 
 /* Without its schema nobody owns a store for sure: the database's owner may clean up. */
 static bool
-has_rights_of_owner(Oid schema, Oid owner)
+has_rights_of_owner(Oid role, Oid schema, Oid owner)
 {
 	if (OidIsValid(schema))
-		return has_privs_of_role(GetUserId(), owner);
-	return object_ownercheck(DatabaseRelationId, MyDatabaseId, GetUserId());
+		return has_privs_of_role(role, owner);
+	return object_ownercheck(DatabaseRelationId, MyDatabaseId, role);
 }
 
 void
 StoreCheckOwner(const Store *store)
 {
-	if (!has_rights_of_owner(store->schema_oid, store->owner))
+	if (!has_rights_of_owner(GetUserId(), store->schema_oid, store->owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be owner of store \"%s\"", store->name)));
 }
 
-/*
- * venice_is_store_member
- *		is_store_member(store): may the current user do what the store's owner may?
- */
-Datum
-venice_is_store_member(PG_FUNCTION_ARGS)
+bool
+StoreHasMember(const char *name, Oid role)
 {
 	Oid			schema;
 	Oid			owner;
 
-	find_schema(NameStr(*PG_GETARG_NAME(0)), GetActiveSnapshot(), &schema, &owner);
-	PG_RETURN_BOOL(has_rights_of_owner(schema, owner));
+	find_schema(name, GetActiveSnapshot(), &schema, &owner);
+	return has_rights_of_owner(role, schema, owner);
+}
+
+/*
+ * venice_is_store_member
+ *		is_store_member(store): for the views.
+ */
+Datum
+venice_is_store_member(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(StoreHasMember(NameStr(*PG_GETARG_NAME(0)), GetUserId()));
 }
 
 void

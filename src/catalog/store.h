@@ -94,6 +94,9 @@ extern Store *StoreLookup(const char *name, bool missing_ok);
 /* Who owns a schema; InvalidOid when there is no such schema. */
 extern Oid	SchemaOwner(Oid schema);
 
+/* Has a role the rights of the store's owner, in the active snapshot? */
+extern bool StoreHasMember(const char *name, Oid role);
+
 /* Raise 42501 unless the current user has the rights of the store's owner. */
 extern void StoreCheckOwner(const Store *store);
 

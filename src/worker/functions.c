@@ -14,11 +14,9 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
-#include "catalog/pg_namespace.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -26,7 +24,6 @@
 #include "storage/lockdefs.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "catalog/node.h"
@@ -165,18 +162,7 @@ venice_resume_ingestion(PG_FUNCTION_ARGS)
 static bool
 may_see(Oid role, const char *store)
 {
-	HeapTuple	tuple;
-	Oid			owner = InvalidOid;
-
-	if (has_privs_of_role(role, ROLE_PG_READ_ALL_STATS))
-		return true;
-	tuple = SearchSysCache1(NAMESPACENAME, CStringGetDatum(store));
-	if (HeapTupleIsValid(tuple))
-	{
-		owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
-		ReleaseSysCache(tuple);
-	}
-	return OidIsValid(owner) && has_privs_of_role(role, owner);
+	return has_privs_of_role(role, ROLE_PG_READ_ALL_STATS) || StoreHasMember(store, role);
 }
 
 static void

@@ -109,7 +109,6 @@ inspect(FunctionCallInfo fcinfo, InspectRequest *question, RowReader read_row)
 	shm_mq_handle *handle;
 	BackgroundWorkerHandle *worker;
 
-	ServerOptionsCheckUsage(question->server, GetUserId());
 	InitMaterializedSRF(fcinfo, 0);
 
 	question->magic = INSPECT_MAGIC;
@@ -203,6 +202,14 @@ copy_argument(FunctionCallInfo fcinfo, int number, const char *name, char *targe
 	strlcpy(target, value, bytes);
 }
 
+/* Before all else: the server, and whether the caller may use it. */
+static void
+copy_server(FunctionCallInfo fcinfo, InspectRequest *question)
+{
+	copy_argument(fcinfo, 0, "server", question->server, sizeof(question->server));
+	ServerOptionsCheckUsage(question->server, GetUserId());
+}
+
 /*
  * venice_check_server
  *		check_server(server): one row for each part of the server.
@@ -213,7 +220,7 @@ venice_check_server(PG_FUNCTION_ARGS)
 	InspectRequest question = {.kind = INSPECT_CHECK_SERVER};
 
 	FunctionPreventInRecovery(fcinfo);
-	copy_argument(fcinfo, 0, "server", question.server, sizeof(question.server));
+	copy_server(fcinfo, &question);
 	inspect(fcinfo, &question, read_check);
 	return (Datum) 0;
 }
@@ -228,7 +235,7 @@ venice_peek(PG_FUNCTION_ARGS)
 	InspectRequest question = {.kind = INSPECT_PEEK};
 
 	FunctionPreventInRecovery(fcinfo);
-	copy_argument(fcinfo, 0, "server", question.server, sizeof(question.server));
+	copy_server(fcinfo, &question);
 	copy_argument(fcinfo, 1, "topic", question.topic, sizeof(question.topic));
 	question.partition = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT32(2);
 	question.start_offset = PG_ARGISNULL(3) ? -1 : PG_GETARG_INT64(3);

@@ -1,0 +1,196 @@
+-- Theme: every function and every view, as everybody there is: who may, and who sees.
+-- A function that is missing here is an error: add it.
+
+CREATE ROLE matrix_owner;
+CREATE ROLE matrix_member IN ROLE matrix_owner;
+CREATE ROLE matrix_heir NOINHERIT IN ROLE matrix_owner;
+CREATE ROLE matrix_reader;
+CREATE ROLE matrix_monitor IN ROLE pg_read_all_stats;
+CREATE ROLE matrix_stranger;
+CREATE ROLE matrix_dba;
+CREATE SERVER matrix_kafka FOREIGN DATA WRAPPER venice_kafka OPTIONS (bootstrap_servers '127.0.0.1:1');
+GRANT USAGE ON FOREIGN SERVER matrix_kafka TO matrix_owner;
+GRANT CREATE ON DATABASE regression TO matrix_owner;
+ALTER DATABASE regression OWNER TO matrix_dba;
+REVOKE CREATE ON DATABASE regression FROM matrix_dba;
+
+-- Nothing here is committed: no worker ever sees it.
+BEGIN;
+SET LOCAL client_min_messages = warning;
+SET LOCAL ROLE matrix_owner;
+SELECT venice.create_store('matrix', 'id integer', 'v integer, hidden integer');
+SELECT venice.push('matrix', 'SELECT 1, 10, 100');
+SELECT venice.push('matrix', 'SELECT 1, 20, 200');
+SELECT venice.create_store('matrix_filling', 'id integer', 'v integer', 'matrix_kafka');
+SELECT version FROM venice.start_push('matrix_filling');
+GRANT USAGE ON SCHEMA matrix TO matrix_reader;
+GRANT SELECT (id, v) ON matrix.records TO matrix_reader;
+RESET ROLE;
+INSERT INTO venice.rejected_record (store_name, version, topic, partition, kafka_offset, key, value, sqlstate, error)
+VALUES ('matrix', 2, 't', 0, 0, '\x01', '\x02', '22P02', 'secret');
+
+CREATE TEMP TABLE act (number integer GENERATED ALWAYS AS IDENTITY, function regproc, statement text);
+GRANT SELECT ON act TO PUBLIC;
+INSERT INTO act (function, statement) VALUES
+    ('venice.create_store', $$SELECT venice.create_store('more', 'id integer', 'v integer')$$),
+    ('venice.alter_store', $$SELECT venice.alter_store('matrix')$$),
+    ('venice.drop_store', $$SELECT venice.drop_store('matrix')$$),
+    ('venice.register_value_schema', $$SELECT venice.register_value_schema('matrix', '"int"', 1)$$),
+    ('venice.rebuild_functions', $$SELECT venice.rebuild_functions('matrix')$$),
+    ('venice.start_push', $$SELECT venice.start_push('matrix')$$),
+    ('venice.end_push', $$SELECT venice.end_push('matrix_filling')$$),
+    ('venice.abort_push', $$SELECT venice.abort_push('matrix_filling')$$),
+    ('venice.push', $$SELECT venice.push('matrix', 'SELECT 1, 1, 1')$$),
+    ('venice.swap_version', $$SELECT venice.swap_version('matrix', 1)$$),
+    ('venice.rollback_version', $$SELECT venice.rollback_version('matrix')$$),
+    ('venice.drop_version', $$SELECT venice.drop_version('matrix', 1)$$),
+    ('venice.pause_ingestion', $$SELECT venice.pause_ingestion('matrix')$$),
+    ('venice.pause_ingestion', $$SELECT venice.pause_ingestion()$$),
+    ('venice.resume_ingestion', $$SELECT venice.resume_ingestion('matrix')$$),
+    ('venice.resume_ingestion', $$SELECT venice.resume_ingestion()$$),
+    ('venice.check_server', $$SELECT venice.check_server('matrix_kafka')$$),
+    ('venice.peek', $$SELECT venice.peek('matrix_kafka', 't', -1)$$),
+    -- In a transaction block both say so before anything else; see below.
+    ('venice.wait_for_push', $$CALL venice.wait_for_push('matrix')$$),
+    ('venice.run_maintenance', $$CALL venice.run_maintenance()$$),
+    ('venice_internal.get', $$SELECT * FROM venice_internal.get('matrix', 1) AS r (v integer)$$),
+    ('venice_internal.get', $$SELECT * FROM venice_internal.get('matrix', 1) AS r (hidden integer)$$),
+    ('venice_internal.batch_get', $$SELECT * FROM venice_internal.batch_get('matrix', '{1}'::integer[]) AS r (ordinality bigint, v integer)$$),
+    ('venice_internal.batch_get', $$SELECT * FROM venice_internal.batch_get('matrix', '{1}'::integer[]) AS r (ordinality bigint, hidden integer)$$),
+    ('matrix.get', $$SELECT * FROM matrix.get(1)$$),
+    ('matrix.batch_get', $$SELECT * FROM matrix.batch_get('{1}')$$),
+    ('venice_internal.extension_created', $$SELECT venice_internal.extension_created()$$),
+    ('venice_internal.refuse_direct_dml', $$SELECT venice_internal.refuse_direct_dml()$$),
+    -- These tell nothing that is not the caller's: what they answer is below.
+    ('venice_internal.is_store_member', $$SELECT venice_internal.is_store_member('matrix')$$),
+    ('venice_internal.can_see_statistics', $$SELECT venice_internal.can_see_statistics('matrix')$$),
+    ('venice_internal.ingestion_units', $$SELECT venice_internal.ingestion_units()$$),
+    ('venice_internal.build_progress', $$SELECT venice_internal.build_progress()$$),
+    -- And these nothing about stores.
+    ('venice_internal.node_is_known', $$SELECT venice_internal.node_is_known()$$),
+    ('venice_internal.effective_options', $$SELECT venice_internal.effective_options('{}')$$),
+    ('venice_internal.kafka_validator', $$SELECT venice_internal.kafka_validator('{bootstrap_servers=b}', 'pg_foreign_server'::regclass)$$);
+
+-- No function is missing above.
+SELECT p.oid::regprocedure AS untested FROM pg_proc p
+ WHERE p.pronamespace IN ('venice'::regnamespace, 'venice_internal'::regnamespace, 'matrix'::regnamespace)
+   AND p.oid NOT IN (SELECT function::oid FROM act)
+ ORDER BY 1;
+
+-- What a statement comes to as somebody, leaving no trace.
+CREATE FUNCTION pg_temp.try_as(who name, statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('role', who, true);
+    EXECUTE statement;
+    RAISE SQLSTATE 'VVVVV';
+EXCEPTION
+    WHEN SQLSTATE 'VVVVV' THEN RETURN 'may';
+    WHEN OTHERS THEN RETURN CASE SQLSTATE WHEN '42501' THEN '-' ELSE SQLSTATE END;
+END$$;
+
+-- A dash is 42501, insufficient privilege; another code is why it was refused to who may.
+SELECT substr(statement, position('venice' in statement)) AS statement,
+       pg_temp.try_as('matrix_owner', statement) AS owner, pg_temp.try_as('matrix_member', statement) AS member,
+       pg_temp.try_as('matrix_heir', statement) AS heir, pg_temp.try_as('matrix_reader', statement) AS reader,
+       pg_temp.try_as('matrix_monitor', statement) AS monitor, pg_temp.try_as('matrix_stranger', statement) AS stranger,
+       pg_temp.try_as('matrix_dba', statement) AS dba
+  FROM act ORDER BY number;
+
+-- How many rows of each view somebody sees.
+CREATE FUNCTION pg_temp.ask_as(who name, query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    answer text;
+BEGIN
+    PERFORM set_config('role', who, true);
+    EXECUTE query INTO answer;
+    PERFORM set_config('role', 'none', true);
+    RETURN answer;
+END$$;
+SELECT relname AS view, pg_temp.ask_as('matrix_owner', query) AS owner, pg_temp.ask_as('matrix_member', query) AS member,
+       pg_temp.ask_as('matrix_heir', query) AS heir, pg_temp.ask_as('matrix_reader', query) AS reader,
+       pg_temp.ask_as('matrix_monitor', query) AS monitor, pg_temp.ask_as('matrix_stranger', query) AS stranger,
+       pg_temp.ask_as('matrix_dba', query) AS dba
+  FROM pg_class, format('SELECT count(*) FROM venice.%I WHERE store ~ ''^matrix''', relname) AS query
+ WHERE relnamespace = 'venice'::regnamespace AND relkind = 'v' ORDER BY 1;
+SELECT who, pg_temp.ask_as(who, 'SELECT venice_internal.is_store_member(''matrix'')') AS is_member,
+       pg_temp.ask_as(who, 'SELECT venice_internal.can_see_statistics(''matrix'')') AS sees_statistics
+  FROM unnest('{matrix_owner,matrix_member,matrix_heir,matrix_reader,matrix_monitor,matrix_stranger,matrix_dba}'::name[]) AS who;
+
+-- Nobody but a superuser reads or writes a table of ours; the database's owner may read and restore what is dumped.
+SELECT relname AS relation, pg_temp.try_as('matrix_owner', 'TABLE venice.' || relname) AS owner,
+       pg_temp.try_as('matrix_monitor', 'TABLE venice.' || relname) AS monitor,
+       pg_temp.try_as('matrix_dba', 'TABLE venice.' || relname) AS dba,
+       pg_temp.try_as('matrix_dba', 'DELETE FROM venice.' || relname) AS dba_deletes
+  FROM pg_class WHERE relnamespace = 'venice'::regnamespace AND relkind = 'r' ORDER BY 1;
+
+-- A cheap function in somebody's WHERE is not shown what a view withholds.
+CREATE FUNCTION pg_temp.spy(text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS $$BEGIN RAISE WARNING 'saw %', $1; RETURN true; END$$;
+SET LOCAL ROLE matrix_stranger;
+SELECT count(*) FROM venice.rejected_records WHERE pg_temp.spy(error);
+SELECT count(*) FROM venice.stores WHERE pg_temp.spy(store::text);
+RESET ROLE;
+
+-- NOINHERIT: what the owner may, after SET ROLE.
+SET LOCAL SESSION AUTHORIZATION matrix_heir;
+SELECT count(*) FROM venice.stores;
+SET LOCAL ROLE matrix_owner;
+SELECT count(*) FROM venice.stores;
+SELECT venice.push('matrix', 'SELECT 1, 30, 300') IS NOT NULL AS pushed;
+RESET SESSION AUTHORIZATION;
+
+-- Row security decides what a reader gets, and an owner is not exempt where he says so.
+SET LOCAL ROLE matrix_owner;
+SELECT venice.push('matrix', 'SELECT n, n * 10, 0 FROM generate_series(1, 4) n') IS NOT NULL AS pushed;
+ALTER TABLE matrix.records ENABLE ROW LEVEL SECURITY;
+CREATE POLICY even ON matrix.records FOR SELECT TO matrix_reader USING (id % 2 = 0);
+GRANT SELECT ON matrix.records TO matrix_reader, matrix_member;
+SET LOCAL ROLE matrix_reader;
+SELECT n, g.v FROM generate_series(1, 4) n LEFT JOIN LATERAL matrix.get(n) g ON true ORDER BY 1;
+SELECT ordinality, id FROM matrix.batch_get('{4,3,2,1}');
+SET LOCAL row_security = off;
+SAVEPOINT off;
+SELECT * FROM matrix.get(2);
+ROLLBACK TO off;
+RESET row_security;
+SET LOCAL ROLE matrix_owner;
+SELECT count(*) FROM matrix.batch_get('{4,3,2,1}');
+ALTER TABLE matrix.records FORCE ROW LEVEL SECURITY;
+SELECT count(*) FROM matrix.batch_get('{4,3,2,1}');
+ROLLBACK;
+
+-- The procedures, which need a session of their own.
+SET ROLE matrix_owner;
+SELECT venice.create_store('matrix', 'id integer', 'v integer');
+SELECT venice.push('matrix', 'SELECT 1, 10');
+CALL venice.wait_for_push('matrix');
+CALL venice.run_maintenance();
+SET ROLE matrix_member;
+CALL venice.wait_for_push('matrix');
+SET ROLE matrix_heir;
+CALL venice.wait_for_push('matrix');
+SET ROLE matrix_stranger;
+CALL venice.wait_for_push('matrix');
+CALL venice.run_maintenance();
+SET ROLE matrix_dba;
+CALL venice.wait_for_push('matrix');
+CALL venice.run_maintenance();
+RESET ROLE;
+
+-- A restored database ingests again when its owner or a superuser says so, and for nobody else.
+CREATE TEMP TABLE node AS TABLE venice.node;
+DELETE FROM venice.node;
+SET ROLE matrix_owner;
+SELECT venice.resume_ingestion();
+SELECT venice_internal.node_is_known();
+SET ROLE matrix_dba;
+SELECT venice.resume_ingestion();
+SELECT venice_internal.node_is_known();
+RESET ROLE;
+DELETE FROM venice.node;
+INSERT INTO venice.node SELECT * FROM node;
+
+SELECT venice.drop_store('matrix', force => true);
+SELECT format('ALTER DATABASE regression OWNER TO %I', current_user) \gexec
+REVOKE CREATE ON DATABASE regression FROM matrix_owner;
+DROP SERVER matrix_kafka CASCADE;
+DROP ROLE matrix_member, matrix_heir, matrix_owner, matrix_reader, matrix_monitor, matrix_stranger, matrix_dba;
