@@ -29,6 +29,8 @@ RESET ROLE;
 INSERT INTO venice.rejected_record (store_name, version, topic, partition, kafka_offset, key, value, sqlstate, error)
 VALUES ('matrix', 2, 't', 0, 0, '\x01', '\x02', '22P02', 'secret');
 
+INSERT INTO venice.unlogged_partition_state (store_name, version, topic, partition) VALUES ('matrix', 2, 't', 0);
+
 CREATE TEMP TABLE act (number integer GENERATED ALWAYS AS IDENTITY, function regproc, statement text);
 GRANT SELECT ON act TO PUBLIC;
 INSERT INTO act (function, statement) VALUES
@@ -61,20 +63,22 @@ INSERT INTO act (function, statement) VALUES
     ('matrix.batch_get', $$SELECT * FROM matrix.batch_get('{1}')$$),
     ('venice_internal.extension_created', $$SELECT venice_internal.extension_created()$$),
     ('venice_internal.refuse_direct_dml', $$SELECT venice_internal.refuse_direct_dml()$$),
+    ('venice_internal.refuse_server_drop', $$SELECT venice_internal.refuse_server_drop()$$),
     -- These tell nothing that is not the caller's: what they answer is below.
     ('venice_internal.is_store_member', $$SELECT venice_internal.is_store_member('matrix')$$),
     ('venice_internal.can_see_statistics', $$SELECT venice_internal.can_see_statistics('matrix')$$),
     ('venice_internal.ingestion_units', $$SELECT venice_internal.ingestion_units()$$),
     ('venice_internal.build_progress', $$SELECT venice_internal.build_progress()$$),
+    ('venice_internal.unlogged_partition_states', $$SELECT venice_internal.unlogged_partition_states()$$),
     -- And these nothing about stores.
     ('venice_internal.node_is_known', $$SELECT venice_internal.node_is_known()$$),
     ('venice_internal.effective_options', $$SELECT venice_internal.effective_options('{}')$$),
     ('venice_internal.kafka_validator', $$SELECT venice_internal.kafka_validator('{bootstrap_servers=b}', 'pg_foreign_server'::regclass)$$);
 
--- No function is missing above.
+-- No function is missing above, but for arithmetic.
 SELECT p.oid::regprocedure AS untested FROM pg_proc p
  WHERE p.pronamespace IN ('venice'::regnamespace, 'venice_internal'::regnamespace, 'matrix'::regnamespace)
-   AND p.oid NOT IN (SELECT function::oid FROM act)
+   AND p.oid NOT IN (SELECT function::oid FROM act) AND p.provolatile <> 'i'
  ORDER BY 1;
 
 -- What a statement comes to as somebody, leaving no trace.
@@ -113,7 +117,8 @@ SELECT relname AS view, pg_temp.ask_as('matrix_owner', query) AS owner, pg_temp.
   FROM pg_class, format('SELECT count(*) FROM venice.%I WHERE store ~ ''^matrix''', relname) AS query
  WHERE relnamespace = 'venice'::regnamespace AND relkind = 'v' ORDER BY 1;
 SELECT who, pg_temp.ask_as(who, 'SELECT venice_internal.is_store_member(''matrix'')') AS is_member,
-       pg_temp.ask_as(who, 'SELECT venice_internal.can_see_statistics(''matrix'')') AS sees_statistics
+       pg_temp.ask_as(who, 'SELECT venice_internal.can_see_statistics(''matrix'')') AS sees_statistics,
+       pg_temp.ask_as(who, 'SELECT count(*) FROM venice_internal.unlogged_partition_states() AS p WHERE p::text ~ ''matrix''') AS unlogged_states
   FROM unnest('{matrix_owner,matrix_member,matrix_heir,matrix_reader,matrix_monitor,matrix_stranger,matrix_dba}'::name[]) AS who;
 
 -- Nobody but a superuser reads or writes a table of ours; the database's owner may read and restore what is dumped.

@@ -42,7 +42,13 @@ bool
 DefinitionIsAvro(const char *definition)
 {
 	definition += strspn(definition, " \t\r\n");
-	return *definition == '{' || *definition == '[' || *definition == '"';
+	if (*definition == '"')
+	{
+		/* A name of a type; a column that is called so would have a type of its own. */
+		definition += 1 + strcspn(definition + 1, "\"");
+		return *definition == '"' && definition[1 + strspn(definition + 1, " \t\r\n")] == '\0';
+	}
+	return *definition == '{' || *definition == '[';
 }
 
 pg_noreturn static void

@@ -36,7 +36,6 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -80,7 +79,7 @@ take_gate(void *gate)
 static bool
 lock_gate(Oid gate, char **holders)
 {
-	MemoryContext context = CurrentMemoryContext;
+	QuerySession session;
 	QueryArgs	args = {0};
 	int			nest_level = NewGUCNestLevel();
 	bool		locked;
@@ -92,12 +91,12 @@ lock_gate(Oid gate, char **holders)
 	if (locked)
 		return true;
 
-	SPI_connect();
+	QueryBeginRegistry(&session);
 	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(gate), false);
 	(void) QueryRun("SELECT pg_catalog.string_agg(DISTINCT pid::text, ', ') FROM pg_catalog.pg_locks "
 					"WHERE relation = $1 AND granted", &args);
-	*holders = QueryText(0, 1, context);
-	SPI_finish();
+	*holders = QueryText(0, 1, session.result_context);
+	QueryEnd(&session);
 	return false;
 }
 
