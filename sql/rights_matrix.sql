@@ -8,7 +8,9 @@ CREATE ROLE matrix_reader;
 CREATE ROLE matrix_monitor IN ROLE pg_read_all_stats;
 CREATE ROLE matrix_stranger;
 CREATE ROLE matrix_dba;
-CREATE SERVER matrix_kafka FOREIGN DATA WRAPPER venice_kafka OPTIONS (bootstrap_servers '127.0.0.1:1');
+-- Its certificate is refused at once, so that nobody waits for a broker.
+CREATE SERVER matrix_kafka FOREIGN DATA WRAPPER venice_kafka
+    OPTIONS (bootstrap_servers '127.0.0.1:1', security_protocol 'SSL', ssl_ca_pem 'none');
 GRANT USAGE ON FOREIGN SERVER matrix_kafka TO matrix_owner;
 GRANT CREATE ON DATABASE regression TO matrix_owner;
 ALTER DATABASE regression OWNER TO matrix_dba;
@@ -51,7 +53,7 @@ INSERT INTO act (function, statement) VALUES
     ('venice.resume_ingestion', $$SELECT venice.resume_ingestion('matrix')$$),
     ('venice.resume_ingestion', $$SELECT venice.resume_ingestion()$$),
     ('venice.check_server', $$SELECT venice.check_server('matrix_kafka')$$),
-    ('venice.peek', $$SELECT venice.peek('matrix_kafka', 't', -1)$$),
+    ('venice.peek', $$SELECT venice.peek('matrix_kafka', 't')$$),
     -- In a transaction block both say so before anything else; see below.
     ('venice.wait_for_push', $$CALL venice.wait_for_push('matrix')$$),
     ('venice.run_maintenance', $$CALL venice.run_maintenance()$$),
@@ -70,7 +72,8 @@ INSERT INTO act (function, statement) VALUES
     ('venice_internal.ingestion_units', $$SELECT venice_internal.ingestion_units()$$),
     ('venice_internal.build_progress', $$SELECT venice_internal.build_progress()$$),
     ('venice_internal.unlogged_partition_states', $$SELECT venice_internal.unlogged_partition_states()$$),
-    -- And these nothing about stores.
+    -- And these nothing about stores but what everybody may read in pg_catalog.
+    ('venice_internal.dependents', $$SELECT venice_internal.dependents('pg_class'::regclass)$$),
     ('venice_internal.node_is_known', $$SELECT venice_internal.node_is_known()$$),
     ('venice_internal.effective_options', $$SELECT venice_internal.effective_options('{}')$$),
     ('venice_internal.kafka_validator', $$SELECT venice_internal.kafka_validator('{bootstrap_servers=b}', 'pg_foreign_server'::regclass)$$);
@@ -101,6 +104,10 @@ SELECT substr(statement, position('venice' in statement)) AS statement,
   FROM act ORDER BY number;
 
 -- How many rows of each view somebody sees.
+SET LOCAL ROLE matrix_owner;
+CREATE SCHEMA matrix_around;
+CREATE MATERIALIZED VIEW matrix_around.stays AS SELECT v FROM matrix.records;
+RESET ROLE;
 CREATE FUNCTION pg_temp.ask_as(who name, query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     answer text;
@@ -116,6 +123,7 @@ SELECT relname AS view, pg_temp.ask_as('matrix_owner', query) AS owner, pg_temp.
        pg_temp.ask_as('matrix_dba', query) AS dba
   FROM pg_class, format('SELECT count(*) FROM venice.%I WHERE store ~ ''^matrix''', relname) AS query
  WHERE relnamespace = 'venice'::regnamespace AND relkind = 'v' ORDER BY 1;
+DROP MATERIALIZED VIEW matrix_around.stays;
 SELECT who, pg_temp.ask_as(who, 'SELECT venice_internal.is_store_member(''matrix'')') AS is_member,
        pg_temp.ask_as(who, 'SELECT venice_internal.can_see_statistics(''matrix'')') AS sees_statistics,
        pg_temp.ask_as(who, 'SELECT count(*) FROM venice_internal.unlogged_partition_states() AS p WHERE p::text ~ ''matrix''') AS unlogged_states
