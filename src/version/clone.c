@@ -49,6 +49,7 @@
 #include "parser/scansup.h"
 #include "storage/lmgr.h"
 #include "tcop/utility.h"
+#include "utils/attoptcache.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
@@ -521,6 +522,38 @@ compression_name(char compression)
 }
 
 static List *
+add_distinct(List *commands, const char *column, char *option, float8 wanted, float8 present)
+{
+	Node	   *value = wanted != 0 ? (Node *) makeFloat(psprintf("%.17g", wanted)) : NULL;
+
+	if (wanted == present)
+		return commands;
+	return add_command(commands, wanted != 0 ? AT_SetOptions : AT_ResetOptions, column,
+					   (Node *) list_make1(makeDefElem(option, value, -1)));
+}
+
+/*
+ * By name, and not the whole of attoptions: minor releases keep there, for each
+ * table, which version of its row type a column came with.
+ */
+static List *
+distinct_commands(List *commands, Relation from, AttrNumber from_number, Relation to,
+				  AttrNumber to_number)
+{
+	AttributeOpts none = {0};
+	AttributeOpts *wanted = get_attribute_options(RelationGetRelid(from), from_number);
+	AttributeOpts *present = get_attribute_options(RelationGetRelid(to), to_number);
+	const char *column = NameStr(TupleDescAttr(RelationGetDescr(to), to_number - 1)->attname);
+
+	wanted = wanted ? wanted : &none;
+	present = present ? present : &none;
+	commands = add_distinct(commands, column, "n_distinct", wanted->n_distinct,
+							present->n_distinct);
+	return add_distinct(commands, column, "n_distinct_inherited", wanted->n_distinct_inherited,
+						present->n_distinct_inherited);
+}
+
+static List *
 column_commands(List *commands, Relation from, Relation to)
 {
 	for (int i = 0; i < RelationGetNumberOfAttributes(from); i++)
@@ -547,6 +580,7 @@ column_commands(List *commands, Relation from, Relation to)
 			commands = add_command(commands, AT_SetCompression, NameStr(ours->attname),
 								   (Node *) makeString(method));
 		}
+		commands = distinct_commands(commands, from, theirs->attnum, to, number);
 	}
 	return commands;
 }
@@ -695,7 +729,6 @@ clone_column_statistics(Relation catalog, Oid from, AttrNumber from_number, Oid 
 	if (HeapTupleIsValid(source) && HeapTupleIsValid(target))
 	{
 		CatalogChangeCopy(&change, catalog, source, Anum_pg_attribute_attstattarget);
-		CatalogChangeCopy(&change, catalog, source, Anum_pg_attribute_attoptions);
 		(void) CatalogChangeApply(&change, catalog, target);
 	}
 	if (HeapTupleIsValid(source))

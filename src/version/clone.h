@@ -29,12 +29,12 @@ extern Jsonb *UserObjects(Oid table);
 
 /*
  * Have `to` store its rows as `from` does (storage and compression of columns by
- * name, toast_tuple_target), and set what ALTER TABLE sets on what both have: which
+ * name, toast_tuple_target) and estimate its columns' distinct values, and set what ALTER TABLE sets on what both have: which
  * triggers are enabled, replica identity, the index of CLUSTER.
  */
 extern void CloneSettings(Oid from, Oid to);
 
-/* Statistics targets and options of columns, of indexes' expressions and of statistics objects. */
+/* Statistics targets of columns, of indexes' expressions and of statistics objects. */
 extern void CloneStatisticsSettings(Oid from, Oid to);
 
 /* The same thing on two tables: class, and its OID on each. */
