@@ -20,6 +20,7 @@ OBJS = \
 	src/common/user_context.o \
 	src/common/query.o \
 	src/common/subtransaction.o \
+	src/common/table_lock.o \
 	src/common/shmem.o \
 	src/common/swap_generation.o \
 	src/common/store_options.o \
@@ -51,6 +52,7 @@ OBJS = \
 	src/version/carry.o \
 	src/version/dependents.o \
 	src/version/views.o \
+	src/version/gate.o \
 	src/version/swap.o \
 	src/version/retire.o \
 	src/read/get.o \

@@ -90,6 +90,14 @@ SELECT venice.swap_version('items', :version);
 SELECT * FROM items.records;
 SELECT venice.swap_version('items', :version);
 
+-- Ending a push again with another opinion of its swap is asking for it.
+SELECT * FROM venice.start_push('items') \gset
+INSERT INTO :schema.records VALUES (8, 8, 'eight');
+SELECT venice.end_push('items', swap => false);
+SELECT venice.end_push('items', swap => false);
+SELECT venice.end_push('items');
+SELECT * FROM items.records;
+
 -- Waiting is a procedure, which cannot run in a transaction block.
 CALL venice.wait_for_push('items');
 BEGIN;

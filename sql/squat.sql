@@ -34,7 +34,7 @@ SELECT venice.push('land', 'SELECT 1, 4');
 SET ROLE squat_other;
 CREATE SCHEMA land_v3;
 CREATE TABLE land_v3.records (secret text);
-CREATE TABLE land_v3.swap_gate ();
+CREATE TABLE land_v3.swap_gate_v3 ();
 RESET ROLE;
 SET ROLE squat_owner;
 SELECT * FROM venice.start_push('land') \gset

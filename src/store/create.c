@@ -38,6 +38,7 @@
 #include "store/arguments.h"
 #include "store/definition.h"
 #include "version/functions.h"
+#include "version/gate.h"
 #include "version/layout.h"
 #include "version/retire.h"
 
@@ -218,9 +219,7 @@ create_first_version(Store *store)
 	QueryBegin(&session, store->owner);
 	QueryRunf("ALTER TABLE %s.records ADD CONSTRAINT records_pkey PRIMARY KEY (%s)", schema,
 			  KeyColumnList(store, ""));
-	QueryRunf("CREATE TABLE %s.swap_gate ()", schema);
-	QueryRunf("COMMENT ON TABLE %s.swap_gate IS "
-			  "'Always empty. A dump that holds it keeps versions from being swapped under it.'", schema);
+	GateCreate(store->name);
 	VersionSeal(store->name);
 	QueryEnd(&session);
 	GeneratedFunctionsCreate(store, store->schema_oid);
@@ -440,7 +439,6 @@ check_compatible(const Store *store, const List *new_columns)
 static void
 change_owner(const Store *store, Oid owner)
 {
-	static const char *const tables[] = {"records", "tombstones", "swap_gate"};
 	UserContext user;
 	ListCell   *cell;
 
@@ -450,6 +448,7 @@ change_owner(const Store *store, Oid owner)
 	foreach(cell, VersionList(store->name))
 	{
 		Version    *version = lfirst(cell);
+		const char *tables[] = {"records", "tombstones", GateName(version->number)};
 		Oid			schema = VersionSchema(store, version);
 
 		if (!OidIsValid(schema))
@@ -610,7 +609,7 @@ venice_drop_store(PG_FUNCTION_ARGS)
 		if (schema_oid == store->schema_oid)
 		{
 			QueryBegin(&session, store->owner);
-			QueryRunf("DROP TABLE %s.swap_gate", quote_identifier(schema));
+			QueryRunf("DROP TABLE %s", quote_qualified_identifier(schema, GateName(version->number)));
 			QueryEnd(&session);
 		}
 		drop_version_or_say_how(store, version);

@@ -251,6 +251,18 @@ end_sql_push(Store *store, Version *version, bool swap)
 	SupervisorWakeAtCommit();
 }
 
+/* The push has been ended before: what counts is what was said last about the swap. */
+static void
+change_mind(Store *store, Version *version, bool swap)
+{
+	VersionRequestEnd(version, swap);
+	if (swap && version->state != VERSION_BUILDING)
+		(void) VersionSwap(store, version, SWAP_PUSH);
+	else if (!swap && version->state == VERSION_WAITING_FOR_DUMP)
+		VersionSetState(version, VERSION_READY);
+	SupervisorWakeAtCommit();
+}
+
 /*
  * venice_end_push
  *		end_push(store, version, swap): the version's state.
@@ -272,6 +284,8 @@ venice_end_push(PG_FUNCTION_ARGS)
 		VersionRequestEnd(version, swap);
 		SupervisorWakeAtCommit();
 	}
+	else if (VersionStateIsFuture(version->state))
+		change_mind(store, version, swap);
 	else if (VersionStateIsGone(version->state) || version->state == VERSION_LOST)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

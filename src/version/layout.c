@@ -242,7 +242,7 @@ belongs_to_version(const Store *store, const ObjectAddress *object, Oid records)
 				char	   *name = get_rel_name(object->objectId);
 
 				return strcmp(name, "records") == 0 || strcmp(name, "tombstones") == 0 ||
-					strcmp(name, "swap_gate") == 0;
+					strncmp(name, "swap_gate_v", strlen("swap_gate_v")) == 0;
 			}
 		case ProcedureRelationId:
 			return is_generated(store, object->objectId);

@@ -6,7 +6,7 @@
  * A version that has left stays while a snapshot from before its swap may still
  * look it up: a transaction, a prepared one, a slot, or a standby that sends
  * feedback.  Dropping takes AccessExclusiveLock, behind which readers would
- * queue, so that it waits a bounded time only and is tried again later.
+ * queue: a worker takes it when it is free, or tries again later.
  *
  * Locks: StoreLock by the caller; AccessExclusiveLock on the version's tables.
  * Must not know: when it is called.
@@ -33,6 +33,7 @@
 
 #include "catalog/pointer.h"
 #include "common/query.h"
+#include "common/table_lock.h"
 #include "version/dependents.h"
 #include "version/functions.h"
 
@@ -53,6 +54,18 @@ keep_read_counts(const Store *store, Oid records)
 						  "WHERE s.store_name = $1::name AND i.indrelid = $2 AND i.indisprimary",
 						  &args);
 	QueryEnd(&session);
+}
+
+static void
+lock_unqueued(Oid schema, const char *name, int timeout_ms)
+{
+	Oid			table = get_relname_relid(name, schema);
+
+	if (OidIsValid(table) && !TableLockUnqueued(table, timeout_ms))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("table \"%s.%s\" is in use", get_namespace_name(schema), name),
+				 errdetail("It is locked by %s.", TableLockHolders(table))));
 }
 
 void
@@ -76,7 +89,11 @@ VersionDropSchema(const Store *store, const Version *version, int lock_timeout_m
 					 errdetail("They are: %s.", dependents),
 					 errhint("Drop them, or make them read the store's current version, first.")));
 		keep_read_counts(store, get_relname_relid("records", schema_oid));
+		if (lock_timeout_ms > 0)
+			for (int i = 0; i < lengthof(tables); i++)
+				lock_unqueued(schema_oid, tables[i], lock_timeout_ms);
 		QueryBegin(&session, SchemaOwner(schema_oid));
+		/* What the tables refer to is locked as well, in the queue. */
 		if (lock_timeout_ms > 0)
 			(void) set_config_option("lock_timeout", psprintf("%d", lock_timeout_ms), PGC_USERSET,
 									 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);

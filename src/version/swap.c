@@ -10,12 +10,8 @@
  * transaction.  No user code runs as anybody but the store's owner: what could run
  * any was built before, or is made good before the gate is taken.
  *
- * The gate is an empty table that lives in the current schema.  pg_dump holds a
- * lock on it from its first moment, so that a swap under a dump, which would
- * write an empty store into the backup without a word, fails on it instead.
- *
- * Locks: StoreLock by the caller; AccessExclusiveLock on the gate, and on the
- * two schemas as names; RowExclusiveLock on both tables.
+ * Locks: StoreLock by the caller; the gate (gate.c); the two schemas as names;
+ * RowExclusiveLock on both tables.
  * Must not know: who wants the swap.
  *
  *-------------------------------------------------------------------------
@@ -24,92 +20,68 @@
 
 #include "version/swap.h"
 
-#include "access/table.h"
 #include "access/xact.h"
-#include "catalog/dependency.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_type.h"
 #include "commands/schemacmds.h"
-#include "commands/tablecmds.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
-#include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "catalog/pointer.h"
-#include "common/guc.h"
 #include "common/query.h"
-#include "common/subtransaction.h"
 #include "version/build.h"
 #include "version/carry.h"
 #include "version/clone.h"
 #include "version/functions.h"
+#include "version/gate.h"
 #include "version/layout.h"
 #include "version/state.h"
 #include "version/views.h"
 
-static bool prepare_guard_registered = false;
-static bool swapped_in_transaction = false;
+/*
+ * The outermost subtransaction that has swapped and was not rolled back, for
+ * refuse_prepare.
+ */
+static SubTransactionId swapped_in = InvalidSubTransactionId;
 
 /* A prepared swap would leave every reader's pointer in doubt for as long as it stays prepared. */
 static void
 refuse_prepare(XactEvent event, void *argument)
 {
-	if (event == XACT_EVENT_PRE_PREPARE && swapped_in_transaction)
+	if (event == XACT_EVENT_PRE_PREPARE && swapped_in != InvalidSubTransactionId)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot PREPARE a transaction that has swapped a version")));
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
-		swapped_in_transaction = false;
+		swapped_in = InvalidSubTransactionId;
 }
 
 static void
-take_gate(void *gate)
+follow_subtransaction(SubXactEvent event, SubTransactionId id, SubTransactionId parent,
+					  void *argument)
 {
-	LockRelationOid(*(Oid *) gate, AccessExclusiveLock);
-}
-
-/*
- * Lock the gate for as long as the setting allows.  On failure *holders names
- * the processes that hold it.
- */
-static bool
-lock_gate(Oid gate, char **holders)
-{
-	QuerySession session;
-	QueryArgs	args = {0};
-	int			nest_level = NewGUCNestLevel();
-	bool		locked;
-
-	(void) set_config_option("lock_timeout", psprintf("%d", Settings.swap_lock_timeout_ms),
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	locked = SubtransactionTry(take_gate, &gate, ERRCODE_LOCK_NOT_AVAILABLE) == NULL;
-	AtEOXact_GUC(false, nest_level);
-	if (locked)
-		return true;
-
-	QueryBeginRegistry(&session);
-	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(gate), false);
-	(void) QueryRun("SELECT pg_catalog.string_agg(DISTINCT pid::text, ', ') FROM pg_catalog.pg_locks "
-					"WHERE relation = $1 AND granted", &args);
-	*holders = QueryText(0, 1, session.result_context);
-	QueryEnd(&session);
-	return false;
+	if (id != swapped_in)
+		return;
+	if (event == SUBXACT_EVENT_COMMIT_SUB)
+		swapped_in = parent;
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+		swapped_in = InvalidSubTransactionId;
 }
 
 static void
-move_gate(Oid gate, Oid from, Oid to)
+note_swap(void)
 {
-	Relation	relation = table_open(gate, NoLock);
-	ObjectAddresses *moved = new_object_addresses();
+	static bool registered = false;
 
-	AlterTableNamespaceInternal(relation, from, to, moved);
-	free_object_addresses(moved);
-	table_close(relation, NoLock);
-	CommandCounterIncrement();
+	if (!registered)
+	{
+		RegisterXactCallback(refuse_prepare, NULL);
+		RegisterSubXactCallback(follow_subtransaction, NULL);
+		registered = true;
+	}
+	if (swapped_in == InvalidSubTransactionId)
+		swapped_in = GetCurrentSubTransactionId();
 }
 
 /* Count the swap, and note from when on no new snapshot can reach the version that was left. */
@@ -176,16 +148,10 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 	Oid			new_records;
 	Oid			gate;
 	char	   *old_name;
-	char	   *holders = NULL;
+	char	   *holders;
 	UserContext user;
 	Jsonb	   *attachments;
 	bool		functions_stale;
-
-	if (!prepare_guard_registered)
-	{
-		RegisterXactCallback(refuse_prepare, NULL);
-		prepare_guard_registered = true;
-	}
 
 	if (!VersionPointerRead(store->name, GetLatestSnapshot(), &pointer))
 		elog(ERROR, "store \"%s\" has no version pointer", store->name);
@@ -196,12 +162,13 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 	check_name_is_free(store, old_name);
 	old_records = VersionRecords(old);
 	new_records = VersionRecords(target);
-	gate = get_relname_relid("swap_gate", old_schema);
+	gate = GateLookup(old_schema, old->number);
 	if (!OidIsValid(old_records) || !OidIsValid(new_records) || !OidIsValid(gate))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("store \"%s\" has lost a table", store->name),
-				 errdetail("The swap needs records in both versions, and swap_gate in the current one.")));
+				 errdetail("The swap needs records in both versions, and %s in the current one.",
+						   GateName(old->number))));
 
 	/*
 	 * Against DDL, not against readers or writers: who attaches something to
@@ -216,22 +183,22 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 	VersionCheckSwappable(store, new_schema, new_records);
 	VersionFollow(store, target, old_records);
 
-	if (!lock_gate(gate, &holders))
+	if (!GateClose(gate, &holders))
 	{
 		if (!VersionStateIsFuture(target->state))
 			ereport(ERROR,
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("cannot swap store \"%s\" while a dump is running", store->name),
-					 errdetail("Held by process %s.", holders ? holders : "that has just ended"),
+					 errdetail("The dump's lock is held by %s.", holders),
 					 errhint("Try again when the dump has finished, or stop it.")));
 		ereport(NOTICE,
 				(errmsg("swap of store \"%s\" to version %d waits for a dump", store->name,
 						target->number),
-				 errdetail("Held by process %s.", holders ? holders : "that has just ended"),
+				 errdetail("The dump's lock is held by %s.", holders),
 				 errhint("The swap follows by itself, or with venice.swap_version or CALL venice.run_maintenance().")));
 		VersionSetState(target, VERSION_WAITING_FOR_DUMP);
-		VersionSetDetail(target, psprintf("waits for process %s, which holds %s.swap_gate",
-										  holders ? holders : "?", quote_identifier(store->name)));
+		VersionSetDetail(target, psprintf("waits for %s, which holds %s.%s", holders,
+										  quote_identifier(store->name), GateName(old->number)));
 		return false;
 	}
 
@@ -245,8 +212,7 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 	functions_stale = !GeneratedFunctionsFit(store, new_records);
 	GeneratedFunctionsExchange(old_schema, new_schema);
 	GeneratedFunctionsChangeOwner(new_schema, store->owner);
-	move_gate(gate, old_schema, new_schema);
-	ATExecChangeOwner(gate, store->owner, false, AccessExclusiveLock);
+	GateMove(gate, old_schema, new_schema, target->number, store->owner);
 	VersionPointerWrite(store->name, target->number, new_records);
 	record_swap(store, old, target, reason);
 	attachments = UserObjects(new_records);
@@ -263,6 +229,6 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 	if (functions_stale)
 		GeneratedFunctionsRenew(store);
 	ViewsSwap(store, old, target);
-	swapped_in_transaction = true;
+	note_swap();
 	return true;
 }

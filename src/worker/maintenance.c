@@ -55,11 +55,13 @@
 #include "common/query.h"
 #include "common/retry.h"
 #include "common/shmem.h"
+#include "common/table_lock.h"
 #include "common/user_context.h"
 #include "store/arguments.h"
 #include "store/push.h"
 #include "version/build.h"
 #include "version/functions.h"
+#include "version/gate.h"
 #include "version/layout.h"
 #include "version/retire.h"
 #include "version/state.h"
@@ -134,7 +136,8 @@ swap(Task *task, Store *store, Version *version)
 		version->state != VERSION_WAITING_FOR_DUMP)
 		return TASK_NOTHING;
 	ProgressReport(store->name, version->number, PROGRESS_SWAPPING);
-	return VersionSwap(store, version, SWAP_PUSH) ? TASK_DONE : TASK_LATER;
+	/* One that meets a dump comes back when that is over, by add_awaited_swaps. */
+	return VersionSwap(store, version, SWAP_PUSH) ? TASK_DONE : TASK_NOTHING;
 }
 
 static Outcome
@@ -290,8 +293,8 @@ static const TaskKind task_kinds[] = {
 };
 
 /*
- * What the registry says is to be done, but for retirement, for stores that have
- * a schema.  $1: how far swaps have been re-planned for.
+ * What the registry says is to be done, but for retirement and swaps that wait for
+ * a dump, for stores that have a schema.  $1: how far swaps have been re-planned for.
  */
 #define TASKS_QUERY \
 	"SELECT kind, store_name, version FROM (" ALL_TASKS_QUERY ") t " \
@@ -308,7 +311,7 @@ static const TaskKind task_kinds[] = {
 	"UNION ALL SELECT 'build', store_name, version FROM venice.store_version " \
 	"WHERE state = 'building' " \
 	"UNION ALL SELECT 'swap', store_name, version FROM venice.store_version " \
-	"WHERE state = 'ready' AND swap OR state = 'waiting_for_dump' " \
+	"WHERE state = 'ready' AND swap " \
 	"UNION ALL SELECT 'clean up', v.store_name, v.version FROM venice.store_version v " \
 	"JOIN pg_catalog.pg_namespace n " \
 	"ON n.nspname = (v.store_name || '_v' || v.version)::pg_catalog.name " \
@@ -407,6 +410,35 @@ add_task(List *tasks, const char *kind, const char *store, int version)
 	return lappend(tasks, task);
 }
 
+/* Swaps that have waited for a dump which is over. */
+static List *
+add_awaited_swaps(List *tasks, bool *awaited)
+{
+	QuerySession session;
+	uint64		rows;
+
+	QueryBeginRegistry(&session);
+	rows = QueryRun("SELECT w.store_name, w.version, n.oid, v.version FROM venice.store_version w "
+					"JOIN venice.store_version v ON v.store_name = w.store_name AND v.state = 'current' "
+					"JOIN pg_catalog.pg_namespace n ON n.nspname = v.store_name "
+					"WHERE w.state = 'waiting_for_dump'", NULL);
+	for (uint64 i = 0; i < rows; i++)
+	{
+		bool		is_null;
+		Oid			gate = GateLookup(DatumGetObjectId(QueryDatum(i, 3, &is_null)),
+									  QueryInt4(i, 4, -1));
+		MemoryContext old = MemoryContextSwitchTo(session.result_context);
+
+		if (OidIsValid(gate) && TableIsUnlocked(gate))
+			tasks = add_task(tasks, "swap", QueryText(i, 1, CurrentMemoryContext),
+							 QueryInt4(i, 2, 0));
+		MemoryContextSwitchTo(old);
+	}
+	QueryEnd(&session);
+	*awaited = rows > 0;
+	return tasks;
+}
+
 /* Everything there is to do, in CurrentMemoryContext. */
 static List *
 list_tasks(void)
@@ -416,6 +448,7 @@ list_tasks(void)
 	List	   *tasks = NIL;
 	ListCell   *cell;
 	uint64		rows;
+	bool		awaited;
 
 	QueryBeginRegistry(&session);
 	arg_replanned(&args);
@@ -429,6 +462,7 @@ list_tasks(void)
 		MemoryContextSwitchTo(old);
 	}
 	QueryEnd(&session);
+	tasks = add_awaited_swaps(tasks, &awaited);
 
 	foreach(cell, stores_with_backups())
 	{
@@ -456,6 +490,12 @@ something_expired(void)
 	found = QueryRun(EXPIRED_QUERY, &args) > 0;
 	QueryEnd(&session);
 	return found;
+}
+
+bool
+DumpIsOver(bool *awaited)
+{
+	return add_awaited_swaps(NIL, awaited) != NIL;
 }
 
 bool

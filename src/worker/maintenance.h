@@ -11,4 +11,7 @@
 /* Would a round find something to do?  In a transaction. */
 extern bool MaintenanceIsNeeded(void);
 
+/* Could a swap be made that waited for a dump?  *awaited: there is one that waits. */
+extern bool DumpIsOver(bool *awaited);
+
 #endif							/* VENICE_MAINTENANCE_H */

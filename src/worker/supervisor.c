@@ -205,6 +205,7 @@ supervise(MemoryContext context, bool woken, bool *busy)
 	List	   *wanted = NIL;
 	bool		installed;
 	bool		maintenance_needed = false;
+	bool		dump_awaited = false;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -220,6 +221,10 @@ supervise(MemoryContext context, bool woken, bool *busy)
 			wanted = UnitsWanted();
 		if (look_for_work)
 			maintenance_needed = MaintenanceIsNeeded();
+
+		/* A swap is not to wait longer than the dump, whatever else has failed meanwhile. */
+		if (!maintenance_is_running() && DumpIsOver(&dump_awaited))
+			maintenance_needed = true;
 		PopActiveSnapshot();
 	}
 	CommitTransactionCommand();
@@ -230,7 +235,7 @@ supervise(MemoryContext context, bool woken, bool *busy)
 	UnitsAssign();
 	if (maintenance_needed)
 		start_maintenance();
-	*busy = wanted != NIL || maintenance != NULL || maintenance_needed;
+	*busy = wanted != NIL || maintenance != NULL || maintenance_needed || dump_awaited;
 	return note_extension(installed, generation);
 }
 

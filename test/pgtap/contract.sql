@@ -259,7 +259,7 @@ SELECT results_eq('SELECT * FROM contract_sample.get(1, ''de'')', $$VALUES (2::b
 SELECT results_eq('SELECT * FROM contract_sample.batch_get(''{9,1}'', ''{x,de}'')',
     $$VALUES (2::bigint, 1::bigint, 'de', 2::bigint, 0.5::double precision, '{1}'::real[], 3)$$, 'batch_get with all, and where in the input');
 SELECT set_eq($$SELECT format('%s %s', c.relname, c.relkind) FROM pg_class c WHERE c.relnamespace = 'contract_sample'::regnamespace$$,
-    $$VALUES ('records r'), ('records_pkey i'), ('swap_gate r')$$, 'a store''s schema holds records, their key and the gate');
+    $$VALUES ('records r'), ('records_pkey i'), ('swap_gate_v1 r')$$, 'a store''s schema holds records, their key and the gate');
 SELECT is((SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum) FROM pg_attribute
             WHERE attrelid = 'contract_sample.records'::regclass AND attnum > 0),
     'user_id bigint, country text, clicks bigint, ctr double precision, embedding real[], ordinality integer',

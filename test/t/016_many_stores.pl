@@ -60,7 +60,7 @@ wait_for_sql($node, "SELECT count(*) FROM pg_stat_activity WHERE backend_type IN
 {
 	my $dump = $node->background_psql('postgres');
 
-	$dump->query_safe('BEGIN; LOCK TABLE s1.swap_gate IN ACCESS SHARE MODE');
+	$dump->query_safe('BEGIN; LOCK TABLE s1.swap_gate_v1 IN ACCESS SHARE MODE');
 	$node->safe_psql('postgres', "SELECT venice.start_push('s1'); SELECT venice.end_push('s1')");
 	wait_for_sql($node, "SELECT state FROM venice.versions WHERE store = 's1' AND version = 2", 'waiting_for_dump', 'a swap waits for a dump');
 	$dump->query_safe('COMMIT');

@@ -176,13 +176,14 @@ sub in_phase
 	return $disaster->();
 }
 
-# Who reads swap_gate, as a dump does, makes a swap wait; the reader dies with the server.
+# Who reads the gate, as a dump does, makes a swap wait; the reader dies with the server.
 sub in_swap
 {
 	my ($disaster) = @_;
 	my $reader = $node->background_psql('postgres');
+	my $gate = $node->safe_psql('postgres', "SELECT relname FROM pg_class WHERE relnamespace = 'merged'::regnamespace AND relname ~ '^swap_gate'");
 
-	$reader->query_safe('BEGIN; LOCK TABLE merged.swap_gate IN ACCESS SHARE MODE');
+	$reader->query_safe("BEGIN; LOCK TABLE merged.$gate IN ACCESS SHARE MODE");
 	end_pushes();
 	in_phase('swapping', $disaster);
 	eval { $reader->quit };

@@ -90,7 +90,7 @@ is_loaded('dropped', 1500, 'DROP EXTENSION CASCADE that is rolled back does neit
 $node->safe_psql('dropped', 'DROP EXTENSION venice CASCADE');
 is($node->safe_psql('dropped', 'SELECT count(*) FROM pg_foreign_server; SELECT count(*) FROM pg_user_mapping; SELECT count(*) FROM pg_trigger'), "0\n0\n0",
 	'committed, it takes servers, user mappings and triggers');
-is($node->safe_psql('dropped', 'TABLE plain.records; SELECT count(*) FROM clicks_v1.records; SELECT count(*) FROM clicks.swap_gate'), "1|10\n1500\n0", 'and leaves all tables');
+is($node->safe_psql('dropped', 'TABLE plain.records; SELECT count(*) FROM clicks_v1.records; SELECT count(*) FROM clicks.swap_gate_v0'), "1|10\n1500\n0", 'and leaves all tables');
 like(sql_error($node, 'SELECT n FROM plain.get(1)', dbname => 'dropped'), qr/^3F000: schema "venice_internal" does not exist/, 'whose functions are there and say that the extension is not');
 wait_for_sql($node, "$ours 'dropped'", '0', 'and its processes leave');
 is(sql_error($node, 'INSERT INTO plain.records VALUES (2, 20)', dbname => 'dropped'), '', 'what was a store is a table like others');
