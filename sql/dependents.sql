@@ -146,7 +146,11 @@ CREATE TEMP VIEW of_session AS SELECT id FROM followed.records;
 SET allow_system_table_mods = on;
 INSERT INTO pg_seclabel VALUES ('followed.records'::regclass, 'pg_class'::regclass, 2, 'dep', 'secret');
 RESET allow_system_table_mods;
--- By name, or through the store's functions: not concerned.
+-- By name, through the store's functions, or part of the table itself: not concerned.
+CREATE FUNCTION dep.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER own AFTER UPDATE OF amount ON followed.records FOR EACH ROW WHEN (OLD.country = 'de') EXECUTE FUNCTION dep.nothing();
+CREATE POLICY own ON followed.records USING (amount > 0);
+ALTER TABLE followed.records ADD CONSTRAINT own CHECK (amount > 0);
 CREATE FUNCTION dep.by_name() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM followed.records';
 CREATE VIEW dep.through_get AS SELECT amount FROM followed.get(1);
 CREATE FUNCTION dep.atomic_get() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT amount FROM followed.get(1); END;
@@ -172,8 +176,12 @@ RESET ROLE;
 SELECT * FROM venice.start_push('followed') \gset
 CREATE VIEW dep.early AS SELECT id FROM :schema.records;
 SELECT venice.abort_push('followed');
+UPDATE venice.store_version SET state = 'failed' WHERE store_name = 'followed' AND version = :version;
+CALL venice.run_maintenance();
+SELECT count(*) FROM dep.early;
 DROP VIEW dep.early;
-SELECT venice.abort_push('followed');
+CALL venice.run_maintenance();
+SELECT to_regnamespace(:'schema');
 
 DROP PUBLICATION dep_all, dep_schema, dep_table;
 DROP VIEW of_session;
