@@ -119,6 +119,11 @@ ObjectChangeOwner(Oid class_id, Oid object_id, Oid owner)
 #define CreateWaitEventSet(owner, count)	CreateWaitEventSet(TopMemoryContext, count)
 #endif
 
+/* 17 looks at statistics. */
+#if PG_VERSION_NUM < 170000
+#define estimate_array_length(root, array)	estimate_array_length(array)
+#endif
+
 /* 18 says it as C11 does, before everything else. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn	pg_attribute_noreturn()

@@ -8,9 +8,31 @@ CREATE FUNCTION venice_internal.get(store text, VARIADIC keys "any")
 COMMENT ON FUNCTION venice_internal.get(text, "any") IS
     'Body of a store''s get: columns are found by the names of the column definition list.';
 
+CREATE FUNCTION venice_internal.batch_get_support(internal)
+    RETURNS internal
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'venice_batch_get_support';
+COMMENT ON FUNCTION venice_internal.batch_get_support(internal) IS
+    'Tells the planner how many rows a batch_get may have.';
+
 CREATE FUNCTION venice_internal.batch_get(store text, VARIADIC keys "any")
     RETURNS SETOF record
     LANGUAGE c STABLE PARALLEL SAFE ROWS 100
+    SUPPORT venice_internal.batch_get_support
     AS 'MODULE_PATHNAME', 'venice_batch_get';
 COMMENT ON FUNCTION venice_internal.batch_get(text, "any") IS
     'Body of a store''s batch_get: one array per key column, all of one length.';
+
+CREATE FUNCTION venice_internal.get_packed(store text, VARIADIC keys "any")
+    RETURNS bytea
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'venice_get_packed';
+COMMENT ON FUNCTION venice_internal.get_packed(text, "any") IS
+    'Body of a store''s get_packed: the value columns of one key in binary COPY format.';
+
+CREATE FUNCTION venice_internal.batch_get_packed(store text, VARIADIC keys "any")
+    RETURNS bytea
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'venice_batch_get_packed';
+COMMENT ON FUNCTION venice_internal.batch_get_packed(text, "any") IS
+    'Body of a store''s batch_get_packed: a row for each key in binary COPY format, without fields when the key is absent.';

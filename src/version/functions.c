@@ -58,15 +58,16 @@ typedef struct Definition
 	const char *name;
 	char	   *arguments;		/* with names */
 	char	   *argument_types; /* for DROP and COMMENT */
-	char	   *returns;		/* column list of RETURNS TABLE */
+	const char *returns;		/* TABLE(...), or a type */
 	char	   *body;
 	const char *comment;
-	int			rows;
+	int			rows;			/* estimate, for a table */
 } Definition;
 
-#define DEFINITION_COUNT 2
+#define DEFINITION_COUNT 4
 
-static const char *const definition_names[DEFINITION_COUNT] = {"get", "batch_get"};
+static const char *const definition_names[DEFINITION_COUNT] =
+{"get", "batch_get", "get_packed", "batch_get_packed"};
 
 static bool
 is_key(const Store *store, const char *name)
@@ -156,7 +157,7 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 		.name = definition_names[0],
 		.arguments = keys.data,
 		.argument_types = key_types.data,
-		.returns = values.data,
+		.returns = psprintf("TABLE(%s)", values.data),
 		.body = psprintf("SELECT * FROM venice_internal.get(%s, %s) AS record(%s)", literal,
 						 parameters.data, values.data),
 		.comment = "The row of one key in the current version; no row when the key is absent.",
@@ -167,11 +168,30 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 		.name = definition_names[1],
 		.arguments = arrays.data,
 		.argument_types = array_types.data,
-		.returns = psprintf("%s bigint, %s", ordinality, all.data),
+		.returns = psprintf("TABLE(%s bigint, %s)", ordinality, all.data),
 		.body = psprintf("SELECT * FROM venice_internal.batch_get(%s, %s) AS record(%s bigint, %s)",
 						 literal, parameters.data, ordinality, all.data),
 		.comment = "The rows of many keys in the current version, in input order; absent keys are left out.",
 		.rows = 100
+	};
+	definitions[2] = (Definition)
+	{
+		.name = definition_names[2],
+		.arguments = keys.data,
+		.argument_types = key_types.data,
+		.returns = "bytea",
+		.body = psprintf("SELECT venice_internal.get_packed(%s, %s)", literal, parameters.data),
+		.comment = "The value columns of one key in the current version, in binary COPY format; NULL when the key is absent."
+	};
+	definitions[3] = (Definition)
+	{
+		.name = definition_names[3],
+		.arguments = arrays.data,
+		.argument_types = array_types.data,
+		.returns = "bytea",
+		.body = psprintf("SELECT venice_internal.batch_get_packed(%s, %s)", literal,
+						 parameters.data),
+		.comment = "The value columns of many keys in the current version, in binary COPY format: a row for each, without fields for absent keys."
 	};
 }
 
@@ -185,10 +205,11 @@ create_functions(const Store *store, Oid schema_oid, const Definition *definitio
 	for (int i = 0; i < DEFINITION_COUNT; i++)
 	{
 		const Definition *definition = &definitions[i];
+		const char *rows = definition->rows > 0 ? psprintf("ROWS %d ", definition->rows) : "";
 
-		QueryRunf("CREATE FUNCTION %s.%s(%s) RETURNS TABLE(%s) LANGUAGE sql STABLE PARALLEL SAFE "
-				  "ROWS %d AS %s", schema, definition->name, definition->arguments,
-				  definition->returns, definition->rows, quote_literal_cstr(definition->body));
+		QueryRunf("CREATE FUNCTION %s.%s(%s) RETURNS %s LANGUAGE sql STABLE PARALLEL SAFE %sAS %s",
+				  schema, definition->name, definition->arguments, definition->returns, rows,
+				  quote_literal_cstr(definition->body));
 		QueryRunf("COMMENT ON FUNCTION %s.%s(%s) IS %s", schema, definition->name,
 				  definition->argument_types, quote_literal_cstr(definition->comment));
 	}

@@ -244,8 +244,10 @@ CREATE TEMP VIEW generated AS
 SELECT results_eq('SELECT name, arguments, result, prorows::integer FROM generated ORDER BY name', $$VALUES
     ('batch_get', 'user_id bigint[], country text[]',
      'TABLE(_ordinality bigint, user_id bigint, country text, clicks bigint, ctr double precision, embedding real[], ordinality integer)', 100),
-    ('get', 'user_id bigint, country text', 'TABLE(clicks bigint, ctr double precision, embedding real[], ordinality integer)', 1)$$,
-    'a store has get and batch_get, typed by its columns, to which our names give way, and nothing else');
+    ('batch_get_packed', 'user_id bigint[], country text[]', 'bytea', 0),
+    ('get', 'user_id bigint, country text', 'TABLE(clicks bigint, ctr double precision, embedding real[], ordinality integer)', 1),
+    ('get_packed', 'user_id bigint, country text', 'bytea', 0)$$,
+    'a store has get and batch_get, and their packed forms, typed by its columns, to which our names give way, and nothing else');
 SELECT is_empty($$
     SELECT name FROM generated WHERE lanname <> 'sql' OR provolatile <> 's' OR proparallel <> 's' OR proisstrict OR prosecdef
         OR proconfig IS NOT NULL OR proowner <> 'contract_owner'::regrole OR NOT has_function_privilege('public', oid, 'EXECUTE')

@@ -1,0 +1,155 @@
+/*-------------------------------------------------------------------------
+ *
+ * packed.c
+ *		The functions behind a store's get_packed and batch_get_packed: rows as
+ *		one value.
+ *
+ * A row of a result costs a client more than a row of a store costs the server.
+ * Here all rows are one bytea in the binary COPY format, in the order of the keys,
+ * so that they need not be repeated; a key that is not there is a row of no
+ * fields.  The fields are the version's value columns.
+ *
+ * Locks: see handle.c and lookup.c.
+ * Must not know: how rows are found.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+
+#include "common/compat.h"
+#include "read/encode.h"
+#include "read/handle.h"
+#include "read/lookup.h"
+
+PG_FUNCTION_INFO_V1(venice_get_packed);
+PG_FUNCTION_INFO_V1(venice_batch_get_packed);
+
+/* Kept for as long as the statement's call site lives. */
+typedef struct CallSite
+{
+	uint64		build;			/* of the handle that this was made for */
+	int			encoding;		/* of the client, that it was made for */
+	MemoryContext context;		/* of what follows */
+	RowEncoder *encoder;
+	AttrNumber *attributes;
+	int			count;
+} CallSite;
+
+typedef struct Output
+{
+	const CallSite *site;
+	StringInfoData bytes;
+	int64		next;			/* position of the first key that has no row yet */
+} Output;
+
+/* Keys that were passed over are not there. */
+static void
+encode_absent(Output *output, int64 before)
+{
+	for (; output->next < before; output->next++)
+		RowEncodeAbsent(&output->bytes);
+}
+
+static void
+encode(void *argument, int64 position, const Datum *values, const bool *nulls)
+{
+	Output	   *output = argument;
+
+	encode_absent(output, position);
+	RowEncode(output->site->encoder, values, nulls, &output->bytes);
+	output->next = position + 1;
+}
+
+static void
+make_site(CallSite *site, const StoreHandle *handle)
+{
+	Relation	records = table_open(handle->records, NoLock);
+	TupleDesc	table = RelationGetDescr(records);
+
+	MemoryContextReset(site->context);
+	site->attributes = MemoryContextAlloc(site->context, table->natts * sizeof(AttrNumber));
+	site->count = 0;
+	for (int i = 0; i < table->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(table, i);
+		bool		is_key = false;
+
+		for (int k = 0; k < handle->key_count; k++)
+			is_key |= handle->key_attributes[k] == attribute->attnum;
+		if (!is_key && !attribute->attisdropped && NameStr(attribute->attname)[0] != '_')
+			site->attributes[site->count++] = attribute->attnum;
+	}
+	site->encoder = RowEncoderMake(site->context, table, site->attributes, site->count);
+	site->build = handle->build;
+	site->encoding = pg_get_client_encoding();
+	table_close(records, NoLock);
+}
+
+static Datum
+look_up(FunctionCallInfo fcinfo, bool batch)
+{
+	CallSite   *site = fcinfo->flinfo->fn_extra;
+	StoreHandle handle;
+	LookupKeys	keys;
+	Output		output;
+	char	   *store;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("store must not be null")));
+	store = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	StoreHandleOpen(store, &handle);
+	if (site == NULL)
+	{
+		site = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(CallSite));
+		site->context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "venice call site",
+											  ALLOCSET_SMALL_SIZES);
+		fcinfo->flinfo->fn_extra = site;
+	}
+	if (site->build != handle.build || site->encoding != pg_get_client_encoding())
+		make_site(site, &handle);
+	if (batch)
+		LookupKeysArray(fcinfo, 1, store, &handle, &keys);
+	else
+		LookupKeysScalar(fcinfo, 1, store, &handle, &keys);
+
+	output.site = site;
+	output.next = 0;
+	initStringInfo(&output.bytes);
+	output.bytes.len = VARHDRSZ;
+	EncodeBegin(&output.bytes);
+	LookupRun(&handle, store, &keys, site->attributes, site->count, encode, &output);
+	if (!batch && output.next == 0)
+		PG_RETURN_NULL();
+	encode_absent(&output, keys.count);
+	EncodeEnd(&output.bytes);
+	SET_VARSIZE(output.bytes.data, output.bytes.len);
+	PG_RETURN_BYTEA_P(output.bytes.data);
+}
+
+/*
+ * venice_get_packed
+ *		get_packed(store text, VARIADIC keys "any"): NULL when the key is not there.
+ */
+Datum
+venice_get_packed(PG_FUNCTION_ARGS)
+{
+	return look_up(fcinfo, false);
+}
+
+/*
+ * venice_batch_get_packed
+ *		batch_get_packed(store text, VARIADIC keys "any"): one array per key column.
+ */
+Datum
+venice_batch_get_packed(PG_FUNCTION_ARGS)
+{
+	return look_up(fcinfo, true);
+}
