@@ -221,7 +221,7 @@ plan_with_policies(const StoreHandle *handle, const char *store, Relation record
 		appendStringInfoString(&query, "SELECT ");
 		for (int i = 0; i < wanted_count; i++)
 			appendStringInfo(&query, "%s%s", i > 0 ? ", " : "",
-							 quote_identifier(NameStr(TupleDescAttr(table, wanted[i] - 1)->attname)));
+							 quote_identifier(get_attname(handle->records, wanted[i], false)));
 		appendStringInfo(&query, " FROM ONLY %s WHERE %s",
 						 quote_qualified_identifier(schema, RelationGetRelationName(records)),
 						 condition.data);
