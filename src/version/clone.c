@@ -254,12 +254,12 @@ object_key(const UserObject *object)
 }
 
 static void
-push_string(JsonbParseState **state, JsonbIteratorToken token, char *string)
+push_string(JsonbParseState **state, JsonbIteratorToken token, const char *string)
 {
 	JsonbValue	value;
 
 	value.type = jbvString;
-	value.val.string.val = string;
+	value.val.string.val = unconstify(char *, string);
 	value.val.string.len = strlen(string);
 	(void) pushJsonbValue(state, token, &value);
 }
@@ -270,8 +270,15 @@ string_value(const JsonbValue *value)
 	return value ? pnstrdup(value->val.string.val, value->val.string.len) : NULL;
 }
 
+static char *
+find_string(const Jsonb *strings, const char *key)
+{
+	return string_value(getKeyJsonValueFromContainer(unconstify(JsonbContainer *, &strings->root),
+													 key, strlen(key), NULL));
+}
+
 Jsonb *
-UserObjects(Oid table)
+ClonedInReverse(Oid table, const Jsonb *cloned)
 {
 	JsonbParseState *state = NULL;
 	ListCell   *cell;
@@ -280,11 +287,13 @@ UserObjects(Oid table)
 	foreach(cell, list_objects(table, true))
 	{
 		UserObject *object = lfirst(cell);
+		char	   *key = object_key(object);
 
 		if (object->definition == NULL)
 			continue;
-		push_string(&state, WJB_KEY, object_key(object));
-		push_string(&state, WJB_VALUE, object->definition);
+		push_string(&state, WJB_KEY, key);
+		/* What is not a clone is like nothing but in its name. */
+		push_string(&state, WJB_VALUE, find_string(cloned, key) ? object->definition : "");
 	}
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
@@ -432,8 +441,7 @@ CloneUserObjects(Oid from, Oid to, Jsonb **cloned)
 		if (object->definition == NULL)
 			continue;
 		if (*cloned != NULL)
-			known = string_value(getKeyJsonValueFromContainer(&(*cloned)->root, key, strlen(key),
-															  NULL));
+			known = find_string(*cloned, key);
 		twin = object->kind->find(to, object->name);
 		if (OidIsValid(twin) && known != NULL && strcmp(known, object->definition) != 0)
 		{

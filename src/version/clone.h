@@ -24,13 +24,17 @@
  */
 extern bool CloneUserObjects(Oid from, Oid to, Jsonb **cloned);
 
-/* What users have made on a table: an object, from kind and name to definition. */
-extern Jsonb *UserObjects(Oid table);
+/*
+ * The same for a table that has been followed: what was cloned from it on the given
+ * one, with the definitions there.  It may come to be made like that one in turn.
+ */
+extern Jsonb *ClonedInReverse(Oid table, const Jsonb *cloned);
 
 /*
  * Have `to` store its rows as `from` does (storage and compression of columns by
- * name, toast_tuple_target) and estimate its columns' distinct values, and set what ALTER TABLE sets on what both have: which
- * triggers are enabled, replica identity, the index of CLUSTER.
+ * name, toast_tuple_target), estimate distinct values as it does, and set what ALTER
+ * TABLE sets on what both have: which triggers are enabled, replica identity, the
+ * index of CLUSTER.
  */
 extern void CloneSettings(Oid from, Oid to);
 

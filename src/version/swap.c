@@ -215,7 +215,7 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 	GateMove(gate, old_schema, new_schema, target->number, store->owner);
 	VersionPointerWrite(store->name, target->number, new_records);
 	record_swap(store, old, target, reason);
-	attachments = UserObjects(new_records);
+	attachments = ClonedInReverse(new_records, target->attachments);
 	UserContextLeave(&user);
 
 	/* What was lost stays so: nobody is to go back to it. */
