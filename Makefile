@@ -4,6 +4,7 @@
 #   make install             install into the server of PG_CONFIG
 #   make installcheck        regression and isolation tests, in temporary servers of their own
 #   make results             accept the last run's output as expected, after reading it
+#   make check-majors        build and test on PostgreSQL 17 and 18, as root
 #   make help                everything else
 
 PG_CONFIG ?= pg_config
@@ -159,11 +160,14 @@ venice--$(EXTVERSION).sql: $(SQL_PARTS)
 
 installcheck: checkver
 
-.PHONY: checkver results dist help
+.PHONY: checkver check-majors results dist help
 # META.json is the one source of versions; what repeats one must agree.
 checkver:
 	@grep -q "^default_version = '$(EXTVERSION)'" venice.control || { echo "venice.control: default_version is not $(EXTVERSION)"; exit 1; }
 	@grep -q '^## $(DISTVERSION)' CHANGELOG.md || { echo "CHANGELOG.md: no entry for $(DISTVERSION)"; exit 1; }
+
+check-majors:
+	test/majors/run
 
 results:
 	cp results/*.out expected/

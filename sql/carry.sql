@@ -27,8 +27,9 @@ COMMENT ON TABLE carried.records IS 'carried along';
 COMMENT ON COLUMN carried.records.country IS 'ISO code';
 ALTER TABLE carried.records SET (autovacuum_vacuum_scale_factor = 0.01);
 
+-- PostgreSQL 17 has given the owner one privilege more.
 CREATE TEMP VIEW attached AS
-    SELECT c.relacl::text AS privileges, n.nspacl::text AS schema_privileges, c.relrowsecurity AS row_security,
+    SELECT replace(c.relacl::text, 'xtm/', 'xt/') AS privileges, n.nspacl::text AS schema_privileges, c.relrowsecurity AS row_security,
            array_to_string(c.reloptions, ', ') AS options, obj_description(c.oid, 'pg_class') AS comment,
            (SELECT string_agg(a.attname || ' ' || a.attacl::text, ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL) AS column_privileges,
            (SELECT string_agg(a.attname || ' ' || col_description(c.oid, a.attnum), ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND col_description(c.oid, a.attnum) IS NOT NULL) AS column_comments,

@@ -14,7 +14,10 @@ SELECT DISTINCT n.nspname
 CREATE DATABASE regression_squatted;
 \c regression_squatted
 CREATE SCHEMA venice;
+-- PostgreSQL 18 says where in the script.
+\set SHOW_CONTEXT never
 CREATE EXTENSION venice;
+\set SHOW_CONTEXT errors
 \c regression
 DROP DATABASE regression_squatted;
 

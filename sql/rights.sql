@@ -13,7 +13,9 @@ RESET ROLE;
 GRANT CREATE ON DATABASE regression TO rights_owner;
 SET ROLE rights_owner;
 SELECT venice.create_store('owned', 'id integer', 'v integer', 'rights_kafka');
+\set VERBOSITY sqlstate
 SELECT venice.create_store('owned', 'id integer', 'v integer', options => '{"owner": "rights_stranger"}');
+\set VERBOSITY default
 SELECT venice.create_store('owned', 'id integer', 'v integer');
 SELECT venice.push('owned', 'SELECT 1, 10');
 RESET ROLE;

@@ -49,14 +49,14 @@ our $test_dir = File::Spec->rel2abs(dirname(__FILE__) . '/..');
 
 # A started cluster that preloads venice, with the extension in database
 # "postgres".  Options: conf => lines of postgresql.conf; extension => 0;
-# start => 0; anything else goes to PostgreSQL::Test::Cluster's init.
+# start => 0; install_path => of another PostgreSQL; anything else goes to PostgreSQL::Test::Cluster's init.
 sub venice_cluster
 {
 	my ($name, %options) = @_;
 	my $conf = delete $options{conf} // '';
 	my $extension = delete $options{extension} // 1;
 	my $start = delete $options{start} // 1;
-	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $node = PostgreSQL::Test::Cluster->new($name, install_path => delete $options{install_path});
 
 	$node->init(%options);
 	$node->append_conf('postgresql.conf', slurp_file("$test_dir/venice.conf"));

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# What test/run and examples/flights/run need of a Debian machine: packages, an
-# unprivileged user, and a PostgreSQL of their own.  Source it with bash.
+# What test/run, test/majors/run and examples/flights/run need of a Debian
+# machine: packages, an unprivileged user, and a PostgreSQL of their own.
+# Source it with bash.
 #
 # The machine's own clusters and its PostgreSQL installation are never touched:
 # packages that are there stay as they are, no cluster is made by installing
@@ -10,9 +11,10 @@ pg_major=${PG_MAJOR:-15}
 
 # What building and running venice takes, and what testing it takes besides.
 # shellcheck disable=SC2034 # for those who source this
-build_packages=(gcc make pkg-config "postgresql-$pg_major" "postgresql-server-dev-$pg_major"
-	librdkafka-dev libjansson-dev libcurl4-openssl-dev
-	python3-venv default-jre-headless maven openssl)
+server_packages=(gcc make pkg-config "postgresql-$pg_major" "postgresql-server-dev-$pg_major"
+	librdkafka-dev libjansson-dev libcurl4-openssl-dev)
+# shellcheck disable=SC2034
+build_packages=("${server_packages[@]}" python3-venv default-jre-headless maven openssl)
 # shellcheck disable=SC2034
 test_packages=(libavro-dev clang-14 libclang-rt-14-dev libipc-run-perl "postgresql-$pg_major-pgtap")
 
@@ -100,18 +102,20 @@ copy_sources()
 		as_server_user tar -C "$work/src" --no-same-owner -xf -
 }
 
-# copy_server: PostgreSQL's programs find their files relative to themselves, so
-# a copy of Debian's two directories is a server to install into.
+# copy_server [OTHER_MAJOR ...]: PostgreSQL's programs find their files relative
+# to themselves, so a copy of Debian's two directories is a server to install into.
 # Sets and exports PG_CONFIG.
 copy_server()
 {
-	local root=$work/pg
+	local root=$work/pg major
 	export PG_CONFIG=$root/usr/lib/postgresql/$pg_major/bin/pg_config
 	as_server_user rm -rf "$root"
 	as_server_user mkdir -p "$root"/usr/{lib,share,include}/postgresql
-	as_server_user cp -R "/usr/lib/postgresql/$pg_major" "$root/usr/lib/postgresql/"
-	as_server_user cp -R "/usr/share/postgresql/$pg_major" "$root/usr/share/postgresql/"
-	as_server_user ln -s "/usr/include/postgresql/$pg_major" "$root/usr/include/postgresql/"
+	for major in "$pg_major" "$@"; do
+		as_server_user cp -R "/usr/lib/postgresql/$major" "$root/usr/lib/postgresql/"
+		as_server_user cp -R "/usr/share/postgresql/$major" "$root/usr/share/postgresql/"
+		as_server_user ln -s "/usr/include/postgresql/$major" "$root/usr/include/postgresql/"
+	done
 	as_server_user ln -s /usr/share/postgresql-common "$root/usr/share/"
 }
 
@@ -127,4 +131,25 @@ free_port()
 		return
 	done
 	die "no free port above $1"
+}
+
+# collect RESULTS TITLE COMMAND...: the command's last line, "N passed, N failed", goes to a file too.
+collect()
+{
+	local results=$1 title=$2 log last
+	shift 2
+	log=$(mktemp)
+	{ "$@" || true; } | tee "$log"
+	last=$(tail -n 1 "$log")
+	rm "$log"
+	grep -qxE '[0-9]+ passed, [0-9]+ failed' <<<"$last" || last='0 passed, 1 failed'
+	echo "$title: $last" >>"$results"
+}
+
+# sum RESULTS: what collect wrote, and the sum of it.
+sum()
+{
+	section 'In all'
+	awk '{ print; passed += $(NF - 3); failed += $(NF - 1) }
+		END { printf "\n%d passed, %d failed\n", passed, failed; exit failed > 0 || passed == 0 }' "$1"
 }
