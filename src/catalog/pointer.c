@@ -44,12 +44,11 @@
 #include "common/query.h"
 #include "common/swap_generation.h"
 
-#define Natts_pointer				5
+#define Natts_pointer				4
 #define Anum_pointer_store_name		1
 #define Anum_pointer_version		2
 #define Anum_pointer_records		3
 #define Anum_pointer_swap_xid		4
-#define Anum_pointer_schema			5
 
 static Relation
 open_pointer(int lock_mode)
@@ -100,7 +99,6 @@ read_registry(const char *store, Snapshot snapshot, VersionPointer *pointer)
 	QueryEnd(&session);
 	PopActiveSnapshot();
 	pointer->records = get_relname_relid("records", schema);
-	pointer->schema = schema;
 	return found && OidIsValid(pointer->records);
 }
 
@@ -126,8 +124,6 @@ read_row(const char *store, Snapshot snapshot, VersionPointer *pointer, FullTran
 													  RelationGetDescr(relation), &is_null));
 		pointer->records = DatumGetObjectId(heap_getattr(tuple, Anum_pointer_records,
 														 RelationGetDescr(relation), &is_null));
-		pointer->schema = DatumGetObjectId(heap_getattr(tuple, Anum_pointer_schema,
-														RelationGetDescr(relation), &is_null));
 		*swap = DatumGetFullTransactionId(heap_getattr(tuple, Anum_pointer_swap_xid,
 													   RelationGetDescr(relation), &is_null));
 	}
@@ -272,7 +268,6 @@ VersionPointerWrite(const char *store, int version, Oid records)
 	values[Anum_pointer_version - 1] = Int32GetDatum(version);
 	values[Anum_pointer_records - 1] = ObjectIdGetDatum(records);
 	values[Anum_pointer_swap_xid - 1] = FullTransactionIdGetDatum(GetTopFullTransactionId());
-	values[Anum_pointer_schema - 1] = ObjectIdGetDatum(get_rel_namespace(records));
 	new = heap_form_tuple(RelationGetDescr(relation), values, nulls);
 
 	scan = begin_scan(relation, &name, snapshot);

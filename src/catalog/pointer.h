@@ -14,7 +14,6 @@ typedef struct VersionPointer
 {
 	int			version;
 	Oid			records;		/* the current version's table */
-	Oid			schema;			/* and schema */
 } VersionPointer;
 
 /* Read the pointer under a snapshot; false when it sees no such store. */

@@ -97,9 +97,9 @@ SchemaOwner(Oid schema)
 }
 
 /*
- * The schema of a store and its owner.  The pointer knows which one it is, unless
- * it is still to be made after a restore; both are read under one snapshot, since
- * a swap gives the name to another schema.
+ * The schema of a store and its owner.  It is the one that has the pointer's table,
+ * unless the pointer is still to be made after a restore; both are read under one
+ * snapshot, since a swap gives the name to another schema.
  */
 static void
 find_schema(const char *store, Snapshot snapshot, Oid *schema, Oid *owner)
@@ -127,7 +127,7 @@ find_schema(const char *store, Snapshot snapshot, Oid *schema, Oid *owner)
 	table_close(relation, AccessShareLock);
 
 	if (OidIsValid(*schema) && VersionPointerRead(store, snapshot, &pointer) &&
-		pointer.schema != *schema)
+		get_rel_namespace(pointer.records) != *schema)
 	{
 		*schema = InvalidOid;
 		*owner = InvalidOid;

@@ -82,13 +82,12 @@ CREATE TABLE venice.version_pointer (
     store_name name NOT NULL PRIMARY KEY,
     version integer NOT NULL,
     records oid NOT NULL,
-    swap_xid xid8 NOT NULL,
-    schema oid NOT NULL
+    swap_xid xid8 NOT NULL
 ) WITH (fillfactor = 25, autovacuum_vacuum_threshold = 10, autovacuum_vacuum_scale_factor = 0);
 COMMENT ON TABLE venice.version_pointer IS
     'Which version is current.  Only the store''s name is indexed, so that a swap is a HOT update.  Not dumped: rebuilt from venice.store_version.';
-COMMENT ON COLUMN venice.version_pointer.schema IS
-    'The current version''s schema: one of the store''s name that somebody makes after it was dropped by hand confers nothing.';
+COMMENT ON COLUMN venice.version_pointer.records IS
+    'The current version''s table, and so its schema: one of the store''s name that somebody makes after it was dropped by hand confers nothing.  pg_upgrade keeps the OIDs of tables, not of schemas.';
 
 CREATE TABLE venice.left_version (
     store_name name NOT NULL,

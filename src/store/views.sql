@@ -23,7 +23,8 @@ CREATE VIEW venice.stores WITH (security_barrier) AS
            s.created_time
       FROM venice.store s
       LEFT JOIN venice.version_pointer p ON p.store_name = s.store_name
-      LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.store_name AND n.oid = COALESCE(p.schema, n.oid)
+      LEFT JOIN pg_catalog.pg_class r ON r.oid = p.records
+      LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.store_name AND (p.records IS NULL OR n.oid = r.relnamespace)
      WHERE venice_internal.is_store_member(s.store_name);
 COMMENT ON VIEW venice.stores IS 'Stores that you own or are a member of.';
 GRANT SELECT ON venice.stores TO PUBLIC;
@@ -45,10 +46,11 @@ CREATE VIEW venice.versions WITH (security_barrier) AS
       JOIN venice.store s USING (store_name)
       LEFT JOIN venice.store_version c ON c.store_name = v.store_name AND c.state = 'current'
       LEFT JOIN venice.version_pointer p ON p.store_name = v.store_name
+      LEFT JOIN pg_catalog.pg_class r ON r.oid = p.records
       LEFT JOIN pg_catalog.pg_namespace n ON n.nspname =
            CASE WHEN v.state = 'current' OR v.state = 'lost' AND p.version = v.version THEN v.store_name
                 ELSE (v.store_name || '_v' || v.version)::pg_catalog.name END
-           AND n.oid = CASE WHEN v.state = 'current' THEN COALESCE(p.schema, n.oid) ELSE n.oid END
+           AND (v.state <> 'current' OR p.records IS NULL OR n.oid = r.relnamespace)
       LEFT JOIN LATERAL (SELECT pg_catalog.to_regclass(pg_catalog.quote_ident(n.nspname) || '.records') AS records) t ON true
      WHERE (v.version > 0 OR v.state = 'current')
        AND venice_internal.is_store_member(v.store_name);
