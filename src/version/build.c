@@ -75,7 +75,7 @@ repair(const Store *store, const Version *version, const char *records, const ch
 		char	   *inner = words.data;
 
 		initStringInfo(&words);
-		appendStringInfo(&words, "SELECT *, row_number() OVER (PARTITION BY %s, _arrival >> 48 "
+		appendStringInfo(&words, "SELECT *, pg_catalog.row_number() OVER (PARTITION BY %s, _arrival >> 48 "
 						 "ORDER BY _arrival DESC) AS recency FROM (%s) AS word", keys, inner);
 		order = "recency > 1, _event_time DESC NULLS LAST, _arrival DESC";
 	}
@@ -83,7 +83,7 @@ repair(const Store *store, const Version *version, const char *records, const ch
 		order = "place DESC NULLS LAST, is_row";
 
 	QueryRunf("DELETE FROM %s WHERE ctid = ANY (ARRAY(SELECT place FROM "
-			  "(SELECT place, is_row, row_number() OVER (PARTITION BY %s ORDER BY %s) AS rank "
+			  "(SELECT place, is_row, pg_catalog.row_number() OVER (PARTITION BY %s ORDER BY %s) AS rank "
 			  "FROM (%s) AS word) AS ranked WHERE is_row AND rank > 1))",
 			  records, keys, order, words.data);
 }
