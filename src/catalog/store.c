@@ -24,6 +24,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
+#include "commands/comment.h"
 #include "commands/trigger.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
@@ -383,15 +384,30 @@ VersionSchema(const Store *store, const Version *version)
 	Oid			schema = get_namespace_oid(VersionSchemaName(store->name, version->number,
 															 version->state), true);
 	Oid			records;
+	char	   *comment;
+	char	   *description;
 
 	if (version->state == VERSION_CURRENT)
 		return store->schema_oid;
 	if (!OidIsValid(schema) || schema == store->schema_oid || SchemaOwner(schema) == store->owner)
 		return schema;
-	/* After ALTER SCHEMA ... OWNER the versions are still the old owner's, and sealed. */
+	/*
+	 * After ALTER SCHEMA ... OWNER the versions are still the old owner's, and after
+	 * DROP SCHEMA nobody knows whose they were; but they are sealed, or described.
+	 */
 	records = get_relname_relid("records", schema);
-	return OidIsValid(records) && OidIsValid(get_trigger_oid(records, "venice_seal", true)) ?
+	if (OidIsValid(records) && OidIsValid(get_trigger_oid(records, "venice_seal", true)))
+		return schema;
+	comment = GetComment(schema, NamespaceRelationId, 0);
+	description = VersionDescription(store->name, version->number);
+	return comment != NULL && strncmp(comment, description, strlen(description)) == 0 ?
 		schema : InvalidOid;
+}
+
+char *
+VersionDescription(const char *store, int number)
+{
+	return psprintf("venice store %s, version %d, ", store, number);
 }
 
 Oid

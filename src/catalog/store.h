@@ -131,6 +131,9 @@ extern char *VersionSchemaName(const char *store, int number, VersionState state
  */
 extern Oid	VersionSchema(const Store *store, const Version *version);
 
+/* What the comment on a version's schema begins with. */
+extern char *VersionDescription(const char *store, int number);
+
 /* The version's table; InvalidOid when it is gone. */
 extern Oid	VersionRecords(const Version *version);
 

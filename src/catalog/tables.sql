@@ -1,5 +1,6 @@
 -- The registry's tables.  Singular and internal: people read the views (views.sql).  No row here confers a right, and no
 -- dumped column holds a bare OID.  A store's owner is the owner of its schema and is kept nowhere else.
+-- No foreign keys: pg_restore --jobs loads the tables in any order.
 
 CREATE TABLE venice.store (
     store_name name NOT NULL PRIMARY KEY,
@@ -21,7 +22,7 @@ COMMENT ON COLUMN venice.store.generation IS
 COMMENT ON COLUMN venice.store.last_version IS 'Highest version number given out; numbers are never used again.';
 
 CREATE TABLE venice.store_column (
-    store_name name NOT NULL REFERENCES venice.store ON DELETE CASCADE,
+    store_name name NOT NULL,
     position integer NOT NULL,
     column_name name NOT NULL,
     is_key boolean NOT NULL,
@@ -35,7 +36,7 @@ CREATE TABLE venice.store_column (
 COMMENT ON TABLE venice.store_column IS 'Columns of a store''s next version, keys first.';
 
 CREATE TABLE venice.store_version (
-    store_name name NOT NULL REFERENCES venice.store ON DELETE CASCADE,
+    store_name name NOT NULL,
     version integer NOT NULL,
     state text NOT NULL,
     origin text NOT NULL,
@@ -63,7 +64,7 @@ COMMENT ON COLUMN venice.store_version.attachments IS
 COMMENT ON COLUMN venice.store_version.swap IS 'False: a deferred swap, which waits for venice.swap_version.';
 
 CREATE TABLE venice.push (
-    store_name name NOT NULL REFERENCES venice.store ON DELETE CASCADE,
+    store_name name NOT NULL,
     push_id text NOT NULL,
     version integer NOT NULL,
     origin text NOT NULL,
@@ -123,8 +124,7 @@ CREATE TABLE venice.partition_state (
     rows bigint NOT NULL DEFAULT 0,
     tombstones bigint NOT NULL DEFAULT 0,
     rejected bigint NOT NULL DEFAULT 0,
-    PRIMARY KEY (store_name, version, topic, partition),
-    FOREIGN KEY (store_name, version) REFERENCES venice.store_version ON DELETE CASCADE
+    PRIMARY KEY (store_name, version, topic, partition)
 ) WITH (fillfactor = 25, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0);
 COMMENT ON TABLE venice.partition_state IS
     'How far each partition of a version is ingested: written in the transaction that writes its rows, so that both are true or neither.';
@@ -174,7 +174,7 @@ COMMENT ON TABLE venice.registry_schema IS
     'Schemas by registry and id, references first.  An id never changes its meaning, so that a node restarts without the registry.';
 
 CREATE TABLE venice.store_schema (
-    store_name name NOT NULL REFERENCES venice.store ON DELETE CASCADE,
+    store_name name NOT NULL,
     schema_id integer NOT NULL,
     schema text NOT NULL,
     PRIMARY KEY (store_name, schema_id)
@@ -183,7 +183,7 @@ COMMENT ON TABLE venice.store_schema IS
     'Writers'' schemas that a store''s owner made known himself; they come before the registry''s, for his store only.';
 
 CREATE TABLE venice.store_stat (
-    store_name name NOT NULL PRIMARY KEY REFERENCES venice.store ON DELETE CASCADE,
+    store_name name NOT NULL PRIMARY KEY,
     reads bigint NOT NULL DEFAULT 0,
     keys bigint NOT NULL DEFAULT 0,
     rows_inserted bigint NOT NULL DEFAULT 0,

@@ -27,6 +27,7 @@
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
+#include "common/hashfn.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
@@ -395,6 +396,12 @@ set_registry_option(RegistryOptions *registry, const char *name, char *value)
 			*members[i].member = value;
 }
 
+static uint64
+hash_text(const char *text)
+{
+	return DatumGetUInt64(hash_any_extended((const unsigned char *) text, strlen(text), 0));
+}
+
 ServerOptions *
 ServerOptionsGet(const char *server, Oid role, MemoryContext context)
 {
@@ -430,6 +437,8 @@ ServerOptionsGet(const char *server, Oid role, MemoryContext context)
 			option->name = pstrdup(definition->property);
 			option->value = pstrdup(defGetString(element));
 			result->kafka = lappend(result->kafka, option);
+			result->fingerprint = hash_combine64(result->fingerprint, hash_text(option->name));
+			result->fingerprint = hash_combine64(result->fingerprint, hash_text(option->value));
 		}
 		else
 			set_registry_option(&result->registry, definition->name,

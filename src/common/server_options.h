@@ -37,6 +37,7 @@ typedef struct ServerOptions
 	Oid			mapping_role;	/* whose user mapping; InvalidOid: PUBLIC's, or none */
 	bool		has_mapping;
 	List	   *kafka;			/* of ServerOption */
+	uint64		fingerprint;	/* of these: another after ALTER SERVER or USER MAPPING */
 	RegistryOptions registry;
 } ServerOptions;
 

@@ -66,6 +66,7 @@ open_client(const ServerOptions *options)
 	client->server_oid = options->server_oid;
 	client->mapping_role = options->mapping_role;
 	client->has_mapping = options->has_mapping;
+	client->fingerprint = options->fingerprint;
 	client->kafka = KafkaClientOpen(options->kafka,
 									psprintf("venice-%u-%d", MyDatabaseId, MyProcPid),
 									(int64) api->Settings->worker_memory_kb * 1024 / 2, context,
@@ -118,7 +119,8 @@ IngestClientAcquire(const ServerOptions *options, const char *topic, int32 parti
 
 		if (candidate->server_oid == options->server_oid &&
 			candidate->mapping_role == options->mapping_role &&
-			candidate->has_mapping == options->has_mapping && !candidate->broken &&
+			candidate->has_mapping == options->has_mapping &&
+			candidate->fingerprint == options->fingerprint && !candidate->broken &&
 			!is_read(candidate, topic, partition))
 		{
 			client = candidate;

@@ -27,6 +27,7 @@ typedef struct IngestClient
 	Oid			server_oid;
 	Oid			mapping_role;
 	bool		has_mapping;
+	uint64		fingerprint;	/* of the options that it was opened with */
 	KafkaClient *kafka;
 	List	   *uses;			/* of ClientUse */
 	bool		broken;			/* had a problem: nobody else is to use it */

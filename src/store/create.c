@@ -572,6 +572,11 @@ venice_drop_store(PG_FUNCTION_ARGS)
 	Store	   *store = ArgumentOwnedStore(fcinfo);
 	/* Of a store whose schema is gone there is nothing left to be careful about. */
 	bool		force = (!PG_ARGISNULL(1) && PG_GETARG_BOOL(1)) || !OidIsValid(store->schema_oid);
+	static const char *const tables[] = {
+		"lagging_view", "left_version", "partition_state", "push", "rejected_record",
+		"store_column", "store_schema", "store_stat", "store_version",
+		"unlogged_partition_state", "unlogged_version", "store"
+	};
 	Version    *future = VersionFuture(store->name);
 	QuerySession session;
 	QueryArgs	args = {0};
@@ -618,12 +623,9 @@ venice_drop_store(PG_FUNCTION_ARGS)
 	VersionPointerRemove(store->name);
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, store->name);
-	(void) QueryRun("DELETE FROM venice.rejected_record WHERE store_name = $1::name", &args);
-	(void) QueryRun("DELETE FROM venice.left_version WHERE store_name = $1::name", &args);
-	(void) QueryRun("DELETE FROM venice.lagging_view WHERE store_name = $1::name", &args);
-	(void) QueryRun("DELETE FROM venice.unlogged_version WHERE store_name = $1::name", &args);
-	(void) QueryRun("DELETE FROM venice.unlogged_partition_state WHERE store_name = $1::name", &args);
-	(void) QueryRun("DELETE FROM venice.store WHERE store_name = $1::name", &args);
+	for (int i = 0; i < lengthof(tables); i++)
+		(void) QueryRun(psprintf("DELETE FROM venice.%s WHERE store_name = $1::name", tables[i]),
+						&args);
 	QueryEnd(&session);
 	PG_RETURN_VOID();
 }

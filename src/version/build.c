@@ -220,7 +220,7 @@ VersionBuild(Store *store, Version *version, BuildProgress progress, void *argum
 	if (OidIsValid(get_relname_relid("tombstones", schema_oid)))
 		tombstones = quote_qualified_identifier(schema, "tombstones");
 
-	QueryBegin(&session, store->owner);
+	QueryBegin(&session, SchemaOwner(schema_oid));
 	if (tombstones != NULL && has_rows(tombstones))
 	{
 		report_progress(progress, version, BUILD_REPAIRING, argument);

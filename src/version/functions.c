@@ -201,7 +201,7 @@ create_functions(const Store *store, Oid schema_oid, const Definition *definitio
 	const char *schema = quote_identifier(get_namespace_name(schema_oid));
 	QuerySession session;
 
-	QueryBegin(&session, store->owner);
+	QueryBegin(&session, SchemaOwner(schema_oid));
 	for (int i = 0; i < DEFINITION_COUNT; i++)
 	{
 		const Definition *definition = &definitions[i];

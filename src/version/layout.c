@@ -192,7 +192,7 @@ VersionDescribe(const Store *store, const Version *version)
 
 	if (OidIsValid(schema_oid))
 		CreateComments(schema_oid, NamespaceRelationId, 0,
-					   psprintf("venice store %s, version %d, %s", store->name, version->number,
+					   psprintf("%s%s", VersionDescription(store->name, version->number),
 								VersionStateName(version->state)));
 }
 

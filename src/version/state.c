@@ -223,5 +223,7 @@ VersionDeleteRow(const Version *version)
 	QueryArgInt4(&args, version->number);
 	run_on_version(version, &args, "DELETE FROM venice.store_version "
 				   "WHERE store_name = $1::name AND version = $2");
+	run_quietly(&args, "DELETE FROM venice.partition_state "
+				"WHERE store_name = $1::name AND version = $2");
 	run_quietly(&args, BUMP_GENERATION);
 }
