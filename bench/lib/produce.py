@@ -1,10 +1,12 @@
 """Fill a topic with records that are keyed by a big-endian int8, each key once, in no order.
 
-produce.py BOOTSTRAP TOPIC ROWS PARTITIONS FORMAT     prints the last key of each partition
-produce.py schema FORMAT                              prints the values' schema, Connect's for json
-produce.py columns                                    prints json's columns as SQL has them
+produce.py BOOTSTRAP TOPIC ROWS PARTITIONS FORMAT [REGISTRY]
+                               prints the last key of each partition
+produce.py schema FORMAT       prints the values' schema, Connect's for json
+produce.py columns             prints the columns of avro and json as SQL has them
 
 Formats: avro and json, 20 columns; narrow, Avro of 4 columns, about 100 bytes a record.
+With a schema registry's URL the schema is registered, and Avro framed with its id.
 Records go to the partitions in turn.
 """
 import io
@@ -12,6 +14,7 @@ import json
 import random
 import struct
 import sys
+import urllib.request
 
 import fastavro
 from confluent_kafka import Producer
@@ -53,13 +56,25 @@ def datum(rng, fields):
     return {name: makers[type_]() for name, type_ in fields}
 
 
-def encoder(kind, rng):
+def register(registry, topic, kind):
+    """The frame of the schema: a zero byte and its id."""
+    request = urllib.request.Request(
+        f"{registry}/subjects/{topic}-value/versions",
+        json.dumps({"schema": json.dumps(schema(kind))}).encode(),
+        {"Content-Type": "application/vnd.schemaregistry.v1+json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return struct.pack(">bI", 0, json.load(answer)["id"])
+
+
+def encoder(kind, rng, frame):
     if kind == "json":
         return lambda: json.dumps(datum(rng, WIDE), separators=(",", ":")).encode()
     parsed = fastavro.parse_schema(schema(kind))
 
     def encode(record):
         out = io.BytesIO()
+        out.write(frame)
         fastavro.schemaless_writer(out, parsed, record)
         return out.getvalue()
 
@@ -76,7 +91,7 @@ def main():
     if sys.argv[1] == "columns":
         print(", ".join("%s %s" % (name, SQL_TYPES[type_]) for name, type_ in WIDE))
         return
-    bootstrap, topic, rows, partitions, kind = sys.argv[1:]
+    bootstrap, topic, rows, partitions, kind, *registry = sys.argv[1:]
     rows, partitions = int(rows), int(partitions)
     producer = Producer(
         {
@@ -87,7 +102,7 @@ def main():
         }
     )
     rng = random.Random(7)
-    encode = encoder(kind, rng)
+    encode = encoder(kind, rng, register(*registry, topic, kind) if registry else b"")
     keys = list(range(rows))
     rng.shuffle(keys)
     for number, key in enumerate(keys):

@@ -1,25 +1,43 @@
 """What people write themselves: records of a topic into a table by COPY.
 
-consumer.py BOOTSTRAP TOPIC ROWS PARTITIONS PROCESSES DSN
+consumer.py BOOTSTRAP TOPIC ROWS PARTITIONS FORMAT SCHEMA PROCESSES DSN
 
+Formats: json; avro, framed with the id of what is taken to be always SCHEMA.
 PROCESSES processes share the partitions.  Prints the milliseconds from the
 first process's first look for records until all are committed and the table
 has its key and statistics; starting Python is not counted.
 """
+import io
+import json
 import multiprocessing
 import struct
 import sys
 import time
 
+import fastavro
 import orjson
 import psycopg
 from confluent_kafka import Consumer, TopicPartition
 
 BATCH_ROWS = 10000
 TYPES = ["int8"] + ["float8"] * 12 + ["int4"] * 5 + ["text"] * 3
+FRAME_BYTES = 5
 
 
-def consume(bootstrap, topic, rows, partitions, dsn, ready, go):
+def decoder(kind, schema):
+    if kind == "json":
+        return orjson.loads
+    parsed = fastavro.parse_schema(json.loads(schema))
+
+    def decode(data):
+        buffer = io.BytesIO(data)
+        buffer.seek(FRAME_BYTES)
+        return fastavro.schemaless_reader(buffer, parsed)
+
+    return decode
+
+
+def consume(bootstrap, topic, rows, partitions, decode, dsn, ready, go):
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
@@ -39,15 +57,16 @@ def consume(bootstrap, topic, rows, partitions, dsn, ready, go):
             with cursor.copy("COPY consumed FROM STDIN (FORMAT binary)") as copy:
                 copy.set_types(TYPES)
                 for message in messages:
-                    value = orjson.loads(message.value())
+                    value = decode(message.value())
                     copy.write_row((*unpack(message.key()), *value.values()))
             rows -= len(messages)
     consumer.close()
 
 
 def main():
-    bootstrap, topic, rows, partitions, processes, dsn = sys.argv[1:]
+    bootstrap, topic, rows, partitions, kind, schema, processes, dsn = sys.argv[1:]
     rows, partitions, processes = int(rows), int(partitions), int(processes)
+    decode = decoder(kind, schema)
     ready = multiprocessing.Semaphore(0)
     go = multiprocessing.Event()
     children = []
@@ -56,7 +75,7 @@ def main():
         share = sum(len(range(partition, rows, partitions)) for partition in mine)
         children.append(
             multiprocessing.Process(
-                target=consume, args=(bootstrap, topic, share, mine, dsn, ready, go)
+                target=consume, args=(bootstrap, topic, share, mine, decode, dsn, ready, go)
             )
         )
     for child in children:

@@ -1,7 +1,8 @@
 """Debezium's JDBC sink, from a topic into table "sunk".
 
-sink.py CONNECT_URL TOPIC ROWS LAST_KEYS TASKS SCHEMA DATABASE_PORT UNNEST REDUCTION
+sink.py CONNECT_URL TOPIC ROWS LAST_KEYS TASKS FORMAT FORMAT_SOURCE DATABASE_PORT UNNEST REDUCTION
 
+FORMAT_SOURCE is json's schema, or the URL of the registry that has avro's.
 UNNEST and REDUCTION (true or false) are the sink's own options: one INSERT for
 a batch, and one row for a key in a batch.  Prints the milliseconds from the
 first row in the table to the last, which are the LAST_KEYS (comma separated).
@@ -25,6 +26,23 @@ def request(url, method, body=None):
         return json.loads(answer.read() or "null")
 
 
+def json_converter(schema):
+    return {
+        "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+        "value.converter.schemas.enable": "true",
+        "value.converter.schema.content": schema,
+    }
+
+
+def avro_converter(registry):
+    return {
+        "value.converter": "io.apicurio.registry.utils.converter.AvroConverter",
+        "value.converter.apicurio.registry.url": registry,
+        "value.converter.apicurio.registry.as-confluent": "true",
+        "value.converter.apicurio.registry.use-id": "contentId",
+    }
+
+
 def check(url, name):
     status = request(f"{url}/connectors/{name}/status", "GET")
     for part in [status["connector"], *status["tasks"]]:
@@ -33,7 +51,7 @@ def check(url, name):
 
 
 def main():
-    url, topic, rows, last_keys, tasks, schema, port, unnest, reduction = sys.argv[1:]
+    url, topic, rows, last_keys, tasks, kind, source, port, unnest, reduction = sys.argv[1:]
     last_keys = [int(key) for key in last_keys.split(",")]
     name = "sink%d" % time.time_ns()
     options = "reWriteBatchedInserts=true&options=-c%20synchronous_commit=off"
@@ -57,9 +75,7 @@ def main():
         "batch.size": "5000",
         "use.reduction.buffer": reduction,
         "dialect.postgres.unnest.insert.enabled": unnest,
-        "value.converter": "org.apache.kafka.connect.json.JsonConverter",
-        "value.converter.schemas.enable": "true",
-        "value.converter.schema.content": schema,
+        **(json_converter(source) if kind == "json" else avro_converter(source)),
         "consumer.override.auto.offset.reset": "earliest",
         "consumer.override.max.poll.records": "5000",
         "consumer.override.fetch.min.bytes": "1000000",

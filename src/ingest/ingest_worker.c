@@ -236,32 +236,36 @@ find_unit_by_index(int index)
 	return NULL;
 }
 
-/* Take what we were given, let go of what we are asked for. */
+/* Take what we were given, let go of what we are asked for.  Nobody else takes it from us. */
 static void
 adopt_units(void)
 {
+	bool		mine[SHARED_UNITS];
+	bool		stop[SHARED_UNITS];
+
+	LWLockAcquire(shared->lock, LW_SHARED);
 	for (int i = 0; i < SHARED_UNITS; i++)
 	{
-		bool		mine;
-		bool		stop;
+		mine[i] = shared->units[i].in_use && shared->units[i].worker == my_slot;
+		stop[i] = shared->units[i].stop_requested;
+	}
+	LWLockRelease(shared->lock);
+
+	for (int i = 0; i < SHARED_UNITS; i++)
+	{
 		Unit	   *unit;
 
-		LWLockAcquire(shared->lock, LW_SHARED);
-		mine = shared->units[i].in_use && shared->units[i].worker == my_slot;
-		stop = shared->units[i].stop_requested;
-		LWLockRelease(shared->lock);
-		if (!mine)
+		if (!mine[i])
 			continue;
-
 		unit = find_unit_by_index(i);
 		if (unit == NULL)
 		{
 			unit = UnitCreate(i);
 			my_units = lappend(my_units, unit);
-			if (!stop)
+			if (!stop[i])
 				guard(unit, begin, NULL);
 		}
-		if (stop && !unit->released)
+		if (stop[i] && !unit->released)
 			UnitRelease(unit);
 	}
 }

@@ -14,7 +14,7 @@
  *
  * Metadata and watermarks can be asked for only by calls that block.  They are
  * made by one thread of our own, which touches nothing of Postgres and talks to
- * us by two lists under a mutex.  rd_kafka_query_watermark_offsets is not among
+ * us by two lists under a mutex, and asks at once for all that waits.  rd_kafka_query_watermark_offsets is not among
  * them: it waits longer than it is told to, and closing would wait with it.
  *
  * Back-pressure: what is fetched ahead is bounded in bytes and in messages, since
@@ -84,10 +84,12 @@ typedef struct Request
 	struct Request *next;
 	KafkaEventKind kind;
 	char	   *topic;
+	rd_kafka_topic_t *handle;	/* while its metadata is asked for */
 	int32		partition;
 	void	   *tag;
 	int64		offset;			/* that is not there, of KAFKA_PARTITION_PROBLEM */
 	instr_time	sent;
+	int			known_error;	/* of KAFKA_PARTITION_PROBLEM: what is told in the end */
 	int			rd_error;		/* rd_kafka_resp_err_t */
 	int32		partition_count;
 	int64		low;
@@ -224,94 +226,208 @@ fill_problem(KafkaProblem *problem, int rd_error, const char *text)
 
 /* The following run in the request thread. */
 
+/* One request for one topic, or for all those that the library has handles of. */
 static rd_kafka_resp_err_t
-ask_metadata(KafkaClient *client, Request *request)
+ask_metadata(KafkaClient *client, rd_kafka_topic_t *topic, RequestList *requests)
 {
 	const struct rd_kafka_metadata *metadata;
-	rd_kafka_topic_t *topic = rd_kafka_topic_new(client->handle, request->topic, NULL);
-	rd_kafka_resp_err_t error;
+	rd_kafka_resp_err_t error = rd_kafka_metadata(client->handle, 0, topic, &metadata,
+												  REQUEST_SLICE_MS);
 
-	if (topic == NULL)
-		return rd_kafka_last_error();
-	error = rd_kafka_metadata(client->handle, 0, topic, &metadata, REQUEST_SLICE_MS);
-	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-	{
-		if (metadata->topic_cnt == 1)
+	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return error;
+	for (Request *request = requests->first; request != NULL; request = request->next)
+		for (int i = 0; i < metadata->topic_cnt; i++)
 		{
-			error = metadata->topics[0].err;
-			request->partition_count = metadata->topics[0].partition_cnt;
+			const rd_kafka_metadata_topic_t *found = &metadata->topics[i];
+
+			if (strcmp(found->topic, request->topic) != 0)
+				continue;
+			request->rd_error = found->err;
+			request->partition_count = found->partition_cnt;
+			if (found->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+			{
+				request->partition_count = 0;
+				request->rd_error = RD_KAFKA_RESP_ERR_NO_ERROR;
+			}
 		}
-		rd_kafka_metadata_destroy(metadata);
-	}
-	rd_kafka_topic_destroy(topic);
-	if (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-	{
-		request->partition_count = 0;
-		error = RD_KAFKA_RESP_ERR_NO_ERROR;
-	}
-	return error;
-}
-
-/* The offset of RD_KAFKA_OFFSET_BEGINNING or RD_KAFKA_OFFSET_END, which pass for times here. */
-static rd_kafka_resp_err_t
-ask_offset(KafkaClient *client, const Request *request, int64 which, int64 *result)
-{
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-	rd_kafka_topic_partition_t *partition = rd_kafka_topic_partition_list_add(list, request->topic,
-																			  request->partition);
-	rd_kafka_resp_err_t error;
-
-	partition->offset = which;
-	error = rd_kafka_offsets_for_times(client->handle, list, REQUEST_SLICE_MS);
-	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-		error = partition->err;
-	*result = partition->offset;
-	rd_kafka_topic_partition_list_destroy(list);
-	return error;
+	rd_kafka_metadata_destroy(metadata);
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 static void
-perform(KafkaClient *client, Request *request)
+ask_partition_counts(KafkaClient *client, RequestList *requests)
 {
-	rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__TIMED_OUT;
-	bool		again = true;
+	rd_kafka_topic_t *topic = NULL;
+	rd_kafka_resp_err_t error;
+	Request    *request;
 
-	while (again && elapsed_ms(request->sent) < REQUEST_TIMEOUT_MS)
+	for (request = requests->first; request != NULL; request = request->next)
 	{
-		if (request->kind == KAFKA_METADATA)
-			error = ask_metadata(client, request);
+		request->handle = rd_kafka_topic_new(client->handle, request->topic, NULL);
+		if (request->handle == NULL)
+			request->rd_error = rd_kafka_last_error();
 		else
-		{
-			error = ask_offset(client, request, RD_KAFKA_OFFSET_BEGINNING, &request->low);
-			if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-				error = ask_offset(client, request, RD_KAFKA_OFFSET_END, &request->high);
-		}
-		switch (error)
-		{
-			case RD_KAFKA_RESP_ERR__TIMED_OUT:
-			case RD_KAFKA_RESP_ERR__TRANSPORT:
-			case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
-			case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
-				pthread_mutex_lock(&client->mutex);
-				again = !client->stop;
-				pthread_mutex_unlock(&client->mutex);
-				if (again)
-					usleep(REQUEST_PAUSE_MS * 1000);
-				break;
-			default:
-				again = false;
-		}
+			topic = request->handle;
 	}
+	if (topic == NULL)
+		return;
+	error = ask_metadata(client, requests->first == requests->last ? topic : NULL, requests);
+	for (request = requests->first; request != NULL; request = request->next)
+	{
+		if (request->handle == NULL)
+			continue;
+		rd_kafka_topic_destroy(request->handle);
+		request->handle = NULL;
+		if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+			request->rd_error = error;
+	}
+}
+
+/* The offset of RD_KAFKA_OFFSET_BEGINNING or RD_KAFKA_OFFSET_END, which pass for times here. */
+static void
+ask_offsets(KafkaClient *client, RequestList *requests, int64 which)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_resp_err_t error;
+	Request    *request;
+
+	for (request = requests->first; request != NULL; request = request->next)
+		if (rd_kafka_topic_partition_list_find(list, request->topic, request->partition) == NULL)
+			rd_kafka_topic_partition_list_add(list, request->topic, request->partition)->offset =
+				which;
+	error = rd_kafka_offsets_for_times(client->handle, list, REQUEST_SLICE_MS);
+	for (request = requests->first; request != NULL; request = request->next)
+	{
+		rd_kafka_topic_partition_t *found =
+			rd_kafka_topic_partition_list_find(list, request->topic, request->partition);
+
+		request->rd_error = error != RD_KAFKA_RESP_ERR_NO_ERROR ? error : found->err;
+		if (which == RD_KAFKA_OFFSET_BEGINNING)
+			request->low = found->offset;
+		else
+			request->high = found->offset;
+	}
+	rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* Ask once; each request then has its error or its answer.  All are of one kind. */
+static void
+ask(KafkaClient *client, RequestList *requests)
+{
+	Request    *first = requests->first;
+
+	if (first->kind == KAFKA_METADATA)
+		ask_partition_counts(client, requests);
+	else
+	{
+		ask_offsets(client, requests, RD_KAFKA_OFFSET_END);
+		if (first->kind == KAFKA_PARTITION_PROBLEM &&
+			first->rd_error == RD_KAFKA_RESP_ERR_NO_ERROR)
+			ask_offsets(client, requests, RD_KAFKA_OFFSET_BEGINNING);
+	}
+}
+
+/* Not asked yet, or worth another attempt, while there is time? */
+static bool
+is_to_be_asked_again(const Request *request)
+{
+	switch (request->rd_error)
+	{
+		case RD_KAFKA_RESP_ERR__TIMED_OUT:
+		case RD_KAFKA_RESP_ERR__TRANSPORT:
+		case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+		case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+			return elapsed_ms(request->sent) < REQUEST_TIMEOUT_MS;
+		default:
+			return false;
+	}
+}
+
+static bool
+is_stopping(KafkaClient *client)
+{
+	bool		stop;
+
+	pthread_mutex_lock(&client->mutex);
+	stop = client->stop;
+	pthread_mutex_unlock(&client->mutex);
+	return stop;
+}
+
+static void
+give_answer(KafkaClient *client, Request *request)
+{
+	uint64		one = 1;
+
+	/* Of a partition's problem, which is known already, the offsets are for its message. */
 	if (request->kind == KAFKA_PARTITION_PROBLEM)
 	{
-		/* The problem is known already; the watermarks are for its message. */
-		if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+		if (request->rd_error != RD_KAFKA_RESP_ERR_NO_ERROR)
 			request->high = -1;
-		return;
+		request->rd_error = request->known_error;
 	}
-	request->rd_error = error;
-	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-		strlcpy(request->text, rd_kafka_err2str(error), sizeof(request->text));
+	else if (request->rd_error != RD_KAFKA_RESP_ERR_NO_ERROR)
+		strlcpy(request->text, rd_kafka_err2str(request->rd_error), sizeof(request->text));
+	pthread_mutex_lock(&client->mutex);
+	push(&client->answers, request);
+	pthread_mutex_unlock(&client->mutex);
+	(void) !write(client->event_fd, &one, sizeof(one));
+}
+
+/* Together first; those that have no answer then, each alone: one may be the others' trouble. */
+static void
+perform(KafkaClient *client, RequestList *requests)
+{
+	RequestList left = {NULL, NULL};
+	Request    *request;
+
+	if (requests->first != requests->last)
+		ask(client, requests);
+	while ((request = pop(requests)) != NULL)
+	{
+		if (is_to_be_asked_again(request))
+			push(&left, request);
+		else
+			give_answer(client, request);
+	}
+	while ((request = pop(&left)) != NULL)
+	{
+		RequestList alone = {request, request};
+
+		request->next = NULL;
+		while (is_to_be_asked_again(request) && !is_stopping(client))
+		{
+			ask(client, &alone);
+			if (is_to_be_asked_again(request))
+				usleep(REQUEST_PAUSE_MS * 1000);
+		}
+		give_answer(client, request);
+	}
+}
+
+/*
+ * Take the first request and all others of its kind, which cost hardly more: what
+ * takes the time is that a broker answers behind its answer to a fetch, for which
+ * it waits until there is something.  Mutex held.
+ */
+static RequestList
+take_requests(KafkaClient *client)
+{
+	RequestList taken = {NULL, NULL};
+	RequestList others = {NULL, NULL};
+	Request    *request;
+
+	while ((request = pop(&client->requests)) != NULL)
+	{
+		if (taken.first == NULL || (request->kind == taken.first->kind &&
+									request->kind != KAFKA_PARTITION_PROBLEM))
+			push(&taken, request);
+		else
+			push(&others, request);
+	}
+	client->requests = others;
+	return taken;
 }
 
 static void *
@@ -322,19 +438,16 @@ request_thread(void *argument)
 	pthread_mutex_lock(&client->mutex);
 	while (!client->stop)
 	{
-		Request    *request = pop(&client->requests);
-		uint64		one = 1;
+		RequestList taken = take_requests(client);
 
-		if (request == NULL)
+		if (taken.first == NULL)
 		{
 			pthread_cond_wait(&client->wanted, &client->mutex);
 			continue;
 		}
 		pthread_mutex_unlock(&client->mutex);
-		perform(client, request);
+		perform(client, &taken);
 		pthread_mutex_lock(&client->mutex);
-		push(&client->answers, request);
-		(void) !write(client->event_fd, &one, sizeof(one));
 	}
 	pthread_mutex_unlock(&client->mutex);
 	return NULL;
@@ -353,6 +466,7 @@ make_request(KafkaEventKind kind, const char *topic, int32 partition, void *tag)
 	request->kind = kind;
 	request->partition = partition;
 	request->tag = tag;
+	request->rd_error = RD_KAFKA_RESP_ERR__TIMED_OUT;
 	INSTR_TIME_SET_CURRENT(request->sent);
 	return request;
 }
@@ -837,7 +951,6 @@ next_answer(KafkaClient *client, KafkaEvent *event)
 	event->partition = answer->partition;
 	event->offset = answer->offset;
 	event->partition_count = answer->partition_count;
-	event->low_watermark = answer->low;
 	event->high_watermark = answer->high;
 	if (answer->rd_error != RD_KAFKA_RESP_ERR_NO_ERROR)
 		fill_problem(&event->problem, answer->rd_error, answer->text);
@@ -902,7 +1015,7 @@ take_partition_error(KafkaClient *client, int error, const char *text,
 												   where->partition, assignment->tag);
 
 				request->offset = where->offset;
-				request->rd_error = error;
+				request->known_error = error;
 				strlcpy(request->text, text, sizeof(request->text));
 				send_request(client, request);
 				return false;

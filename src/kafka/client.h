@@ -55,7 +55,6 @@ typedef struct KafkaEvent
 	KafkaRecord record;
 	KafkaProblem problem;		/* sqlstate 0: none */
 	int32		partition_count;	/* KAFKA_METADATA; 0: no such topic */
-	int64		low_watermark;
 	int64		high_watermark;
 } KafkaEvent;
 

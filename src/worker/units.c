@@ -77,6 +77,7 @@ UnitsWanted(void)
 		unit->topic = QueryText(i, 3, CurrentMemoryContext);
 		unit->partition = QueryInt4(i, 4, -1);
 		unit->end_requested = QueryBool(i, 5);
+		unit->known = false;
 		wanted = lappend(wanted, unit);
 		MemoryContextSwitchTo(old);
 	}
@@ -91,18 +92,23 @@ wake_worker(int slot)
 		SetLatch(Shared->workers[slot].latch);
 }
 
+/* Both are much in the same order: looked for from behind the one found last, *next. */
 static WantedUnit *
-find_wanted(const List *wanted, const SharedUnit *unit)
+find_wanted(const List *wanted, int *next, const SharedUnit *unit)
 {
-	ListCell   *cell;
+	int			count = list_length(wanted);
 
-	foreach(cell, wanted)
+	for (int i = 0; i < count; i++)
 	{
-		WantedUnit *candidate = lfirst(cell);
+		int			place = (*next + i) % count;
+		WantedUnit *candidate = list_nth(wanted, place);
 
 		if (candidate->version == unit->version && candidate->partition == unit->partition &&
 			strcmp(candidate->store, NameStr(unit->store)) == 0)
+		{
+			*next = place + 1;
 			return candidate;
+		}
 	}
 	return NULL;
 }
@@ -131,8 +137,8 @@ init_unit(SharedUnit *unit, const WantedUnit *wanted)
 void
 UnitsSync(const List *wanted)
 {
-	List	   *known = NIL;
 	ListCell   *cell;
+	int			next_wanted = 0;
 	int			next_free = 0;
 
 	LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
@@ -143,10 +149,10 @@ UnitsSync(const List *wanted)
 
 		if (!unit->in_use || unit->database != MyDatabaseId)
 			continue;
-		match = find_wanted(wanted, unit);
+		match = find_wanted(wanted, &next_wanted, unit);
 		if (match != NULL)
 		{
-			known = lappend(known, match);
+			match->known = true;
 			if (match->end_requested && !unit->end_requested)
 			{
 				unit->end_requested = true;
@@ -168,7 +174,7 @@ UnitsSync(const List *wanted)
 	/* What finds no room waits for what is ahead of it to be done. */
 	foreach(cell, wanted)
 	{
-		if (list_member_ptr(known, lfirst(cell)))
+		if (((WantedUnit *) lfirst(cell))->known)
 			continue;
 		while (next_free < SHARED_UNITS && Shared->units[next_free].in_use)
 			next_free++;
@@ -177,7 +183,6 @@ UnitsSync(const List *wanted)
 		init_unit(&Shared->units[next_free], lfirst(cell));
 	}
 	LWLockRelease(Shared->lock);
-	list_free(known);
 }
 
 /* Free a slot whose worker has gone without a word, and tell why where it shows. */
@@ -229,38 +234,21 @@ collect_workers(void)
 	ConditionVariableBroadcast(&Shared->released);
 }
 
-/* How many units a slot's worker has.  Lock held. */
-static int
-count_units(int slot)
-{
-	int			count = 0;
-
-	for (int i = 0; i < SHARED_UNITS; i++)
-		if (Shared->units[i].in_use && Shared->units[i].worker == slot)
-			count++;
-	return count;
-}
-
 /* The worker of this database with the fewest units, -1: there is none.  Lock held. */
 static int
 least_loaded_worker(int *load)
 {
+	int			counts[SHARED_WORKERS] = {0};
 	int			best = -1;
 
-	*load = 0;
+	for (int i = 0; i < SHARED_UNITS; i++)
+		if (Shared->units[i].in_use && Shared->units[i].worker >= 0)
+			counts[Shared->units[i].worker]++;
 	for (int i = 0; i < Shared->worker_count; i++)
-	{
-		int			count;
-
-		if (!Shared->workers[i].in_use || Shared->workers[i].database != MyDatabaseId)
-			continue;
-		count = count_units(i);
-		if (best < 0 || count < *load)
-		{
+		if (Shared->workers[i].in_use && Shared->workers[i].database == MyDatabaseId &&
+			(best < 0 || counts[i] < counts[best]))
 			best = i;
-			*load = count;
-		}
-	}
+	*load = best < 0 ? 0 : counts[best];
 	return best;
 }
 

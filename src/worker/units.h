@@ -17,6 +17,7 @@ typedef struct WantedUnit
 	char	   *topic;
 	int32		partition;		/* -1: not known yet */
 	bool		end_requested;
+	bool		known;			/* has its shared unit; for UnitsSync */
 } WantedUnit;
 
 /* What the registry wants ingested now, as a list of WantedUnit; in a transaction. */

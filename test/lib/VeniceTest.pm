@@ -333,6 +333,13 @@ sub topic
 		topic => $topic, partitions => $partitions // 1, config => \%config);
 }
 
+# Many of them at once: topics(\@topics, $partitions).
+sub topics
+{
+	my ($self, $topics, $partitions) = @_;
+	return $self->request('topics', topics => $topics, partitions => $partitions // 1);
+}
+
 sub delete_topic
 {
 	my ($self, $topic) = @_;

@@ -88,6 +88,12 @@ class Client:
         new = NewTopic(topic, partitions, 1, config=config or {})
         self.admin.create_topics([new], operation_timeout=30)[topic].result()
 
+    def topics(self, topics, partitions=1):
+        """Many at once."""
+        new = [NewTopic(topic, partitions, 1) for topic in topics]
+        for created in self.admin.create_topics(new, operation_timeout=60).values():
+            created.result()
+
     def delete_topic(self, topic):
         self.admin.delete_topics([topic], operation_timeout=30)[topic].result()
 

@@ -3,14 +3,16 @@
 use strict;
 use warnings;
 use FindBin;
+use POSIX ();
 use lib "$FindBin::RealBin/../lib";
 use VeniceTest;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = venice_cluster('main', conf => "venice.max_ingest_workers = 2\n");
 my $kafka = VeniceTest::Kafka->shared;
 my $bootstrap = $kafka->bootstrap;
-my $stores = 30;
+my $stores = 200;
 my $topic = unique_name('many');
 
 sub create_stores
@@ -26,28 +28,50 @@ sub create_stores
 
 sub produce
 {
-	my ($name) = @_;
+	my ($name, $count) = @_;
 
-	$kafka->topic($name, 2);
-	$kafka->produce($name, [ map { { key => "k$_", value => { n => $_ } } } 1 .. 100 ], key => 'text', value => 'json');
+	$kafka->produce($name, [ map { { key => "k$_", value => { n => $_ } } } 1 .. $count ], key => 'text', value => 'json');
 	return;
+}
+
+# The processes of ours with such a name, "backend_type" as in pg_stat_activity.
+sub pids
+{
+	my ($type) = @_;
+
+	return split /\n/,
+	  $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = '$type'");
 }
 
 $node->safe_psql('postgres', "CREATE SERVER k FOREIGN DATA WRAPPER venice_kafka OPTIONS (bootstrap_servers '$bootstrap')");
 
 # Many stores, two workers: none waits for another's end.
-produce("${topic}_s$_") for 1 .. $stores;
+$kafka->topics([ map { "${topic}_s$_" } 1 .. $stores ]);
+produce("${topic}_s$_", 50) for 1 .. $stores;
 create_stores('s', $stores, "${topic}_{store}");
-wait_for_sql($node, 'SELECT count(*), count(DISTINCT store), sum(messages) FROM venice.stat_ingestion',
-	join('|', 2 * $stores, $stores, 100 * $stores), 'all stores are read while none is at its end');
-cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'venice ingest worker'"), '<=', 2,
-	'by no more workers than there may be');
+wait_for_sql($node, 'SELECT count(*), sum(messages) FROM venice.stat_ingestion', join('|', $stores, 50 * $stores),
+	'all stores are read while none is at its end', timeout_s => 120);
+cmp_ok(scalar pids('venice ingest worker'), '<=', 2, 'by no more workers than there may be');
 $node->safe_psql('postgres', "SELECT venice.end_push('s' || i) FROM generate_series(1, $stores) i");
-wait_for_sql($node, "SELECT count(*) FROM venice.versions WHERE state = 'current' AND version = 1", $stores, 'and all become current');
+wait_for_sql($node, "SELECT count(*) FROM venice.versions WHERE state = 'current' AND version = 1", $stores,
+	'and all become current', timeout_s => 120);
+
+# Who supervises them all has little to do, and little to remember.
+{
+	my ($supervisor) = pids('venice supervisor');
+	my ($memory_kb) = slurp_file("/proc/$supervisor/status") =~ /^RssAnon:\s+(\d+) kB/m;
+	my @stat = split ' ', slurp_file("/proc/$supervisor/stat") =~ s/.*\) //r;
+	my $cpu_s = ($stat[11] + $stat[12]) / POSIX::sysconf(POSIX::_SC_CLK_TCK());
+
+	cmp_ok($memory_kb, '<', 32 * 1024, 'the supervisor takes little memory');
+	cmp_ok($cpu_s, '<', 10, 'and little processor time');
+	note("supervisor: $memory_kb kB, $cpu_s s");
+}
 
 # One partition can be read only once by a Kafka client, of which a worker has few: readers of
 # one topic take turns.
-produce("${topic}_common");
+$kafka->topic("${topic}_common", 2);
+produce("${topic}_common", 100);
 create_stores('common', 12, "${topic}_common");
 wait_for_sql($node, "SELECT count(*), sum(messages) FROM venice.stat_ingestion WHERE store LIKE 'common%'", '24|1200',
 	'many stores of one topic are read');
