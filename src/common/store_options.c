@@ -110,6 +110,22 @@ OptionText(const Jsonb *options, const char *key)
 	}
 }
 
+char *
+OptionString(const Jsonb *options, const char *key)
+{
+	JsonbValue	buffer;
+	const JsonbValue *value = find_value(options, key, &buffer);
+
+	if (value == NULL || value->type == jbvNull)
+		return NULL;
+	if (value->type != jbvString || value->val.string.len == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for option \"%s\": \"%s\"", key, OptionText(options, key)),
+				 errhint("It takes a string that is not empty.")));
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
 /*
  * OptionsCheckKeys
  *		Raise 22023, listing the valid ones, for a key that is not among them.
@@ -230,7 +246,7 @@ check_object(const OptionDefinition *definition, const Jsonb *options)
 		refuse_value(definition, options, "an object, column name to field path");
 	iterator = JsonbIteratorInit(value->val.binary.data);
 	while ((kind = JsonbIteratorNext(&iterator, &token, true)) != WJB_DONE)
-		if (kind == WJB_VALUE && token.type != jbvString)
+		if (kind == WJB_VALUE && (token.type != jbvString || token.val.string.len == 0))
 			refuse_value(definition, options, "an object, column name to field path");
 }
 
@@ -255,8 +271,7 @@ StoreOptionsCheck(const Jsonb *options)
 		switch (definition->type)
 		{
 			case OPTION_TEXT:
-				if (value->type != jbvString || value->val.string.len == 0)
-					refuse_value(definition, options, "a string");
+				(void) OptionString(options, definition->name);
 				break;
 			case OPTION_CHOICE:
 				{

@@ -59,6 +59,9 @@ extern char *StoreOptionsNextVersion(const Jsonb *changes);
 /* The value of one key as text; NULL when absent or JSON null. */
 extern char *OptionText(const Jsonb *options, const char *key);
 
+/* The same of a key that takes a string; 22023 for anything else, and for an empty one. */
+extern char *OptionString(const Jsonb *options, const char *key);
+
 /* Raise 22023 for an unknown key of `options`, where valid is a NULL-terminated list. */
 extern void OptionsCheckKeys(const Jsonb *options, const char *const *valid);
 

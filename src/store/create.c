@@ -14,6 +14,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_tablespace.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "commands/schemacmds.h"
@@ -110,10 +111,27 @@ without_owner(const Jsonb *options)
 											  CStringGetTextDatum("owner")));
 }
 
+/* As CREATE TABLE demands it of the owner, who could not be pushed to otherwise. */
+static void
+check_tablespace(const char *name, Oid owner)
+{
+	Oid			tablespace = get_tablespace_oid(name, false);
+	AclResult	acl = ACLCHECK_OK;
+
+	if (tablespace == GLOBALTABLESPACE_OID)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("only shared relations can be placed in pg_global tablespace")));
+	if (tablespace != MyDatabaseTableSpace)
+		acl = object_aclcheck(TableSpaceRelationId, tablespace, owner, ACL_CREATE);
+	if (acl != ACLCHECK_OK)
+		aclcheck_error(acl, OBJECT_TABLESPACE, name);
+}
+
 /* What needs more than one option, or the columns, to be seen. */
 static void
-check_consistency(const StoreOptions *options, const List *columns, const char *key_schema,
-				  const char *value_schema)
+check_consistency(const StoreOptions *options, Oid owner, const List *columns,
+				  const char *key_schema, const char *value_schema)
 {
 	static const char *const scalar_formats[] = {"text", "int4", "int8", "uuid"};
 	int			keys = 0;
@@ -139,7 +157,7 @@ check_consistency(const StoreOptions *options, const List *columns, const char *
 				 errmsg("key format \"avro\" needs the writer's schema"),
 				 errhint("Give the Avro schema instead of a column list.")));
 	if (options->tablespace != NULL)
-		(void) get_tablespace_oid(options->tablespace, false);
+		check_tablespace(options->tablespace, owner);
 	if (options->fields != NULL)
 	{
 		JsonbIterator *iterator = JsonbIteratorInit(&options->fields->root);
@@ -309,7 +327,7 @@ venice_create_store(PG_FUNCTION_ARGS)
 	store->columns = list_concat(DefinitionParse(key, true, "key"),
 								 DefinitionParse(value, false, "value"));
 	DefinitionCheck(store->columns);
-	check_consistency(store->options, store->columns, store->key_schema, store->value_schema);
+	check_consistency(store->options, store->owner, store->columns, store->key_schema, store->value_schema);
 	if (server != NULL)
 	{
 		ServerOptionsCheckUsage(server, store->owner);
@@ -507,7 +525,7 @@ venice_alter_store(PG_FUNCTION_ARGS)
 		DefinitionCheck(columns);
 		store->columns = columns;
 	}
-	check_consistency(options, store->columns, store->key_schema, value_schema);
+	check_consistency(options, store->owner, store->columns, store->key_schema, value_schema);
 	if (OptionText(changes, "owner") != NULL)
 		change_owner(store, owner_from_options(changes));
 
@@ -657,6 +675,10 @@ venice_register_value_schema(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("schema_id must not be null"),
 				 errhint("Give the id that producers put into the records.")));
+	if (PG_GETARG_INT32(2) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("schema_id must not be negative")));
 	texts[0] = schema;
 	if (AvroReaderCreate(texts, 1, NULL, NULL, 0, CurrentMemoryContext, &error) == NULL)
 		ereport(ERROR,

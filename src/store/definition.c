@@ -19,6 +19,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/heap.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
@@ -109,6 +110,16 @@ default_text(Node *raw, const char *column, Oid type, int32 typmod)
 	return text;
 }
 
+static bool
+is_temporary(Oid type)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	Oid			schema = ((Form_pg_type) GETSTRUCT(tuple))->typnamespace;
+
+	ReleaseSysCache(tuple);
+	return isAnyTempNamespace(schema);
+}
+
 static StoreColumn *
 column_from_sql(ColumnDef *definition, bool is_key, const char *what)
 {
@@ -124,7 +135,12 @@ column_from_sql(ColumnDef *definition, bool is_key, const char *what)
 	check_name(column->name);
 	if (definition->typeName == NULL)
 		refuse_definition(what, psprintf("Column \"%s\" has no type.", column->name));
+	if (definition->typeName->setof)
+		refuse_definition(what, psprintf("Column \"%s\" is declared SETOF.", column->name));
 	typenameTypeIdAndMod(NULL, definition->typeName, &type, &typmod);
+	if (is_temporary(type))
+		refuse_definition(what, psprintf("Column \"%s\" has type %s, which is gone after this session.",
+										 column->name, format_type_be(type)));
 	acl = object_aclcheck(TypeRelationId, type, GetUserId(), ACL_USAGE);
 	if (acl != ACLCHECK_OK)
 		aclcheck_error_type(acl, type);

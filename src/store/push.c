@@ -51,6 +51,9 @@ PG_FUNCTION_INFO_V1(venice_abort_push);
 PG_FUNCTION_INFO_V1(venice_push);
 PG_FUNCTION_INFO_V1(venice_wait_for_push);
 
+#define PUSH_ID_MAX_BYTES		1000	/* it is a key */
+#define KAFKA_TOPIC_MAX_BYTES	249
+
 #define WAIT_STEP_MS	100		/* between two looks at the version */
 #define NOTICE_EVERY_MS 2000	/* between two NOTICEs of the same phase */
 
@@ -94,14 +97,18 @@ static bool
 push_uses_kafka(const Store *store, const Jsonb *options)
 {
 	char	   *origin;
+	bool		kafka;
 
 	OptionsCheckKeys(options, push_options);
-	origin = OptionText(options, "origin");
-	if (origin == NULL)
-		return store->server != NULL;
-	if (strcmp(origin, "sql") == 0)
-		return false;
-	if (strcmp(origin, "kafka") != 0)
+	origin = OptionString(options, "origin");
+	kafka = origin != NULL ? strcmp(origin, "kafka") == 0 : store->server != NULL;
+	if (!kafka && OptionString(options, "version_topic") != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"version_topic\" is for pushes through Kafka")));
+	if (origin == NULL || strcmp(origin, "sql") == 0)
+		return kafka;
+	if (!kafka)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for option \"%s\": \"%s\"", "origin", origin),
@@ -112,6 +119,22 @@ push_uses_kafka(const Store *store, const Jsonb *options)
 				 errmsg("store \"%s\" has no server to push from", store->name),
 				 errhint("Make the store with a foreign server of venice_kafka.")));
 	return true;
+}
+
+/* What Kafka would never have, and a worker would wait for. */
+static void
+check_topic(const Store *store, const char *topic)
+{
+	size_t		bytes = strlen(topic);
+
+	if (bytes > KAFKA_TOPIC_MAX_BYTES || strcmp(topic, ".") == 0 || strcmp(topic, "..") == 0 ||
+		strspn(topic, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != bytes)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid name of a topic: \"%s\"", topic),
+				 errdetail("Topics have ASCII letters and digits, dots, underscores and hyphens, %d at most.",
+						   KAFKA_TOPIC_MAX_BYTES),
+				 errhint("Set the option version_topic of store \"%s\".", store->name)));
 }
 
 static void
@@ -154,6 +177,11 @@ start_push(Store *store, char *push_id, bool kafka, const char *topic_pattern, b
 						   version->number, VersionStateName(version->state)),
 				 errhint("Finish it first, or stop it with venice.abort_push(%s).",
 						 quote_literal_cstr(store->name))));
+	if (push_id != NULL && (push_id[0] == '\0' || strlen(push_id) > PUSH_ID_MAX_BYTES))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid push id: \"%s\"", push_id),
+				 errdetail("A push id has 1 to %d bytes.", PUSH_ID_MAX_BYTES)));
 	if (push_id == NULL)
 		push_id = DatumGetCString(DirectFunctionCall1(uuid_out,
 													  DirectFunctionCall1(gen_random_uuid,
@@ -165,6 +193,7 @@ start_push(Store *store, char *push_id, bool kafka, const char *topic_pattern, b
 		ServerOptionsCheckUsage(store->server, store->owner);
 		topic = VersionTopic(topic_pattern ? topic_pattern : store->options->version_topic,
 							 store->name, number);
+		check_topic(store, topic);
 	}
 	else if (store->options->unlogged && !store->options->accept_loss)
 		ereport(ERROR,
@@ -200,7 +229,7 @@ venice_start_push(PG_FUNCTION_ARGS)
 	bool		found;
 
 	version = start_push(store, push_id, push_uses_kafka(store, options),
-						 OptionText(options, "version_topic"), &found);
+						 OptionString(options, "version_topic"), &found);
 	namestrcpy(&schema, VersionSchemaName(store->name, version->number, version->state));
 	InitMaterializedSRF(fcinfo, 0);
 	values[0] = Int32GetDatum(version->number);
