@@ -236,7 +236,9 @@ StoreCheckOwner(const Store *store)
 	if (!has_rights_of_owner(GetUserId(), store->schema_oid, store->owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be owner of store \"%s\"", store->name)));
+				 errmsg("must be owner of store \"%s\"", store->name),
+				 OidIsValid(store->schema_oid) ? 0 :
+				 errdetail("Its schema is missing, so that what is left is the database owner's to drop.")));
 }
 
 bool

@@ -327,7 +327,8 @@ venice_create_store(PG_FUNCTION_ARGS)
 	store->columns = list_concat(DefinitionParse(key, true, "key"),
 								 DefinitionParse(value, false, "value"));
 	DefinitionCheck(store->columns);
-	check_consistency(store->options, store->owner, store->columns, store->key_schema, store->value_schema);
+	check_consistency(store->options, store->owner, store->columns, store->key_schema,
+					  store->value_schema);
 	if (server != NULL)
 	{
 		ServerOptionsCheckUsage(server, store->owner);
