@@ -94,10 +94,13 @@ CREATE TABLE venice.left_version (
     store_name name NOT NULL,
     version integer NOT NULL,
     left_xid xid8 NOT NULL,
+    transactions text[],
     PRIMARY KEY (store_name, version)
 );
 COMMENT ON TABLE venice.left_version IS
-    'The swap that made a version a backup: it is not dropped while a snapshot from before can reach it.  Not dumped: no snapshot outlives a restore.';
+    'The swap that made a version a backup: it is not dropped while a transaction from before can reach it.  Not dumped: none outlives a restore.';
+COMMENT ON COLUMN venice.left_version.transactions IS
+    'Virtual ids of the transactions that may have begun before the swap was over and still run; NULL: nobody has looked yet.';
 
 CREATE TABLE venice.lagging_view (
     store_name name NOT NULL,

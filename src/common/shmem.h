@@ -80,7 +80,6 @@ typedef struct SharedDatabase
 	TimestampTz starved_since;	/* wants a worker and has none; 0: not starved */
 	int			maintenance_failures;	/* rounds in a row that left something undone */
 	TimestampTz next_maintenance_time;
-	uint64		replanned_through;	/* swaps of lower xids can have left no mixed plan */
 	pid_t		held_by;		/* a backend that needs the database to itself; 0: none */
 } SharedDatabase;
 

@@ -20,6 +20,7 @@
 #include "read/handle.h"
 
 #include "access/table.h"
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
@@ -126,6 +127,26 @@ raise_no_store(const char *store)
 	pg_unreachable();
 }
 
+/*
+ * What the snapshot calls current has been dropped: with the store; or it was a
+ * standby's snapshot, of which the primary does not know without feedback.
+ */
+pg_noreturn static void
+raise_no_version(const char *store, int version)
+{
+	VersionPointer pointer;
+
+	/* A parallel worker cannot take a snapshot, and does not know. */
+	if (!IsInParallelMode() && !VersionPointerRead(store, GetLatestSnapshot(), &pointer))
+		raise_no_store(store);
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("version %d of store \"%s\" has been dropped since the snapshot was taken",
+					version, store),
+			 errhint("Try the transaction again.")));
+	pg_unreachable();
+}
+
 /* An unlogged table that a crash has emptied must not answer as if it were empty. */
 static void
 check_not_lost(const char *store, const VersionPointer *pointer)
@@ -167,7 +188,7 @@ build(const char *store, const VersionPointer *pointer, Entry *entry)
 	Relation	index;
 
 	if (records == NULL)
-		raise_no_store(store);
+		raise_no_version(store, pointer->version);
 	if (records->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
 		check_not_lost(store, pointer);
 	handle->index = RelationGetPrimaryKeyIndex(records, false);

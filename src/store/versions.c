@@ -11,9 +11,12 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "common/compat.h"
+#include "common/guc.h"
 #include "common/shmem.h"
 #include "store/arguments.h"
 #include "version/retire.h"
@@ -105,6 +108,22 @@ venice_rollback_version(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(version->number);
 }
 
+/* Those who are about to finish are waited for. */
+static bool
+is_seen(const Version *version)
+{
+	TimestampTz start = GetCurrentTimestamp();
+
+	while (VersionIsSeen(version))
+	{
+		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), Settings.drop_lock_timeout_ms))
+			return true;
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(1000L);
+	}
+	return false;
+}
+
 Datum
 venice_drop_version(PG_FUNCTION_ARGS)
 {
@@ -119,6 +138,12 @@ venice_drop_version(PG_FUNCTION_ARGS)
 				 errmsg("version %d of store \"%s\" is being pushed", version->number, store->name),
 				 errhint("Stop the push with venice.abort_push(%s).",
 						 quote_literal_cstr(store->name))));
+	if (is_seen(version))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("version %d of store \"%s\" may still be read", version->number, store->name),
+				 errdetail("There is a transaction, a replication slot or a standby's feedback from before it was left."),
+				 errhint("It is dropped by itself when its time has come and nothing can read it.")));
 	VersionDropSchema(store, version, 0);
 	VersionDeleteRow(version);
 	PG_RETURN_VOID();

@@ -4,8 +4,10 @@
  *		Dropping versions that nobody can reach any more.
  *
  * A version that has left stays while a snapshot from before its swap may still
- * look it up: a transaction, a prepared one, a slot, or a standby that sends
- * feedback.  Dropping takes AccessExclusiveLock, behind which readers would
+ * look it up: one of a transaction, a slot, or a standby that sends feedback.  It
+ * also stays while a transaction runs that began before the swap was over: even
+ * without a snapshot it may know the schema by its old name, and look into it.
+ * Dropping takes AccessExclusiveLock, behind which readers would
  * queue: a worker takes it when it is free, or tries again later.
  *
  * Locks: StoreLock by the caller; AccessExclusiveLock on the version's tables.
@@ -138,27 +140,74 @@ snapshot_reaches(FullTransactionId xid)
 	return !TransactionIdPrecedes(XidFromFullTransactionId(xid), oldest);
 }
 
-static bool
-left_long_ago(const Version *version)
+/* Virtual ids of the other transactions that run in this database and look names up. */
+#define RUNNING_TRANSACTIONS \
+	"SELECT l.virtualxid FROM pg_catalog.pg_locks l " \
+	"JOIN pg_catalog.pg_stat_get_activity(NULL) a ON a.pid = l.pid " \
+	"JOIN pg_catalog.pg_database d ON d.oid = a.datid " \
+	"WHERE l.locktype = 'virtualxid' AND l.granted AND l.pid <> pg_catalog.pg_backend_pid() " \
+	"AND d.datname = pg_catalog.current_database() " \
+	"AND l.pid NOT IN (SELECT v.pid FROM pg_catalog.pg_stat_progress_vacuum v)"
+
+bool
+VersionIsBeingLeft(const Version *version)
 {
 	QuerySession session;
 	QueryArgs	args = {0};
-	bool		found;
-	FullTransactionId xid = InvalidFullTransactionId;
+	bool		result;
 
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, version->store);
 	QueryArgInt4(&args, version->number);
-	found = QueryRun("SELECT left_xid FROM venice.left_version "
-					 "WHERE store_name = $1::name AND version = $2", &args) == 1;
+	result = QueryRunLatest("UPDATE venice.left_version AS l SET transactions = ARRAY("
+							"SELECT r.virtualxid FROM (" RUNNING_TRANSACTIONS ") r "
+							"WHERE l.transactions IS NULL OR r.virtualxid = ANY (l.transactions)) "
+							"WHERE store_name = $1::name AND version = $2 "
+							"RETURNING transactions <> '{}'", &args) == 1 && QueryBool(0, 1);
+	QueryEnd(&session);
+	return result;
+}
+
+/* By which swap a version was left; false for one that never was current, or was long ago. */
+static bool
+find_left(const Version *version, FullTransactionId *xid, bool *by_all)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	bool		found;
+	bool		is_null;
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, version->store);
+	QueryArgInt4(&args, version->number);
+	found = QueryRun("SELECT left_xid, transactions IS NOT DISTINCT FROM '{}' "
+					 "FROM venice.left_version WHERE store_name = $1::name AND version = $2",
+					 &args) == 1;
 	if (found)
 	{
-		bool		is_null;
-
-		xid = DatumGetFullTransactionId(QueryDatum(0, 1, &is_null));
+		*xid = DatumGetFullTransactionId(QueryDatum(0, 1, &is_null));
+		*by_all = QueryBool(0, 2);
 	}
 	QueryEnd(&session);
-	return !found || !snapshot_reaches(xid);
+	return found;
+}
+
+bool
+VersionIsSeen(const Version *version)
+{
+	FullTransactionId xid;
+	bool		by_all;
+
+	return find_left(version, &xid, &by_all) && snapshot_reaches(xid);
+}
+
+static bool
+is_reachable(const Version *version)
+{
+	FullTransactionId xid;
+	bool		by_all;
+
+	return find_left(version, &xid, &by_all) && (!by_all || snapshot_reaches(xid));
 }
 
 /* Newest first: by when they became current, and by number where none did. */
@@ -224,7 +273,7 @@ VersionsToRetire(const Store *store)
 			kept++;
 		else if (keep)
 			continue;
-		else if (left_long_ago(version) && DependentsThatBlock(VersionRecords(version)) == NULL)
+		else if (!is_reachable(version) && DependentsThatBlock(VersionRecords(version)) == NULL)
 			result = lappend(result, version);
 	}
 	return result;

@@ -19,7 +19,20 @@
 extern void VersionDropSchema(const Store *store, const Version *version, int lock_timeout_ms);
 
 /*
- * Versions whose time has come, that no snapshot can reach, and that nothing
+ * Note which of the transactions that began before the swap away from this version
+ * still run; false if none does.  In a transaction that has taken StoreLock since
+ * the swap: what begins after it has been told of the swap.
+ */
+extern bool VersionIsBeingLeft(const Version *version);
+
+/*
+ * May a snapshot see the time when this version was current?  It may be one of a
+ * transaction, a replication slot, or a standby that sends feedback.
+ */
+extern bool VersionIsSeen(const Version *version);
+
+/*
+ * Versions whose time has come, that no transaction can reach, and that nothing
  * depends on, as a list of Version.
  */
 extern List *VersionsToRetire(const Store *store);

@@ -106,11 +106,11 @@ record_swap(const Store *store, const Version *old, const Version *target, SwapR
 						  &args);
 
 	args.count = 2;
-	(void) QueryRun("DELETE FROM venice.left_version WHERE store_name = $1::name AND version = $2",
-					&args);
+	(void) QueryRunLatest("DELETE FROM venice.left_version WHERE store_name = $1::name AND version = $2",
+						  &args);
 	args.count = 1;
 	QueryArgInt4(&args, old->number);
-	(void) QueryRun("INSERT INTO venice.left_version "
+	(void) QueryRun("INSERT INTO venice.left_version (store_name, version, left_xid) "
 					"VALUES ($1::name, $2, pg_catalog.pg_current_xact_id())", &args);
 
 	/* Pushes that failed before this one are overtaken: venice.pushes remembers them. */

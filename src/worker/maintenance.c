@@ -11,8 +11,8 @@
  *
  * Mixed plans: a statement that names two relations of a store can look one up
  * before a swap and the other after it, and a cached plan keeps the mixture.
- * So, a second after a swap and until nothing runs that began before it, the
- * store's schema is invalidated, which has every plan made again.
+ * So, after a swap and until nothing runs that began before it, the store's
+ * schema is invalidated, which has every plan made again.
  *
  * Locks: StoreLock, exclusively, for each task.
  * Must not know: how a version is built, swapped or dropped.
@@ -71,6 +71,9 @@
 
 PGDLLEXPORT void venice_maintenance_main(Datum argument);
 PG_FUNCTION_INFO_V1(venice_run_maintenance);
+
+/* Longest time between two looks at what only waits for others. */
+#define MAX_WAIT_MS		(10 * 1000)
 
 typedef struct Task
 {
@@ -258,9 +261,11 @@ restore_pointer(Task *task, Store *store, Version *version)
 	return TASK_DONE;
 }
 
+/* Once more after the last transaction has ended that may have made a mixed plan. */
 static Outcome
 replan(Task *task, Store *store, Version *version)
 {
+	bool		again = VersionIsBeingLeft(version);
 	Relation	relation = table_open(NamespaceRelationId, AccessShareLock);
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(store->schema_oid));
 
@@ -276,7 +281,7 @@ replan(Task *task, Store *store, Version *version)
 		GeneratedFunctionsInvalidate(store->schema_oid);
 	}
 	table_close(relation, AccessShareLock);
-	return TASK_NOTHING;
+	return again ? TASK_LATER : TASK_DONE;
 }
 
 static const TaskKind task_kinds[] = {
@@ -294,7 +299,7 @@ static const TaskKind task_kinds[] = {
 
 /*
  * What the registry says is to be done, but for retirement and swaps that wait for
- * a dump, for stores that have a schema.  $1: how far swaps have been re-planned for.
+ * a dump, for stores that have a schema.
  */
 #define TASKS_QUERY \
 	"SELECT kind, store_name, version FROM (" ALL_TASKS_QUERY ") t " \
@@ -333,8 +338,8 @@ static const TaskKind task_kinds[] = {
 	"UNION ALL SELECT 'pointer', v.store_name, v.version FROM venice.store_version v " \
 	"WHERE v.state = 'current' AND NOT EXISTS (" \
 	"SELECT FROM venice.version_pointer p WHERE p.store_name = v.store_name) " \
-	"UNION ALL SELECT 'replan', store_name, version FROM venice.version_pointer " \
-	"WHERE swap_xid::pg_catalog.text::pg_catalog.numeric >= $1"
+	"UNION ALL SELECT 'replan', store_name, version FROM venice.left_version " \
+	"WHERE transactions IS DISTINCT FROM '{}'"
 
 /* What is past its time; the same conditions as in delete_expired. */
 #define EXPIRED_QUERY \
@@ -342,33 +347,6 @@ static const TaskKind task_kinds[] = {
 	"WHERE rejected_time < pg_catalog.now() - pg_catalog.make_interval(secs => $1) " \
 	"UNION ALL SELECT FROM venice.push " \
 	"WHERE ended_time < pg_catalog.now() - pg_catalog.make_interval(secs => $2) LIMIT 1"
-
-/* Swaps by transactions before this one have had their plans made again. */
-static uint64
-replanned_through(void)
-{
-	SharedDatabase *entry;
-	uint64		xid = 0;
-
-	if (!WorkersPreloaded())
-		return 0;
-	LWLockAcquire(Shared->lock, LW_SHARED);
-	entry = SharedDatabaseFind(MyDatabaseId, false);
-	if (entry != NULL)
-		xid = entry->replanned_through;
-	LWLockRelease(Shared->lock);
-	return xid;
-}
-
-static void
-arg_replanned(QueryArgs *args)
-{
-	char	   *text = psprintf(UINT64_FORMAT, replanned_through());
-
-	QueryArgDatum(args, NUMERICOID,
-				  DirectFunctionCall3(numeric_in, CStringGetDatum(text), 0, Int32GetDatum(-1)),
-				  false);
-}
 
 static void
 arg_seconds(QueryArgs *args, int seconds)
@@ -444,15 +422,13 @@ static List *
 list_tasks(void)
 {
 	QuerySession session;
-	QueryArgs	args = {0};
 	List	   *tasks = NIL;
 	ListCell   *cell;
 	uint64		rows;
 	bool		awaited;
 
 	QueryBeginRegistry(&session);
-	arg_replanned(&args);
-	rows = QueryRun(TASKS_QUERY, &args);
+	rows = QueryRun(TASKS_QUERY, NULL);
 	for (uint64 i = 0; i < rows; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(session.result_context);
@@ -521,55 +497,6 @@ delete_expired(void)
 					"WHERE ended_time < pg_catalog.now() - pg_catalog.make_interval(secs => $1)",
 					&args);
 	QueryEnd(&session);
-}
-
-static void
-note_replanned(uint64 through)
-{
-	SharedDatabase *entry;
-
-	if (!WorkersPreloaded())
-		return;
-	LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
-	entry = SharedDatabaseFind(MyDatabaseId, false);
-	if (entry != NULL && entry->replanned_through < through)
-		entry->replanned_through = through;
-	LWLockRelease(Shared->lock);
-}
-
-/*
- * How far this round's re-planning will do: to the first swap that may leave a
- * mixed plan behind even after it, being less than a second old or older than
- * something that runs.  *again says that there is one; otherwise it is to the
- * oldest transaction that could yet commit.
- */
-static uint64
-replanning_reaches(bool *again)
-{
-	QuerySession session;
-	QueryArgs	args = {0};
-	int64		xid;
-
-	QueryBeginRegistry(&session);
-	arg_replanned(&args);
-	(void) QueryRun("SELECT pg_catalog.min(p.swap_xid::pg_catalog.text::pg_catalog.int8), "
-					"pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())"
-					"::pg_catalog.text::pg_catalog.int8 "
-					"FROM venice.version_pointer p JOIN venice.store_version v "
-					"ON v.store_name = p.store_name AND v.version = p.version "
-					"WHERE p.swap_xid::pg_catalog.text::pg_catalog.numeric >= $1 "
-					"AND (v.swapped_time > pg_catalog.clock_timestamp() - interval '1 second' "
-					"OR EXISTS (SELECT FROM pg_catalog.pg_stat_get_activity(NULL) a "
-					"WHERE a.datid = (SELECT d.oid FROM pg_catalog.pg_database d "
-					"WHERE d.datname = pg_catalog.current_database()) "
-					"AND pg_catalog.age(a.backend_xmin) >= "
-					"pg_catalog.age(p.swap_xid::pg_catalog.xid)))", &args);
-	xid = QueryInt8(0, 1, 0);
-	*again = xid != 0;
-	if (!*again)
-		xid = QueryInt8(0, 2, 0);
-	QueryEnd(&session);
-	return (uint64) xid;
 }
 
 static TaskAction
@@ -671,7 +598,8 @@ typedef void (*NextTransaction) (void);
 typedef struct RoundResult
 {
 	int			done;
-	int			left;			/* tasks that wait or failed */
+	int			waiting;
+	int			failed;
 } RoundResult;
 
 /*
@@ -684,13 +612,10 @@ run_round(NextTransaction next_transaction, MemoryContext context)
 	RoundResult result = {0};
 	List	   *tasks;
 	ListCell   *cell;
-	uint64		replanned;
-	bool		again;
 
 	MemoryContextSwitchTo(context);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	tasks = list_tasks();
-	replanned = replanning_reaches(&again);
 	if (something_expired())
 		delete_expired();
 	PopActiveSnapshot();
@@ -713,7 +638,7 @@ run_round(NextTransaction next_transaction, MemoryContext context)
 		if (error == NULL)
 		{
 			result.done += outcome == TASK_DONE;
-			result.left += outcome == TASK_LATER;
+			result.waiting += outcome == TASK_LATER;
 		}
 		else
 		{
@@ -723,7 +648,7 @@ run_round(NextTransaction next_transaction, MemoryContext context)
 			failed = fail_push(task, error);
 			PopActiveSnapshot();
 			result.done += failed;
-			result.left += !failed;
+			result.failed += !failed;
 			ereport(failed ? LOG : WARNING,
 					(errcode(error->sqlerrcode), errmsg_internal("%s", error->message),
 					 error->detail ? errdetail_internal("%s", error->detail) : 0,
@@ -731,8 +656,6 @@ run_round(NextTransaction next_transaction, MemoryContext context)
 		}
 		next_transaction();
 	}
-	note_replanned(replanned);
-	result.left += again;
 	return result;
 }
 
@@ -749,17 +672,21 @@ next_worker_transaction(void)
 static void
 note_result(RoundResult result)
 {
+	bool		left = result.waiting > 0 || result.failed > 0;
 	SharedDatabase *entry;
 
 	LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
 	entry = SharedDatabaseFind(MyDatabaseId, false);
 	if (entry != NULL)
 	{
-		entry->maintenance_failures = result.left > 0 ?
-			Min(entry->maintenance_failures + 1, 60) : 0;
-		entry->next_maintenance_time = result.left > 0 ?
-			TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-										RetryDelayMs(entry->maintenance_failures)) : 0;
+		int			delay_ms;
+
+		entry->maintenance_failures = left ? Min(entry->maintenance_failures + 1, 60) : 0;
+		delay_ms = RetryDelayMs(entry->maintenance_failures);
+		if (result.failed == 0)
+			delay_ms = Min(delay_ms, MAX_WAIT_MS);
+		entry->next_maintenance_time =
+			left ? TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay_ms) : 0;
 	}
 	LWLockRelease(Shared->lock);
 }
