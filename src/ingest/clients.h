@@ -31,6 +31,7 @@ typedef struct IngestClient
 	KafkaClient *kafka;
 	List	   *uses;			/* of ClientUse */
 	bool		broken;			/* had a problem: nobody else is to use it */
+	TimestampTz heard_time;		/* when a record or an end of a partition last came */
 	TimestampTz idle_since;
 } IngestClient;
 

@@ -44,6 +44,9 @@
 #define CLIENT_INTERVAL_MS		1000
 #define YIELD_INTERVAL_MS		3000
 
+/* How long a client may be silent while there is more to read; slow brokers take seconds. */
+#define SILENCE_MS				(20 * 1000)
+
 /* How often it must be missing in a row before a push whose end is requested fails. */
 #define TOPIC_TRIES				5
 
@@ -77,6 +80,7 @@ UnitCreate(int index)
 	unit->number = shared->version;
 	unit->partition = shared->partition;
 	LWLockRelease(shared_lock);
+	unit->high_watermark = -1;
 	unit->eof_offset = -1;
 	unit->new_end_offset = -1;
 	unit->position = -1;
@@ -122,7 +126,7 @@ publish(const Unit *unit, UnitState state)
 	return stop;
 }
 
-/* Everything works: forget failures. */
+/* Everything works: forget failures, and what they were. */
 static void
 note_success(const Unit *unit)
 {
@@ -131,6 +135,8 @@ note_success(const Unit *unit)
 	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
 	shared->failures = 0;
 	shared->next_retry_time = 0;
+	shared->last_error[0] = '\0';
+	shared->last_error_time = 0;
 	LWLockRelease(shared_lock);
 }
 
@@ -347,6 +353,7 @@ receive_watermarks(Unit *unit, const KafkaEvent *event)
 	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
 	shared_units[unit->index].high_watermark = event->high_watermark;
 	LWLockRelease(shared_lock);
+	unit->high_watermark = event->high_watermark;
 
 	/* An answer to a question from before the request does not count. */
 	if (unit->partitions_checked && unit->state.end_offset < 0)
@@ -380,7 +387,7 @@ buffer_record(Unit *unit, KafkaRecord *record)
 		unit->capacity = capacity;
 	}
 	if (unit->count == 0)
-		unit->oldest_time = GetCurrentTimestamp();
+		unit->oldest_time = unit->client->heard_time = GetCurrentTimestamp();
 	unit->records[unit->count++] = *record;
 	unit->pending_bytes += Max(record->key_bytes, 0) + Max(record->value_bytes, 0);
 	unit->position = record->offset + 1;
@@ -396,6 +403,7 @@ UnitReceive(Unit *unit, KafkaEvent *event)
 			break;
 		case KAFKA_END_OF_PARTITION:
 			unit->eof_offset = event->offset;
+			unit->client->heard_time = GetCurrentTimestamp();
 			if (unit->count == 0)
 				(void) publish(unit, UNIT_CAUGHT_UP);
 			note_success(unit);
@@ -627,6 +635,27 @@ ask(Unit *unit, TimestampTz now)
 	}
 }
 
+/*
+ * Has nothing come for long although there is more?  The library may wait for a
+ * broker that does not have the partition any more.  Other partitions' records
+ * are a reason to be patient: they may fill the queue.
+ */
+static bool
+is_stuck(Unit *unit, TimestampTz now)
+{
+	int64		end = unit->state.end_offset >= 0 ? unit->state.end_offset : unit->high_watermark;
+
+	if (unit->count > 0 || Max(unit->position, unit->eof_offset) >= end)
+	{
+		unit->behind_since = 0;
+		return false;
+	}
+	if (unit->behind_since == 0)
+		unit->behind_since = now;
+	return TimestampDifferenceExceeds(Max(unit->behind_since, unit->client->heard_time), now,
+									  SILENCE_MS);
+}
+
 void
 UnitProceed(Unit *unit, bool write_now)
 {
@@ -641,6 +670,14 @@ UnitProceed(Unit *unit, bool write_now)
 
 	if (unit->partition < 0)
 		return;
+	if (is_stuck(unit, now))
+	{
+		unit->client->broken = true;
+		UnitRetry(unit, psprintf("nothing came from partition %d of topic \"%s\" for %d seconds, "
+								 "although it has more", unit->partition, unit->version->topic,
+								 SILENCE_MS / 1000));
+		return;
+	}
 	ask(unit, now);
 	full = unit->count >= api->Settings->batch_rows ||
 		(unit->count > 0 &&

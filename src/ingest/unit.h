@@ -34,6 +34,8 @@ typedef struct Unit
 	TimestampTz oldest_time;	/* when the first of them came */
 	int64		position;		/* next offset that is of use, -1: any */
 
+	int64		high_watermark; /* of the latest answer, -1: none */
+	TimestampTz behind_since;	/* there is more than what has come, 0: there is not */
 	int64		eof_offset;		/* of the latest end-of-partition event, -1: none */
 	bool		end_reached;
 	int64		new_end_offset; /* to be written with the next batch, -1: none */

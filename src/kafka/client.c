@@ -360,7 +360,7 @@ give_answer(KafkaClient *client, Request *request)
 {
 	uint64		one = 1;
 
-	/* Of a partition's problem, which is known already, the offsets are for its message. */
+	/* A partition's problem is known already; the offsets tell whether it lasts. */
 	if (request->kind == KAFKA_PARTITION_PROBLEM)
 	{
 		if (request->rd_error != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -924,6 +924,28 @@ has_answered(KafkaClient *client)
 	client->last_reason[0] = '\0';
 }
 
+/*
+ * A broker has refused an offset.  Only if the partition's leader confirms that it
+ * is not there is it gone; one that has just become leader may not have known.
+ */
+static void
+describe_refusal(const Request *answer, KafkaProblem *problem)
+{
+	bool		gone = answer->high >= 0 &&
+		(answer->offset < answer->low || answer->offset > answer->high);
+
+	problem->transient = !gone;
+	if (gone)
+		snprintf(problem->message, sizeof(problem->message),
+				 "partition %d of topic \"%.256s\" has no offset " INT64_FORMAT
+				 ": its records begin at " INT64_FORMAT " and end before " INT64_FORMAT,
+				 answer->partition, answer->topic, answer->offset, answer->low, answer->high);
+	else
+		snprintf(problem->message, sizeof(problem->message),
+				 "a broker refused offset " INT64_FORMAT " of partition %d of topic \"%.256s\"",
+				 answer->offset, answer->partition, answer->topic);
+}
+
 /* What the request thread answered. */
 static bool
 next_answer(KafkaClient *client, KafkaEvent *event)
@@ -955,11 +977,8 @@ next_answer(KafkaClient *client, KafkaEvent *event)
 	if (answer->rd_error != RD_KAFKA_RESP_ERR_NO_ERROR)
 		fill_problem(&event->problem, answer->rd_error, answer->text);
 
-	if (answer->kind == KAFKA_PARTITION_PROBLEM && answer->high >= 0)
-		snprintf(event->problem.message, sizeof(event->problem.message),
-				 "partition %d of topic \"%.256s\" has no offset " INT64_FORMAT
-				 ": its records begin at " INT64_FORMAT " and end before " INT64_FORMAT,
-				 answer->partition, answer->topic, answer->offset, answer->low, answer->high);
+	if (answer->kind == KAFKA_PARTITION_PROBLEM)
+		describe_refusal(answer, &event->problem);
 	else if (answer->rd_error == RD_KAFKA_RESP_ERR__TIMED_OUT ||
 			 answer->rd_error == RD_KAFKA_RESP_ERR__TRANSPORT)
 		snprintf(event->problem.message, sizeof(event->problem.message),

@@ -150,8 +150,8 @@ sub unique_name
 	return sprintf('%s_%d_%d_%d', $prefix, $$, $^T % 100_000, ++$names);
 }
 
-# A process that reads requests and writes answers, a line of JSON each, and
-# ends with its standard input.
+# A process that reads requests and writes answers, a line each, mostly of JSON,
+# and ends with its standard input.
 package VeniceTest::Process;
 
 use strict;
@@ -180,16 +180,18 @@ sub read_line
 	return $line;
 }
 
-# Ask now, read_answer later: what happens in between happens while the process works.
-sub ask
+sub write_line
 {
-	my ($self, $request) = @_;
+	my ($self, $line) = @_;
 	my $to = $self->{to};
 
-	print $to $json->encode($request), "\n";
+	print $to $line, "\n";
 	$to->flush;
 	return;
 }
+
+# Ask now, read_answer later: what happens in between happens while the process works.
+sub ask { my ($self, $request) = @_; return $self->write_line($json->encode($request)); }
 
 sub read_answer { return $json->decode($_[0]->read_line); }
 
@@ -373,6 +375,43 @@ END
 	local $?;
 	$_->stop for grep { -e "$_->{dir}/pid" } @started;
 }
+
+# A cluster of mock brokers that misbehave on command, mock/mock_cluster.c.  What it
+# inherits produces to it; it cannot make topics or tell of them in that way.
+package VeniceTest::MockCluster;
+
+use strict;
+use warnings;
+
+our @ISA = ('VeniceTest::Kafka');
+
+sub new
+{
+	my ($class, $brokers) = @_;
+	my $self = bless {}, $class;
+	my $program = PostgreSQL::Test::Utils::tempdir('mock') . '/mock_cluster';
+
+	system('sh', '-c', 'exec cc -O1 -Wall -Werror -o "$0" "$1" $(pkg-config --cflags --libs rdkafka)',
+		$program, "$VeniceTest::test_dir/mock/mock_cluster.c") == 0 or die 'mock_cluster.c does not compile';
+	$self->{mock} = VeniceTest::Process->new($program, $brokers);
+	$self->{bootstrap} = $self->{mock}->read_line;
+	return $self;
+}
+
+sub bootstrap { return $_[0]{bootstrap}; }
+
+# command('leader', $topic, 0, 2): see mock_cluster.c.
+sub command
+{
+	my ($self, @words) = @_;
+
+	$self->{mock}->write_line("@words");
+	my $answer = $self->{mock}->read_line;
+	die "mock cluster, @words: $answer" if $answer ne 'ok';
+	return;
+}
+
+sub topic { my ($self, $topic, $partitions) = @_; return $self->command('topic', $topic, $partitions); }
 
 # A stand-in schema registry, registry/registry.py, for as long as the object lives.
 package VeniceTest::Registry;
