@@ -127,12 +127,19 @@ CREATE TABLE venice.partition_state (
     rows bigint NOT NULL DEFAULT 0,
     tombstones bigint NOT NULL DEFAULT 0,
     rejected bigint NOT NULL DEFAULT 0,
+    batches bigint NOT NULL DEFAULT 0,
+    last_record_time timestamptz,
+    last_message_time timestamptz,
+    last_commit_time timestamptz,
     PRIMARY KEY (store_name, version, topic, partition)
 ) WITH (fillfactor = 25, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0);
 COMMENT ON TABLE venice.partition_state IS
     'How far each partition of a version is ingested: written in the transaction that writes its rows, so that both are true or neither.';
 COMMENT ON COLUMN venice.partition_state.next_offset IS 'NULL: from the beginning of the partition.';
 COMMENT ON COLUMN venice.partition_state.loaded_through IS 'The last row that this partition loaded; what a tombstone of it reaches back to.';
+COMMENT ON COLUMN venice.partition_state.last_record_time IS
+    'The record''s own timestamp of the last record, that before next_offset: another one there is another topic of the same name.';
+COMMENT ON COLUMN venice.partition_state.last_message_time IS 'When the first record of the last batch came from Kafka.';
 
 CREATE UNLOGGED TABLE venice.unlogged_partition_state (
     LIKE venice.partition_state INCLUDING DEFAULTS INCLUDING STORAGE INCLUDING COMMENTS,

@@ -13,7 +13,7 @@
 
 #include "common/user_context.h"
 
-#define QUERY_MAX_ARGS 16
+#define QUERY_MAX_ARGS 20
 
 typedef struct QueryArgs
 {

@@ -132,10 +132,6 @@ typedef struct SharedUnit
 	int64		rows;
 	int64		tombstones;
 	int64		rejected;
-	int64		batches;		/* since the worker took it */
-	TimestampTz last_record_time;	/* the newest record's own timestamp */
-	TimestampTz last_message_time;
-	TimestampTz last_commit_time;
 	TimestampTz last_error_time;
 	char		last_error[UNIT_ERROR_BYTES];
 } SharedUnit;

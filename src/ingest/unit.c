@@ -14,6 +14,11 @@
  * at or behind it arrives, or an end-of-partition event does; never by counting,
  * because transactions and compaction leave gaps.
  *
+ * A topic that is deleted and made again has the old one's name, and in time its
+ * offsets.  So a unit that takes a partition up reads the last record that was
+ * written once more, and its timestamp must be the same.  What was compacted or
+ * expired cannot be compared, and passes.
+ *
  * Locks: Shared->lock; StoreLock where a push is failed.
  * Must not know: how records become rows, how clients are shared.
  *
@@ -230,8 +235,10 @@ UnitBegin(Unit *unit)
 	else
 	{
 		unit->position = unit->state.next_offset;
+		unit->verifying = unit->state.last_record_time != 0;
 		KafkaClientAssign(unit->client->kafka, unit->version->topic, unit->partition,
-						  unit->state.next_offset, (void *) unit->tag);
+						  unit->verifying ? unit->position - 1 : unit->position,
+						  (void *) unit->tag);
 	}
 	(void) publish(unit, UNIT_RUNNING);
 }
@@ -281,27 +288,53 @@ UnitFail(Unit *unit, int sqlstate, const char *error, const char *detail)
 	let_go(unit, UNIT_FAILED, 0, error);
 }
 
-/* A cluster that is just starting may not know its topics yet: one answer is none. */
+/*
+ * A cluster that is just starting may not know its topics yet: one answer is none.
+ * What was there already is not waited for: if it comes back, it is something else.
+ */
 static void
 topic_missing(Unit *unit)
 {
-	char	   *error = psprintf("topic \"%s\" does not exist", unit->version->topic);
+	char	   *error = unit->partition < 0 ?
+		psprintf("topic \"%s\" does not exist", unit->version->topic) :
+		psprintf("partition %d of topic \"%s\" does not exist", unit->partition,
+				 unit->version->topic);
+	bool		last_try = count_failure(unit) >= TOPIC_TRIES;
 
-	if (count_failure(unit) >= TOPIC_TRIES && unit->end_requested)
+	if (last_try && unit->state.next_offset > 0)
+		UnitFail(unit, ERRCODE_UNDEFINED_OBJECT, error,
+				 psprintf("It was there, and was loaded up to offset " INT64_FORMAT ".",
+						  unit->state.next_offset));
+	else if (last_try && unit->end_requested)
 		UnitFail(unit, ERRCODE_UNDEFINED_OBJECT, error,
 				 "The end of the push was requested, so that the topic is not waited for.");
 	else
 		let_go(unit, UNIT_WAITING_FOR_TOPIC, TOPIC_INTERVAL_MS, error);
 }
 
+/* The last record that was written cannot be read again: that is no reason not to go on. */
+static void
+skip_verification(Unit *unit)
+{
+	unit->verifying = false;
+	KafkaClientUnassign(unit->client->kafka, unit->version->topic, unit->partition);
+	KafkaClientAssign(unit->client->kafka, unit->version->topic, unit->partition, unit->position,
+					  (void *) unit->tag);
+}
+
 /* Rights, credentials and connections can be mended; records that are gone cannot. */
 static void
-receive_problem(Unit *unit, const KafkaProblem *problem)
+receive_problem(Unit *unit, const KafkaEvent *event)
 {
+	const KafkaProblem *problem = &event->problem;
+
 	int			category = ERRCODE_TO_CATEGORY(problem->sqlstate);
 
 	if (problem->sqlstate == ERRCODE_UNDEFINED_OBJECT)
 		topic_missing(unit);
+	else if (unit->verifying && event->kind == KAFKA_PARTITION_PROBLEM &&
+			 event->low_watermark == unit->position)
+		skip_verification(unit);
 	else if (problem->transient || category == ERRCODE_CONNECTION_EXCEPTION ||
 			 category == ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION ||
 			 problem->sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE)
@@ -327,7 +360,7 @@ receive_metadata(Unit *unit, const KafkaEvent *event)
 {
 	unit->waiting_for_reply = false;
 	if (event->problem.sqlstate != 0)
-		receive_problem(unit, &event->problem);
+		receive_problem(unit, event);
 	else if (event->partition_count <= 0)
 		topic_missing(unit);
 	else if (unit->partition < 0)
@@ -345,9 +378,12 @@ receive_watermarks(Unit *unit, const KafkaEvent *event)
 	unit->waiting_for_reply = false;
 	if (event->problem.sqlstate != 0)
 	{
-		/* For the lag it does not matter; for the end it is asked again. */
-		if (unit->end_requested)
-			receive_problem(unit, &event->problem);
+		/*
+		 * For the lag it does not matter; for the end it is asked again.  That a
+		 * partition does not exist the library may say nowhere else.
+		 */
+		if (unit->end_requested || event->problem.sqlstate == ERRCODE_UNDEFINED_OBJECT)
+			receive_problem(unit, event);
 		return;
 	}
 	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
@@ -364,6 +400,10 @@ static void
 buffer_record(Unit *unit, KafkaRecord *record)
 {
 	int64		end = unit->state.end_offset;
+
+	if (unit->verifying && record->offset == unit->position - 1)
+		unit->replaced = RecordTimestamp(record->timestamp_ms) != unit->state.last_record_time;
+	unit->verifying = false;
 
 	/* What is already written may be delivered again. */
 	if (record->offset < unit->position)
@@ -393,6 +433,24 @@ buffer_record(Unit *unit, KafkaRecord *record)
 	unit->position = record->offset + 1;
 }
 
+/* A leader that is new, or a topic that is, may end before what was written already. */
+static void
+receive_end(Unit *unit, int64 offset)
+{
+	unit->client->heard_time = GetCurrentTimestamp();
+	if (offset < unit->position)
+	{
+		UnitRetry(unit, psprintf("partition %d of topic \"%s\" ends at offset " INT64_FORMAT
+								 ", and was loaded up to " INT64_FORMAT, unit->partition,
+								 unit->version->topic, offset, unit->position));
+		return;
+	}
+	unit->eof_offset = offset;
+	if (unit->count == 0)
+		(void) publish(unit, UNIT_CAUGHT_UP);
+	note_success(unit);
+}
+
 void
 UnitReceive(Unit *unit, KafkaEvent *event)
 {
@@ -402,11 +460,7 @@ UnitReceive(Unit *unit, KafkaEvent *event)
 			buffer_record(unit, &event->record);
 			break;
 		case KAFKA_END_OF_PARTITION:
-			unit->eof_offset = event->offset;
-			unit->client->heard_time = GetCurrentTimestamp();
-			if (unit->count == 0)
-				(void) publish(unit, UNIT_CAUGHT_UP);
-			note_success(unit);
+			receive_end(unit, event->offset);
 			break;
 		case KAFKA_METADATA:
 			receive_metadata(unit, event);
@@ -415,7 +469,7 @@ UnitReceive(Unit *unit, KafkaEvent *event)
 			receive_watermarks(unit, event);
 			break;
 		case KAFKA_PARTITION_PROBLEM:
-			receive_problem(unit, &event->problem);
+			receive_problem(unit, event);
 			break;
 		case KAFKA_CLIENT_PROBLEM:
 		case KAFKA_LOG:
@@ -483,21 +537,17 @@ at_end(const Unit *unit, const PartitionState *state)
 		(unit->end_reached || unit->eof_offset >= end || state->next_offset >= end);
 }
 
+/* The position behind what is pending, and when that was. */
 static void
-note_batch(const Unit *unit, TimestampTz record_time)
+move_on(const Unit *unit, PartitionState *state)
 {
-	SharedUnit *shared = &shared_units[unit->index];
+	const KafkaRecord *last = &unit->records[unit->count - 1];
 
-	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
-	shared->batches++;
-	shared->last_commit_time = GetCurrentTimestamp();
-	if (unit->count > 0)
-	{
-		shared->last_message_time = unit->oldest_time;
-		if (record_time > shared->last_record_time)
-			shared->last_record_time = record_time;
-	}
-	LWLockRelease(shared_lock);
+	state->next_offset = last->offset + 1;
+	state->batches++;
+	state->last_record_time = RecordTimestamp(last->timestamp_ms);
+	state->last_message_time = unit->oldest_time;
+	state->last_commit_time = GetCurrentTimestamp();
 }
 
 /* Where a fixed end cuts what was fetched before it was known. */
@@ -523,7 +573,6 @@ write_batch(Unit *unit)
 	int32		schema_id = 0;
 	int64		expected_offset = unit->state.next_offset;
 	int64		rejected_before = unit->state.rejected;
-	TimestampTz record_time = 0;
 
 	for (;;)
 	{
@@ -537,7 +586,7 @@ write_batch(Unit *unit)
 		if (result == BATCH_WRITTEN)
 		{
 			if (unit->count > 0)
-				new_state.next_offset = unit->records[unit->count - 1].offset + 1;
+				move_on(unit, &new_state);
 			new_state.done = at_end(unit, &new_state);
 			if (unit->new_partition_count > 0)
 				(void) api->PartitionStateAdd(unit->version, unit->new_partition_count);
@@ -563,12 +612,8 @@ write_batch(Unit *unit)
 	unit->new_end_offset = -1;
 	unit->new_partition_count = 0;
 	if (unit->count > 0)
-	{
-		record_time = RecordTimestamp(unit->records[unit->count - 1].timestamp_ms);
 		KafkaClientCommit(unit->client->kafka, unit->version->topic, unit->partition,
 						  new_state.next_offset);
-	}
-	note_batch(unit, record_time);
 	drop_pending(unit);
 	note_success(unit);
 	(void) publish(unit, unit->eof_offset >= new_state.next_offset ? UNIT_CAUGHT_UP : UNIT_RUNNING);
@@ -670,6 +715,15 @@ UnitProceed(Unit *unit, bool write_now)
 
 	if (unit->partition < 0)
 		return;
+	if (unit->replaced)
+	{
+		UnitFail(unit, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+				 psprintf("topic \"%s\" was replaced while it was read", unit->version->topic),
+				 psprintf("Partition %d has another record at offset " INT64_FORMAT
+						  " than the one that was loaded.", unit->partition,
+						  unit->state.next_offset - 1));
+		return;
+	}
 	if (is_stuck(unit, now))
 	{
 		unit->client->broken = true;

@@ -33,6 +33,8 @@ typedef struct Unit
 	int64		pending_bytes;
 	TimestampTz oldest_time;	/* when the first of them came */
 	int64		position;		/* next offset that is of use, -1: any */
+	bool		verifying;		/* the last record that was written is to come once more */
+	bool		replaced;		/* and another came in its place */
 
 	int64		high_watermark; /* of the latest answer, -1: none */
 	TimestampTz behind_since;	/* there is more than what has come, 0: there is not */

@@ -14,8 +14,9 @@
  *
  * Metadata and watermarks can be asked for only by calls that block.  They are
  * made by one thread of our own, which touches nothing of Postgres and talks to
- * us by two lists under a mutex, and asks at once for all that waits.  rd_kafka_query_watermark_offsets is not among
- * them: it waits longer than it is told to, and closing would wait with it.
+ * us by two lists under a mutex, and asks at once for all that waits.
+ * rd_kafka_query_watermark_offsets is not among them: it waits longer than it is
+ * told to, and closing would wait with it.
  *
  * Back-pressure: what is fetched ahead is bounded in bytes and in messages, since
  * the library's own structures outweigh small messages.  When that much is
@@ -973,6 +974,7 @@ next_answer(KafkaClient *client, KafkaEvent *event)
 	event->partition = answer->partition;
 	event->offset = answer->offset;
 	event->partition_count = answer->partition_count;
+	event->low_watermark = answer->low;
 	event->high_watermark = answer->high;
 	if (answer->rd_error != RD_KAFKA_RESP_ERR_NO_ERROR)
 		fill_problem(&event->problem, answer->rd_error, answer->text);

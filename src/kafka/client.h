@@ -55,6 +55,7 @@ typedef struct KafkaEvent
 	KafkaRecord record;
 	KafkaProblem problem;		/* sqlstate 0: none */
 	int32		partition_count;	/* KAFKA_METADATA; 0: no such topic */
+	int64		low_watermark;	/* KAFKA_PARTITION_PROBLEM of an offset */
 	int64		high_watermark;
 } KafkaEvent;
 

@@ -179,7 +179,7 @@ set_time(Datum *values, bool *nulls, int column, TimestampTz value)
 	nulls[column] = value == 0;
 }
 
-#define UNIT_COLUMNS 20
+#define UNIT_COLUMNS 16
 
 static void
 put_unit(ReturnSetInfo *result, const SharedUnit *unit, pid_t pid)
@@ -203,10 +203,6 @@ put_unit(ReturnSetInfo *result, const SharedUnit *unit, pid_t pid)
 	values[i++] = Int64GetDatum(unit->rows);
 	values[i++] = Int64GetDatum(unit->tombstones);
 	values[i++] = Int64GetDatum(unit->rejected);
-	values[i++] = Int64GetDatum(unit->batches);
-	set_time(values, nulls, i++, unit->last_record_time);
-	set_time(values, nulls, i++, unit->last_message_time);
-	set_time(values, nulls, i++, unit->last_commit_time);
 	nulls[i] = unit->last_error[0] == '\0';
 	values[i++] = CStringGetTextDatum(unit->last_error);
 	set_time(values, nulls, i++, unit->last_error_time);
@@ -322,7 +318,8 @@ venice_unlogged_partition_states(PG_FUNCTION_ARGS)
 
 	QueryBeginRegistry(&session);
 	rows = QueryRead("SELECT store_name, version, partition, next_offset, end_offset, done, "
-					 "messages, bytes, rows, tombstones, rejected "
+					 "messages, bytes, rows, tombstones, rejected, batches, "
+					 "last_record_time, last_message_time, last_commit_time "
 					 "FROM venice.unlogged_partition_state", NULL);
 	for (uint64 i = 0; i < rows; i++)
 		if (may_see(caller, QueryText(i, 1, CurrentMemoryContext)))

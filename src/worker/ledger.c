@@ -47,6 +47,22 @@ arg_offset(QueryArgs *args, int64 offset)
 	QueryArgDatum(args, INT8OID, Int64GetDatum(offset), offset < 0);
 }
 
+static void
+arg_time(QueryArgs *args, TimestampTz time)
+{
+	QueryArgDatum(args, TIMESTAMPTZOID, TimestampTzGetDatum(time), time == 0);
+}
+
+/* A time that was found, 0: NULL. */
+static TimestampTz
+read_time(uint64 row, int column)
+{
+	bool		is_null;
+	Datum		time = QueryDatum(row, column, &is_null);
+
+	return is_null ? 0 : DatumGetTimestampTz(time);
+}
+
 #define THIS_VERSION "store_name = $1::name AND version = $2 AND topic = $3"
 
 bool
@@ -60,7 +76,8 @@ PartitionStateRead(const Version *version, int32 partition, PartitionState *stat
 	arg_version(&args, version);
 	QueryArgInt4(&args, partition);
 	found = QueryRun(psprintf("SELECT next_offset, end_offset, done, loaded_through, messages, "
-							  "bytes, rows, tombstones, rejected FROM %s "
+							  "bytes, rows, tombstones, rejected, batches, last_record_time, "
+							  "last_message_time, last_commit_time FROM %s "
 							  "WHERE " THIS_VERSION " AND partition = $4",
 							  state_table(version)), &args) == 1;
 	if (found)
@@ -82,6 +99,10 @@ PartitionStateRead(const Version *version, int32 partition, PartitionState *stat
 		state->rows = QueryInt8(0, 7, 0);
 		state->tombstones = QueryInt8(0, 8, 0);
 		state->rejected = QueryInt8(0, 9, 0);
+		state->batches = QueryInt8(0, 10, 0);
+		state->last_record_time = read_time(0, 11);
+		state->last_message_time = read_time(0, 12);
+		state->last_commit_time = read_time(0, 13);
 	}
 	QueryEnd(&session);
 	return found;
@@ -108,9 +129,15 @@ PartitionStateWrite(const Version *version, const PartitionState *state, int64 e
 	QueryArgInt8(&args, state->rows);
 	QueryArgInt8(&args, state->tombstones);
 	QueryArgInt8(&args, state->rejected);
+	QueryArgInt8(&args, state->batches);
+	arg_time(&args, state->last_record_time);
+	arg_time(&args, state->last_message_time);
+	arg_time(&args, state->last_commit_time);
 	written = QueryRun(psprintf("UPDATE %s SET next_offset = $6, end_offset = $7, done = $8, "
 								"loaded_through = $9, messages = $10, bytes = $11, rows = $12, "
-								"tombstones = $13, rejected = $14 "
+								"tombstones = $13, rejected = $14, batches = $15, "
+								"last_record_time = $16, last_message_time = $17, "
+								"last_commit_time = $18 "
 								"WHERE " THIS_VERSION " AND partition = $4 "
 								"AND next_offset IS NOT DISTINCT FROM $5",
 								state_table(version)), &args) == 1;
@@ -156,7 +183,7 @@ RejectedRecordAdd(const Version *version, int32 partition, int64 offset, Timesta
 	arg_version(&args, version);
 	QueryArgInt4(&args, partition);
 	QueryArgInt8(&args, offset);
-	QueryArgDatum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(record_time), record_time == 0);
+	arg_time(&args, record_time);
 	arg_bytes(&args, key, key_bytes);
 	arg_bytes(&args, value, value_bytes);
 	QueryArgText(&args, unpack_sql_state(error->sqlstate));

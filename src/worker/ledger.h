@@ -28,6 +28,10 @@ typedef struct PartitionState
 	int64		rows;
 	int64		tombstones;
 	int64		rejected;
+	int64		batches;
+	TimestampTz last_record_time;	/* of the record before next_offset, 0: it had none */
+	TimestampTz last_message_time;	/* when the last batch's first record came; 0: none */
+	TimestampTz last_commit_time;
 } PartitionState;
 
 /* Read a partition's row; false when there is none. */

@@ -38,9 +38,8 @@ COMMENT ON PROCEDURE venice.run_maintenance() IS
 CREATE FUNCTION venice_internal.ingestion_units()
     RETURNS TABLE (store name, version integer, "partition" integer, state text, pid integer, next_offset bigint,
                    end_offset bigint, high_watermark bigint, messages bigint, bytes bigint, rows bigint,
-                   tombstones bigint, rejected bigint, batches bigint, last_record_time timestamptz,
-                   last_message_time timestamptz, last_commit_time timestamptz, last_error text,
-                   last_error_time timestamptz, next_retry_time timestamptz)
+                   tombstones bigint, rejected bigint, last_error text, last_error_time timestamptz,
+                   next_retry_time timestamptz)
     LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 10
     AS 'MODULE_PATHNAME', 'venice_ingestion_units';
 COMMENT ON FUNCTION venice_internal.ingestion_units() IS
@@ -55,7 +54,8 @@ COMMENT ON FUNCTION venice_internal.build_progress() IS
 
 CREATE FUNCTION venice_internal.unlogged_partition_states()
     RETURNS TABLE (store_name name, version integer, "partition" integer, next_offset bigint, end_offset bigint, done boolean,
-                   messages bigint, bytes bigint, rows bigint, tombstones bigint, rejected bigint)
+                   messages bigint, bytes bigint, rows bigint, tombstones bigint, rejected bigint, batches bigint,
+                   last_record_time timestamptz, last_message_time timestamptz, last_commit_time timestamptz)
     LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 10
     AS 'MODULE_PATHNAME', 'venice_unlogged_partition_states';
 COMMENT ON FUNCTION venice_internal.unlogged_partition_states() IS
@@ -77,21 +77,22 @@ CREATE VIEW venice.stat_ingestion WITH (security_barrier) AS
                 THEN COALESCE(p.end_offset, u.end_offset, u.high_watermark) - p.next_offset
                 WHEN COALESCE(p.end_offset, u.end_offset, u.high_watermark) < p.next_offset THEN 0 END AS lag,
            CASE WHEN p.done OR u.state = 'caught_up' THEN interval '0'
-                ELSE pg_catalog.clock_timestamp() - u.last_record_time END AS lag_time,
+                ELSE pg_catalog.clock_timestamp() - p.last_record_time END AS lag_time,
            p.messages, p.bytes, p.rows AS rows_inserted, 0::bigint AS rows_updated, p.tombstones AS rows_deleted,
-           p.rejected, COALESCE(u.batches, 0) AS batches,
-           u.last_message_time, u.last_commit_time,
+           p.rejected, p.batches, p.last_message_time, p.last_commit_time,
            COALESCE(v.error, u.last_error) AS last_error,
            CASE WHEN v.error IS NOT NULL THEN v.ended_time ELSE u.last_error_time END AS last_error_time,
            u.next_retry_time
       FROM venice.store_version v
       JOIN venice.store s USING (store_name)
       LEFT JOIN LATERAL (
-           SELECT a.partition, a.next_offset, a.end_offset, a.done, a.messages, a.bytes, a.rows, a.tombstones, a.rejected
+           SELECT a.partition, a.next_offset, a.end_offset, a.done, a.messages, a.bytes, a.rows, a.tombstones, a.rejected,
+                  a.batches, a.last_record_time, a.last_message_time, a.last_commit_time
              FROM venice.partition_state a
             WHERE a.store_name = v.store_name AND a.version = v.version
             UNION ALL
-           SELECT b.partition, b.next_offset, b.end_offset, b.done, b.messages, b.bytes, b.rows, b.tombstones, b.rejected
+           SELECT b.partition, b.next_offset, b.end_offset, b.done, b.messages, b.bytes, b.rows, b.tombstones, b.rejected,
+                  b.batches, b.last_record_time, b.last_message_time, b.last_commit_time
              FROM venice_internal.unlogged_partition_states() b
             WHERE b.store_name = v.store_name AND b.version = v.version) p ON true
       LEFT JOIN venice_internal.ingestion_units() u

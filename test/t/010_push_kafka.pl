@@ -80,6 +80,9 @@ sub records { my ($store, $columns) = @_;
 		FROM venice.stat_ingestion WHERE store = 'clicks'}), 't|0', 'all partitions are at their ends');
 	is($node->safe_psql('postgres', "SELECT rows = (SELECT count(*) FROM clicks.records) FROM venice.versions WHERE store = 'clicks' AND version = 1"),
 		't', 'the version knows its rows');
+	is($node->safe_psql('postgres', q{
+		SELECT bool_and(batches > 0 AND last_message_time <= last_commit_time AND last_commit_time < pg_catalog.now()), count(last_error)
+		FROM venice.stat_ingestion WHERE store = 'clicks'}), 't|0', 'when it was loaded is still known');
 }
 
 # What a transaction aborted is not there, and its offsets are no reason to wait for ever.
