@@ -53,6 +53,19 @@ SELECT venice.rollback_version('prices') IS NOT NULL AS rolled_back;
 SELECT count(*) FROM venice.version_pointer WHERE store_name = 'prices';
 SELECT venice.swap_version('prices', 4);
 
+-- A dump has the rows of an unlogged version, and not its mark, without which it would be taken for lost: it is marked again.
+SELECT venice.create_store('restored', 'id integer', 'v integer', options => '{"unlogged": true, "accept_loss": true}');
+SELECT venice.push('restored', 'SELECT 1, 1');
+BEGIN;
+DELETE FROM venice.version_pointer WHERE store_name = 'restored';
+DELETE FROM venice.unlogged_version WHERE store_name = 'restored';
+COMMIT;
+SELECT * FROM restored.get(1);
+CALL venice.run_maintenance();
+SELECT version AS marked FROM venice.version_pointer p JOIN venice.unlogged_version u USING (store_name, version) WHERE store_name = 'restored';
+SELECT * FROM restored.get(1);
+SELECT venice.drop_store('restored');
+
 -- Objects of others in a store's schema would be swapped away: the swap refuses, naming them.
 CREATE TABLE prices.intruder ();
 CREATE FUNCTION prices.intruder() RETURNS integer LANGUAGE sql AS 'SELECT 1';
