@@ -46,11 +46,11 @@ print_settings()
 	printf '%s, %s cores, %s; PostgreSQL %s\n' "$(date +%F)" "$(nproc)" \
 		"$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(sql -c 'SHOW server_version')"
 	sql -c "SELECT '  ' || name || ' = ' || current_setting(name) FROM pg_settings
-			WHERE source = 'configuration file' AND name !~ '^(port|unix|listen|log_|lc_|datestyle|timezone|default_text)'
+			WHERE source = 'configuration file' AND name !~* '^(port|unix|listen|log_|lc_|datestyle|timezone|default_text|dynamic|min_wal|max_conn)'
 				OR name LIKE 'venice.%' ORDER BY name"
 }
 
-# start_server LINES: a new server with the extension, and these lines of postgresql.conf.
+# start_server LINES: a new server with these lines of postgresql.conf, and the extension; sets $extension_ms.
 start_server()
 {
 	as_server_user rm -rf "$data"
@@ -66,7 +66,10 @@ $1
 ${VENICE_SETTINGS:-}
 CONF
 	as_server_user "$bin/pg_ctl" -w -D "$data" -l "$work/server.log" start >/dev/null
+	local start
+	start=$(milliseconds)
 	sql -c "CREATE EXTENSION venice"
+	extension_ms=$(($(milliseconds) - start))
 	print_settings
 }
 
@@ -83,6 +86,20 @@ kafka() { as_server_user "$work/src/test/kafka/kafka" "$1" "$work/kafka" "${@:2}
 sql() { as_server_user "$bin/psql" -h "$work" -p "$port" -U postgres -X -q -At -v ON_ERROR_STOP=1 "$@"; }
 
 milliseconds() { echo $(($(date +%s%N) / 1000000)); }
+
+# processor_ms PID...: the processor time of these processes and their children, in milliseconds.
+processor_ms()
+{
+	local pids=$* pid
+	for pid; do
+		pids+=" $(cat "/proc/$pid/task/$pid/children")"
+	done
+	for pid in $pids; do
+		sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null || true
+	done | awk -v ticks="$(getconf CLK_TCK)" '{ sum += $12 + $13 + $14 + $15 } END { printf "%d\n", sum * 1000 / ticks }'
+}
+
+server_processor_ms() { processor_ms "$(as_server_user head -n 1 "$data/postmaster.pid")"; }
 
 # push STORE ROWS: one from Kafka, until its version could be swapped; sets $elapsed_ms.
 push()

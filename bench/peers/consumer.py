@@ -5,11 +5,13 @@ consumer.py BOOTSTRAP TOPIC ROWS PARTITIONS FORMAT SCHEMA PROCESSES DSN
 Formats: json; avro, framed with the id of what is taken to be always SCHEMA.
 PROCESSES processes share the partitions.  Prints the milliseconds from the
 first process's first look for records until all are committed and the table
-has its key and statistics; starting Python is not counted.
+has its key and statistics, starting Python not counted, and their processor
+time in milliseconds.
 """
 import io
 import json
 import multiprocessing
+import resource
 import struct
 import sys
 import time
@@ -91,7 +93,9 @@ def main():
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("ALTER TABLE consumed ADD PRIMARY KEY (id)")
         connection.execute("ANALYZE consumed")
-    print(round((time.monotonic() - start) * 1000))
+    elapsed = time.monotonic() - start
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(round(elapsed * 1000), round((used.ru_utime + used.ru_stime) * 1000))
 
 
 main()
