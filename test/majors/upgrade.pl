@@ -61,13 +61,15 @@ $old->safe_psql('postgres', q{
 	INSERT INTO venice.partition_state (store_name, version, topic, partition, next_offset, loaded_through, messages, rows)
 		VALUES ('clicks', 1, 'clicks_v1', 0, 42, '(0,2)', 2, 2)});
 
+wait_for_sql($old, q{SELECT count(*) FROM pg_namespace WHERE nspname ~ '_v0$'}, '0', 'the old server has cleaned up');
+
 # What must be the same on both sides.
 my %same = (
 	'versions' => 'SELECT store, version, state, push_id, swapped_time FROM venice.versions ORDER BY 1, 2',
 	'pushes' => 'SELECT * FROM venice.pushes ORDER BY store, version',
 	'columns' => 'SELECT * FROM venice.columns',
 	'pointers' => 'SELECT store_name, version, records::regclass, swap_xid FROM venice.version_pointer ORDER BY 1',
-	'backups and what made them such' => 'SELECT store_name, version, left_xid FROM venice.left_version WHERE version > 0 ORDER BY 1, 2',
+	'backups and what made them such' => 'SELECT store_name, version, left_xid FROM venice.left_version ORDER BY 1, 2',
 	'positions' => 'SELECT store, kafka_offset, messages, rows_inserted FROM venice.stat_ingestion',
 	'the last row loaded' => 'SELECT loaded_through FROM venice.partition_state',
 	'counters' => 'SELECT store, pushes, swaps, rows_inserted FROM venice.stat_store ORDER BY 1',
@@ -77,7 +79,7 @@ my %same = (
 	'a look-up' => 'SELECT * FROM scores.get(7)',
 	'a batch of look-ups' => "SELECT * FROM scores.batch_get('{999,1,5000,2}')",
 	'look-ups in an unlogged store' => "SELECT * FROM cache.batch_get('{1,2,3}')",
-	'owners' => q{SELECT nspname, nspowner::regrole FROM pg_namespace WHERE nspname ~ '^(scores|cache|clicks)' ORDER BY 1},
+	'owners' => q{SELECT nspname, nspowner::regrole FROM pg_namespace WHERE nspname ~ '^(scores|cache|clicks|visits)' ORDER BY 1},
 	'what a reader may see' => q{SET ROLE reader; SELECT count(*), max(country) FROM scores.records},
 	'what a reader looks up' => 'SET ROLE reader; SELECT country FROM scores.get(7)',
 	'indexes' => q{SELECT indexdef FROM pg_indexes WHERE schemaname = 'scores' ORDER BY 1},
