@@ -56,11 +56,15 @@ OBJS = \
 	src/version/gate.o \
 	src/version/swap.o \
 	src/version/retire.o \
+	src/read/statistics.o \
+	src/read/cache.o \
+	src/read/forget.o \
 	src/read/handle.o \
 	src/read/lookup.o \
 	src/read/encode.o \
 	src/read/get.o \
 	src/read/packed.o \
+	src/read/warm.o \
 	src/apply/load.o \
 	src/store/arguments.o \
 	src/store/definition.o \

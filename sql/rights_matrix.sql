@@ -47,6 +47,7 @@ INSERT INTO act (function, statement) VALUES
     ('venice.push', $$SELECT venice.push('matrix', 'SELECT 1, 1, 1')$$),
     ('venice.swap_version', $$SELECT venice.swap_version('matrix', 1)$$),
     ('venice.rollback_version', $$SELECT venice.rollback_version('matrix')$$),
+    ('venice.warm', $$SELECT venice.warm('matrix')$$),
     ('venice.drop_version', $$SELECT venice.drop_version('matrix', 1)$$),
     ('venice.pause_ingestion', $$SELECT venice.pause_ingestion('matrix')$$),
     ('venice.pause_ingestion', $$SELECT venice.pause_ingestion()$$),
@@ -68,12 +69,14 @@ INSERT INTO act (function, statement) VALUES
     ('matrix.get_packed', $$SELECT matrix.get_packed(1)$$),
     ('matrix.batch_get_packed', $$SELECT matrix.batch_get_packed('{1}')$$),
     ('venice_internal.extension_created', $$SELECT venice_internal.extension_created()$$),
+    ('venice_internal.forget_row', $$SELECT venice_internal.forget_row()$$),
     ('venice_internal.refuse_direct_dml', $$SELECT venice_internal.refuse_direct_dml()$$),
     ('venice_internal.refuse_server_drop', $$SELECT venice_internal.refuse_server_drop()$$),
     -- These tell nothing that is not the caller's: what they answer is below.
     ('venice_internal.is_store_member', $$SELECT venice_internal.is_store_member('matrix')$$),
     ('venice_internal.can_see_statistics', $$SELECT venice_internal.can_see_statistics('matrix')$$),
     ('venice_internal.ingestion_units', $$SELECT venice_internal.ingestion_units()$$),
+    ('venice_internal.read_statistics', $$SELECT venice_internal.read_statistics()$$),
     ('venice_internal.build_progress', $$SELECT venice_internal.build_progress()$$),
     ('venice_internal.unlogged_partition_states', $$SELECT venice_internal.unlogged_partition_states()$$),
     -- And these nothing about stores but what everybody may read in pg_catalog.

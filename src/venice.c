@@ -18,6 +18,8 @@
 
 #include "common/guc.h"
 #include "common/shmem.h"
+#include "read/cache.h"
+#include "read/statistics.h"
 #include "worker/database_guard.h"
 #include "worker/ingest_api.h"
 #include "worker/launcher.h"
@@ -34,6 +36,8 @@ _PG_init(void)
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	SharedMemoryRequest();
+	ReadStatisticsRequest();
+	CacheRequest();
 	DatabaseGuardInstall();
 	LauncherRegister();
 }

@@ -22,6 +22,7 @@
 #include "access/table.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
 #include "commands/comment.h"
@@ -249,6 +250,12 @@ StoreHasMember(const char *name, Oid role)
 
 	find_schema(name, GetActiveSnapshot(), &schema, &owner);
 	return has_rights_of_owner(role, schema, owner);
+}
+
+bool
+StoreShowsStatistics(const char *name, Oid role)
+{
+	return has_privs_of_role(role, ROLE_PG_READ_ALL_STATS) || StoreHasMember(name, role);
 }
 
 /*

@@ -97,6 +97,9 @@ extern Oid	SchemaOwner(Oid schema);
 /* Has a role the rights of the store's owner, in the active snapshot? */
 extern bool StoreHasMember(const char *name, Oid role);
 
+/* May it see the store's statistics: a member, or who may see everybody's? */
+extern bool StoreShowsStatistics(const char *name, Oid role);
+
 /* Raise 42501 unless the current user has the rights of the store's owner. */
 extern void StoreCheckOwner(const Store *store);
 

@@ -87,6 +87,13 @@ object_aclcheck(Oid class_id, Oid object_id, Oid role_id, AclMode mode)
 #define BackendStatusByIndex(i)	(&pgstat_get_local_beentry_by_index(i)->backendStatus)
 #endif
 
+/* 16 calls a relation's file by its number. */
+#if PG_VERSION_NUM < 160000
+#define RelationFileNumber(relation)	((relation)->rd_node.relNode)
+#else
+#define RelationFileNumber(relation)	((relation)->rd_locator.relNumber)
+#endif
+
 /* 17 lets an extension name its wait events. */
 #if PG_VERSION_NUM >= 170000
 #define WaitEventNamed(name)	WaitEventExtensionNew(name)

@@ -35,6 +35,7 @@ VeniceSettings Settings = {
 	.run_retention_s = 90 * SECONDS_PER_DAY,
 	.ingestion = true,
 	.allow_direct_dml = false,
+	.read_cache = true,
 };
 
 void
@@ -53,6 +54,12 @@ DefineSettings(void)
 							"Most records that an ingest worker commits in one transaction.",
 							NULL, &Settings.batch_rows, Settings.batch_rows,
 							1, 1000 * 1000, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	if (process_shared_preload_libraries_in_progress)
+		DefineCustomIntVariable("venice.cache_size",
+								"Shared memory for rows of stores whose option \"cache\" is on.",
+								"0: none.",
+								&Settings.cache_size_kb, Settings.cache_size_kb,
+								0, MAX_KILOBYTES, PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("venice.drop_lock_timeout",
 							"Longest time that dropping a retired version waits for a lock.",
 							NULL, &Settings.drop_lock_timeout_ms, Settings.drop_lock_timeout_ms,
@@ -67,6 +74,11 @@ DefineSettings(void)
 								"Most processes that consume from Kafka at one time.",
 								NULL, &Settings.max_ingest_workers, Settings.max_ingest_workers,
 								0, 256, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("venice.read_cache",
+							 "Lets look-ups be answered from shared memory.",
+							 "Off: from the index always.",
+							 &Settings.read_cache, Settings.read_cache,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("venice.rejected_record_retention",
 							"How long rejected records are kept.",
 							NULL, &Settings.rejected_record_retention_s,

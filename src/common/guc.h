@@ -10,6 +10,7 @@
 
 typedef struct VeniceSettings
 {
+	int			cache_size_kb;
 	int			max_ingest_workers;
 	int			worker_memory_kb;
 	int			batch_rows;
@@ -20,6 +21,7 @@ typedef struct VeniceSettings
 	int			run_retention_s;
 	bool		ingestion;
 	bool		allow_direct_dml;
+	bool		read_cache;
 } VeniceSettings;
 
 extern VeniceSettings Settings;

@@ -152,10 +152,11 @@ typedef struct SharedProgress
 	Oid			database;
 	NameData	store;
 	int			version;
-	int			phase;			/* a BuildPhase, or PROGRESS_SWAPPING */
+	int			phase;			/* a BuildPhase, or one of those below */
 	TimestampTz started_time;
 } SharedProgress;
 
+#define PROGRESS_WARMING	99
 #define PROGRESS_SWAPPING	100
 
 /* Swaps of the databases whose OIDs are alike modulo SHARED_SWAPS: atomics, not under the lock. */

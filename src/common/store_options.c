@@ -60,6 +60,8 @@ static const char *const duplicate_actions[] = {"error", "last", NULL};
 static const OptionDefinition definitions[] = {
 	{"accept_loss", OPTION_BOOL, APPLIES_AT_ONCE, "false"},
 	{"backup_retention", OPTION_INTERVAL, APPLIES_AT_ONCE, "\"7 days\""},
+	{"cache", OPTION_BOOL, APPLIES_AT_ONCE, "false"},
+	{"cache_ttl", OPTION_INTERVAL, APPLIES_AT_ONCE, NULL},
 	{"fields", OPTION_OBJECT, APPLIES_NEXT_VERSION, NULL},
 	{"fillfactor", OPTION_INTEGER, APPLIES_NEXT_VERSION, "100", 10, 100},
 	{"key_format", OPTION_CHOICE, APPLIES_NEXT_VERSION, "\"confluent-avro\"", 0, 0, key_formats},
@@ -396,5 +398,6 @@ StoreOptionsParse(const Jsonb *options)
 	result->unlogged = bool_of(effective, "unlogged");
 	result->accept_loss = bool_of(effective, "accept_loss");
 	result->max_record_bytes = integer_of(effective, "max_record_bytes");
+	result->cache = bool_of(effective, "cache");
 	return result;
 }

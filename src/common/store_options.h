@@ -35,6 +35,7 @@ typedef struct StoreOptions
 	bool		unlogged;
 	bool		accept_loss;
 	int64		max_record_bytes;
+	bool		cache;
 } StoreOptions;
 
 /*

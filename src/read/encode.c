@@ -16,6 +16,7 @@
 
 #include "read/encode.h"
 
+#include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
@@ -49,9 +50,27 @@ typedef struct ColumnEncoder
 
 struct RowEncoder
 {
+	bool		is_stable;
 	int			count;
 	ColumnEncoder columns[FLEXIBLE_ARRAY_MEMBER];
 };
+
+static bool
+is_servers_encoding(void)
+{
+	return pg_get_client_encoding() == GetDatabaseEncoding();
+}
+
+/* Is the type's form that of the server alone?  An enum's is its label, which may be renamed. */
+static bool
+is_stable(Oid type)
+{
+	Oid			element = get_element_type(type);
+
+	if (OidIsValid(element))
+		type = element;
+	return type < FirstNormalObjectId && get_typtype(type) == TYPTYPE_BASE;
+}
 
 static EncodeForm
 form_of(Oid type)
@@ -79,8 +98,7 @@ form_of(Oid type)
 		case TEXTOID:
 		case VARCHAROID:
 		case BPCHAROID:
-			return pg_get_client_encoding() == GetDatabaseEncoding() ||
-				pg_get_client_encoding() == PG_SQL_ASCII ? ENCODE_BYTES : ENCODE_SEND;
+			return is_servers_encoding() ? ENCODE_BYTES : ENCODE_SEND;
 		case INT4ARRAYOID:
 		case FLOAT4ARRAYOID:
 			return ENCODE_ARRAY_4;
@@ -98,6 +116,7 @@ RowEncoderMake(MemoryContext context, TupleDesc table, const AttrNumber *attribu
 	RowEncoder *encoder = MemoryContextAllocZero(context, offsetof(RowEncoder, columns) +
 												 count * sizeof(ColumnEncoder));
 
+	encoder->is_stable = is_servers_encoding();
 	encoder->count = count;
 	for (int i = 0; i < count; i++)
 	{
@@ -112,8 +131,26 @@ RowEncoderMake(MemoryContext context, TupleDesc table, const AttrNumber *attribu
 		column->length = attribute->attlen;
 		getTypeBinaryOutputInfo(type, &send, &is_varlena);
 		fmgr_info_cxt(send, &column->send, context);
+		encoder->is_stable &= is_stable(type);
 	}
 	return encoder;
+}
+
+bool
+RowEncoderIsStable(const RowEncoder *encoder)
+{
+	return encoder->is_stable;
+}
+
+AttrNumber *
+RowEncoderAttributes(const RowEncoder *encoder, MemoryContext context, int *count)
+{
+	AttrNumber *attributes = MemoryContextAlloc(context, encoder->count * sizeof(AttrNumber));
+
+	for (int i = 0; i < encoder->count; i++)
+		attributes[i] = encoder->columns[i].attribute;
+	*count = encoder->count;
+	return attributes;
 }
 
 /* Room for so many more bytes, which the caller writes. */

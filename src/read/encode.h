@@ -21,6 +21,16 @@ typedef struct RowEncoder RowEncoder;
 extern RowEncoder *RowEncoderMake(MemoryContext context, TupleDesc table,
 								  const AttrNumber *attributes, int count);
 
+/*
+ * Is a row's form the same for every client and for as long as its values are?  Not
+ * for text that is converted, nor for types of users', whose form may be altered.
+ */
+extern bool RowEncoderIsStable(const RowEncoder *encoder);
+
+/* The columns that it writes, in memory of `context`. */
+extern AttrNumber *RowEncoderAttributes(const RowEncoder *encoder, MemoryContext context,
+										int *count);
+
 /* Append one row: the table's columns by number less one. */
 extern void RowEncode(const RowEncoder *encoder, const Datum *values, const bool *nulls,
 					  StringInfo bytes);

@@ -130,6 +130,7 @@ look_up(FunctionCallInfo fcinfo, bool batch)
 	StoreHandle handle;
 	LookupKeys	keys;
 	Output		output;
+	RowSink		sink = {emit, NULL, NULL, &output};
 	MemoryContext caller;
 	char	   *store;
 
@@ -168,7 +169,7 @@ look_up(FunctionCallInfo fcinfo, bool batch)
 	output.descriptor = result->expectedDesc;
 	output.values = palloc(output.descriptor->natts * sizeof(Datum));
 	output.nulls = palloc(output.descriptor->natts * sizeof(bool));
-	LookupRun(&handle, store, &keys, site->attributes, site->count, emit, &output);
+	LookupRun(&handle, store, &keys, site->attributes, site->count, &sink);
 	return (Datum) 0;
 }
 

@@ -38,6 +38,8 @@
 #include "catalog/pointer.h"
 #include "common/compat.h"
 #include "common/query.h"
+#include "read/forget.h"
+#include "read/statistics.h"
 
 typedef struct Entry
 {
@@ -180,6 +182,36 @@ check_not_lost(const char *store, const VersionPointer *pointer)
 				 errhint("What came from a topic is loaded again by itself; anything else is to be pushed again.")));
 }
 
+/* Does the store want its rows in RAM, and for how long? */
+static bool
+wants_cache(const char *store, CacheTable *table)
+{
+	static const char *const query =
+		"SELECT (options ->> 'cache')::pg_catalog.bool, "
+		"pg_catalog.date_part('epoch', (options ->> 'cache_ttl')::pg_catalog.interval)::int "
+		"FROM venice.store WHERE store_name = $1::name";
+	QuerySession session;
+	QueryArgs	args = {0};
+	bool		wanted;
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store);
+	/* As it is now: the answer outlives the snapshot.  A parallel worker lives no longer. */
+	wanted = (IsInParallelMode() ? QueryRead(query, &args) : QueryRunLatest(query, &args)) > 0 &&
+		QueryBool(0, 1);
+	if (wanted)
+		table->ttl_s = QueryInt4(0, 2, 0);
+	QueryEnd(&session);
+	return wanted;
+}
+
+bool
+StoreCacheTable(const char *store, Relation records, CacheTable *table)
+{
+	table->statistics = ReadStatisticsPlace(store);
+	return CacheIsConfigured() && wants_cache(store, table) && CacheTableDescribe(records, table);
+}
+
 static void
 build(const char *store, const VersionPointer *pointer, Entry *entry)
 {
@@ -210,6 +242,7 @@ build(const char *store, const VersionPointer *pointer, Entry *entry)
 	handle->version = pointer->version;
 	entry->schema = RelationGetNamespace(records);
 	entry->user = InvalidOid;
+	handle->cached = StoreCacheTable(store, records, &handle->cache);
 	table_close(records, NoLock);
 }
 

@@ -10,7 +10,9 @@
 
 #include "access/attnum.h"
 #include "pg_config_manual.h"
-#include "utils/snapshot.h"
+#include "utils/relcache.h"
+
+#include "read/cache.h"
 
 typedef struct StoreHandle
 {
@@ -23,6 +25,8 @@ typedef struct StoreHandle
 	Oid			key_types[INDEX_MAX_KEYS];
 	bool		selects_all;	/* the user may read every column; otherwise look at each */
 	bool		row_security;	/* policies apply to the user */
+	bool		cached;			/* its rows may be in the cache */
+	CacheTable	cache;			/* as which; and the store's place in read statistics */
 } StoreHandle;
 
 /*
@@ -31,6 +35,9 @@ typedef struct StoreHandle
  * 55000 for a version that cannot be read.
  */
 extern void StoreHandleOpen(const char *store, StoreHandle *handle);
+
+/* A version's table as the cache knows it; false when its rows are not to be cached. */
+extern bool StoreCacheTable(const char *store, Relation records, CacheTable *table);
 
 /* Raise 42501 unless the user may read these columns, and those of the key. */
 extern void StoreHandleCheckColumns(const StoreHandle *handle, const char *store,

@@ -3,7 +3,7 @@
  * lookup.c
  *		Finding the rows of keys in a version.
  *
- * Rows come from the primary key's index directly.  Only where row security
+ * Rows come from the cache, or from the primary key's index directly.  Only where row security
  * applies to the caller is the look-up left to the executor, which knows how to
  * add the policies.
  *
@@ -33,6 +33,8 @@
 #include "utils/syscache.h"
 
 #include "common/compat.h"
+#include "read/cache.h"
+#include "read/statistics.h"
 
 static void
 check_key_count(const StoreHandle *handle, const char *store, int given)
@@ -129,45 +131,200 @@ pick_key(const StoreHandle *handle, const LookupKeys *keys, int64 position, Datu
 	return !has_null;
 }
 
-static void
-scan_index(const StoreHandle *handle, const LookupKeys *keys, RowVisitor visitor, void *argument)
+/* The primary key's index, opened when the first key has to be looked for there. */
+typedef struct IndexLookup
 {
-	Relation	records = table_open(handle->records, NoLock);
-	Relation	index = index_open(handle->index, AccessShareLock);
-	IndexScanDesc scan = index_beginscan(records, index, GetActiveSnapshot(), NULL,
-										 handle->key_count, 0);
-	TupleTableSlot *row = table_slot_create(records, NULL);
-	ScanKeyData *scan_keys = palloc(handle->key_count * sizeof(ScanKeyData));
+	Relation	records;
+	Relation	index;
+	IndexScanDesc scan;
+	TupleTableSlot *row;
+	ScanKeyData *keys;
+} IndexLookup;
 
+static void
+open_index(const StoreHandle *handle, IndexLookup *lookup)
+{
+	lookup->index = index_open(handle->index, AccessShareLock);
+	lookup->scan = index_beginscan(lookup->records, lookup->index, GetActiveSnapshot(), NULL,
+								   handle->key_count, 0);
+	lookup->row = table_slot_create(lookup->records, NULL);
+	lookup->keys = palloc(handle->key_count * sizeof(ScanKeyData));
 	for (int k = 0; k < handle->key_count; k++)
 	{
-		Oid			type = index->rd_opcintype[k];
-		Oid			equality = get_opfamily_member(index->rd_opfamily[k], type, type,
+		Oid			type = lookup->index->rd_opcintype[k];
+		Oid			equality = get_opfamily_member(lookup->index->rd_opfamily[k], type, type,
 												   BTEqualStrategyNumber);
 
-		ScanKeyEntryInitialize(&scan_keys[k], 0, k + 1, BTEqualStrategyNumber, InvalidOid,
-							   index->rd_indcollation[k], get_opcode(equality), (Datum) 0);
+		ScanKeyEntryInitialize(&lookup->keys[k], 0, k + 1, BTEqualStrategyNumber, InvalidOid,
+							   lookup->index->rd_indcollation[k], get_opcode(equality), (Datum) 0);
+	}
+}
+
+static bool
+find_in_index(const StoreHandle *handle, IndexLookup *lookup, const Datum *key)
+{
+	if (lookup->scan == NULL)
+		open_index(handle, lookup);
+	for (int k = 0; k < handle->key_count; k++)
+		lookup->keys[k].sk_argument = key[k];
+	index_rescan(lookup->scan, lookup->keys, handle->key_count, NULL, 0);
+	if (!index_getnext_slot(lookup->scan, ForwardScanDirection, lookup->row))
+		return false;
+	slot_getallattrs(lookup->row);
+	return true;
+}
+
+static void
+close_index(IndexLookup *lookup)
+{
+	if (lookup->scan == NULL)
+		return;
+	ExecDropSingleTupleTableSlot(lookup->row);
+	index_endscan(lookup->scan);
+	index_close(lookup->index, NoLock);
+}
+
+/* A row of the cache, where it cannot stay. */
+typedef struct Fetched
+{
+	const RowSink *sink;
+	int64		position;
+	StringInfoData tuple;		/* NULL data: not one that is kept as a tuple */
+} Fetched;
+
+static void
+fetch(void *argument, const char *bytes, int length)
+{
+	Fetched    *fetched = argument;
+
+	if (fetched->tuple.data == NULL)
+		fetched->sink->encoded(fetched->sink->argument, fetched->position, bytes, length);
+	else
+	{
+		resetStringInfo(&fetched->tuple);
+		appendBinaryStringInfo(&fetched->tuple, bytes, length);
+	}
+}
+
+HeapTuple
+RowFlatten(TupleTableSlot *row)
+{
+	TupleDesc	descriptor = row->tts_tupleDescriptor;
+	Datum	   *values = palloc(descriptor->natts * sizeof(Datum));
+
+	memcpy(values, row->tts_values, descriptor->natts * sizeof(Datum));
+	for (int i = 0; i < descriptor->natts; i++)
+		if (!row->tts_isnull[i] && TupleDescAttr(descriptor, i)->attlen == -1 &&
+			(VARATT_IS_EXTERNAL(DatumGetPointer(values[i])) ||
+			 VARATT_IS_COMPRESSED(DatumGetPointer(values[i]))))
+			values[i] = PointerGetDatum(PG_DETOAST_DATUM(values[i]));
+	return heap_form_tuple(descriptor, values, row->tts_isnull);
+}
+
+static void
+fill_cache(const StoreHandle *handle, const CacheKey *key, uint64 ticket, const RowSink *sink,
+		   TupleTableSlot *row)
+{
+	HeapTuple	tuple;
+	int			length;
+
+	if (!TTS_IS_BUFFERTUPLE(row))
+		return;
+	tuple = ExecFetchSlotHeapTuple(row, false, NULL);
+	if (sink->encoded != NULL)
+	{
+		const char *bytes = sink->last_encoded(sink->argument, &length);
+
+		(void) CacheFill(&handle->cache, key, CACHE_PACKED, GetActiveSnapshot(), tuple, ticket, bytes,
+				  length);
+	}
+	else
+	{
+		HeapTuple	flat = RowFlatten(row);
+
+		(void) CacheFill(&handle->cache, key, CACHE_TUPLE, GetActiveSnapshot(), tuple, ticket,
+				  (char *) flat->t_data, flat->t_len);
+		heap_freetuple(flat);
+	}
+}
+
+/*
+ * Is the row's key, byte by byte, what was asked for?  Entries stand under the image
+ * that the table holds, which is the one that writers report.
+ */
+static bool
+has_image(const StoreHandle *handle, TupleTableSlot *row, const CacheKey *asked)
+{
+	Datum		values[INDEX_MAX_KEYS];
+	CacheKey	stored;
+
+	for (int k = 0; k < handle->key_count; k++)
+		values[k] = row->tts_values[handle->key_attributes[k] - 1];
+	return CacheKeyMake(&handle->cache, values, &stored) && stored.length == asked->length &&
+		memcmp(stored.bytes, asked->bytes, asked->length) == 0;
+}
+
+/* Each key from the cache, if it has it, or else from the index. */
+static void
+look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
+{
+	Snapshot	snapshot = GetActiveSnapshot();
+	IndexLookup lookup = {table_open(handle->records, NoLock)};
+	TupleDesc	descriptor = RelationGetDescr(lookup.records);
+	bool		cached = handle->cached && CacheMayAnswer(snapshot);
+	CacheForm	form = sink->encoded != NULL ? CACHE_PACKED : CACHE_TUPLE;
+	Fetched		fetched = {sink};
+	Datum	   *values = NULL;
+	bool	   *nulls = NULL;
+	int64		hits = 0;
+	int64		misses = 0;
+
+	if (cached)
+		ReadStatisticsForm(handle->cache.statistics, form);
+	if (cached && form == CACHE_TUPLE)
+	{
+		initStringInfo(&fetched.tuple);
+		values = palloc(descriptor->natts * sizeof(Datum));
+		nulls = palloc(descriptor->natts * sizeof(bool));
 	}
 	for (int64 n = 0; n < keys->count; n++)
 	{
 		Datum		key[INDEX_MAX_KEYS];
+		CacheKey	cache_key;
+		uint64		ticket = 0;
+		bool		may_fill;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!pick_key(handle, keys, n, key))
 			continue;
-		for (int k = 0; k < handle->key_count; k++)
-			scan_keys[k].sk_argument = key[k];
-		index_rescan(scan, scan_keys, handle->key_count, NULL, 0);
-		if (index_getnext_slot(scan, ForwardScanDirection, row))
+		fetched.position = n;
+		may_fill = cached && CacheKeyMake(&handle->cache, key, &cache_key);
+		if (may_fill && CacheProbe(&handle->cache, &cache_key, form, snapshot, fetch, &fetched,
+								   &ticket))
 		{
-			slot_getallattrs(row);
-			visitor(argument, n, row->tts_values, row->tts_isnull);
+			hits++;
+			if (form == CACHE_TUPLE)
+			{
+				HeapTupleData tuple = {
+					.t_len = fetched.tuple.len,
+					.t_data = (HeapTupleHeader) fetched.tuple.data
+				};
+
+				heap_deform_tuple(&tuple, descriptor, values, nulls);
+				sink->row(sink->argument, n, values, nulls);
+			}
+			continue;
 		}
+		misses += cached;
+		if (!find_in_index(handle, &lookup, key))
+			continue;
+		sink->row(sink->argument, n, lookup.row->tts_values, lookup.row->tts_isnull);
+		if (may_fill && has_image(handle, lookup.row, &cache_key))
+			fill_cache(handle, &cache_key, ticket, sink, lookup.row);
 	}
-	ExecDropSingleTupleTableSlot(row);
-	index_endscan(scan);
-	index_close(index, NoLock);
-	table_close(records, NoLock);
+	close_index(&lookup);
+	table_close(lookup.records, NoLock);
+	ReadStatisticsCount(handle->cache.statistics, keys->count, hits, misses);
 }
 
 static char *
@@ -240,7 +397,7 @@ plan_with_policies(const StoreHandle *handle, const char *store, Relation record
 /* The same through the executor, for row security. */
 static void
 scan_with_policies(const StoreHandle *handle, const char *store, const LookupKeys *keys,
-				   const AttrNumber *wanted, int wanted_count, RowVisitor visitor, void *argument)
+				   const AttrNumber *wanted, int wanted_count, const RowSink *sink)
 {
 	Relation	records = table_open(handle->records, NoLock);
 	int			natts = RelationGetNumberOfAttributes(records);
@@ -264,23 +421,24 @@ scan_with_policies(const StoreHandle *handle, const char *store, const LookupKey
 			for (int i = 0; i < wanted_count; i++)
 				values[wanted[i] - 1] = heap_getattr(SPI_tuptable->vals[0], i + 1,
 													 SPI_tuptable->tupdesc, &nulls[wanted[i] - 1]);
-			visitor(argument, n, values, nulls);
+			sink->row(sink->argument, n, values, nulls);
 		}
 		SPI_freetuptable(SPI_tuptable);
 	}
 	SPI_finish();
 	table_close(records, NoLock);
+	ReadStatisticsCount(handle->cache.statistics, keys->count, 0, 0);
 }
 
 void
 LookupRun(const StoreHandle *handle, const char *store, const LookupKeys *keys,
-		  const AttrNumber *wanted, int wanted_count, RowVisitor visitor, void *argument)
+		  const AttrNumber *wanted, int wanted_count, const RowSink *sink)
 {
 	StoreHandleCheckColumns(handle, store, wanted, wanted_count);
 	if (keys->count == 0)
 		return;
 	if (handle->row_security)
-		scan_with_policies(handle, store, keys, wanted, wanted_count, visitor, argument);
+		scan_with_policies(handle, store, keys, wanted, wanted_count, sink);
 	else
-		scan_index(handle, keys, visitor, argument);
+		look_up(handle, keys, sink);
 }

@@ -8,6 +8,7 @@
 #ifndef VENICE_LOOKUP_H
 #define VENICE_LOOKUP_H
 
+#include "executor/tuptable.h"
 #include "fmgr.h"
 
 #include "read/handle.h"
@@ -19,12 +20,20 @@ typedef struct LookupKeys
 	bool	   *nulls[INDEX_MAX_KEYS];
 } LookupKeys;
 
-/*
- * Called for each key that is found, in their order: the table's columns by
- * number less one, valid until the visitor returns.  Only those that were asked for
- * need be there.
- */
-typedef void (*RowVisitor) (void *argument, int64 position, const Datum *values, const bool *nulls);
+/* Where rows go, in the order of their keys; what is handed over is valid until the call returns. */
+typedef struct RowSink
+{
+	/* A row: the table's columns by number less one; those that were asked for at least. */
+	void		(*row) (void *argument, int64 position, const Datum *values, const bool *nulls);
+
+	/*
+	 * For a sink whose own form of rows is worth keeping; else NULL.  A row in that
+	 * form; and the form of the one that the last call of "row" was given.
+	 */
+	void		(*encoded) (void *argument, int64 position, const char *bytes, int length);
+	const char *(*last_encoded) (void *argument, int *length);
+	void	   *argument;
+} RowSink;
 
 /*
  * The keys among a function's arguments, from number `first` on: one each, or an
@@ -39,7 +48,9 @@ extern void LookupKeysArray(FunctionCallInfo fcinfo, int first, const char *stor
 
 /* Look keys up under the active snapshot; a key with a NULL is not found. */
 extern void LookupRun(const StoreHandle *handle, const char *store, const LookupKeys *keys,
-					  const AttrNumber *wanted, int wanted_count, RowVisitor visitor,
-					  void *argument);
+					  const AttrNumber *wanted, int wanted_count, const RowSink *sink);
+
+/* A row as a tuple in one piece, nothing in it compressed; palloc'd. */
+extern HeapTuple RowFlatten(TupleTableSlot *row);
 
 #endif							/* VENICE_LOOKUP_H */

@@ -16,6 +16,8 @@
  */
 #include "postgres.h"
 
+#include "read/packed.h"
+
 #include "access/table.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
@@ -23,7 +25,6 @@
 #include "utils/rel.h"
 
 #include "common/compat.h"
-#include "read/encode.h"
 #include "read/handle.h"
 #include "read/lookup.h"
 
@@ -46,6 +47,7 @@ typedef struct Output
 	const CallSite *site;
 	StringInfoData bytes;
 	int64		next;			/* position of the first key that has no row yet */
+	int			last;			/* where the last row begins */
 } Output;
 
 /* Keys that were passed over are not there. */
@@ -62,30 +64,58 @@ encode(void *argument, int64 position, const Datum *values, const bool *nulls)
 	Output	   *output = argument;
 
 	encode_absent(output, position);
+	output->last = output->bytes.len;
 	RowEncode(output->site->encoder, values, nulls, &output->bytes);
 	output->next = position + 1;
+}
+
+static void
+append_encoded(void *argument, int64 position, const char *bytes, int length)
+{
+	Output	   *output = argument;
+
+	encode_absent(output, position);
+	appendBinaryStringInfo(&output->bytes, bytes, length);
+	output->next = position + 1;
+}
+
+static const char *
+last_encoded(void *argument, int *length)
+{
+	Output	   *output = argument;
+
+	*length = output->bytes.len - output->last;
+	return output->bytes.data + output->last;
+}
+
+RowEncoder *
+PackedEncoderMake(MemoryContext context, TupleDesc table, const AttrNumber *keys, int key_count)
+{
+	AttrNumber *attributes = palloc(table->natts * sizeof(AttrNumber));
+	int			count = 0;
+
+	for (int i = 0; i < table->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(table, i);
+		bool		is_key = false;
+
+		for (int k = 0; k < key_count; k++)
+			is_key |= keys[k] == attribute->attnum;
+		if (!is_key && !attribute->attisdropped && NameStr(attribute->attname)[0] != '_')
+			attributes[count++] = attribute->attnum;
+	}
+	return RowEncoderMake(context, table, attributes, count);
 }
 
 static void
 make_site(CallSite *site, const StoreHandle *handle)
 {
 	Relation	records = table_open(handle->records, NoLock);
-	TupleDesc	table = RelationGetDescr(records);
 
 	MemoryContextReset(site->context);
-	site->attributes = MemoryContextAlloc(site->context, table->natts * sizeof(AttrNumber));
-	site->count = 0;
-	for (int i = 0; i < table->natts; i++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(table, i);
-		bool		is_key = false;
-
-		for (int k = 0; k < handle->key_count; k++)
-			is_key |= handle->key_attributes[k] == attribute->attnum;
-		if (!is_key && !attribute->attisdropped && NameStr(attribute->attname)[0] != '_')
-			site->attributes[site->count++] = attribute->attnum;
-	}
-	site->encoder = RowEncoderMake(site->context, table, site->attributes, site->count);
+	site->encoder = PackedEncoderMake(site->context, RelationGetDescr(records),
+									  handle->key_attributes, handle->key_count);
+	site->attributes = RowEncoderAttributes(site->encoder, site->context, &site->count);
 	site->build = handle->build;
 	site->encoding = pg_get_client_encoding();
 	table_close(records, NoLock);
@@ -98,6 +128,7 @@ look_up(FunctionCallInfo fcinfo, bool batch)
 	StoreHandle handle;
 	LookupKeys	keys;
 	Output		output;
+	RowSink		sink = {encode, NULL, NULL, &output};
 	char	   *store;
 
 	if (PG_ARGISNULL(0))
@@ -125,7 +156,12 @@ look_up(FunctionCallInfo fcinfo, bool batch)
 	initStringInfo(&output.bytes);
 	output.bytes.len = VARHDRSZ;
 	EncodeBegin(&output.bytes);
-	LookupRun(&handle, store, &keys, site->attributes, site->count, encode, &output);
+	if (RowEncoderIsStable(site->encoder))
+	{
+		sink.encoded = append_encoded;
+		sink.last_encoded = last_encoded;
+	}
+	LookupRun(&handle, store, &keys, site->attributes, site->count, &sink);
 	if (!batch && output.next == 0)
 		PG_RETURN_NULL();
 	encode_absent(&output, keys.count);

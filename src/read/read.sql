@@ -36,3 +36,18 @@ CREATE FUNCTION venice_internal.batch_get_packed(store text, VARIADIC keys "any"
     AS 'MODULE_PATHNAME', 'venice_batch_get_packed';
 COMMENT ON FUNCTION venice_internal.batch_get_packed(text, "any") IS
     'Body of a store''s batch_get_packed: a row for each key in binary COPY format, without fields when the key is absent.';
+
+CREATE FUNCTION venice_internal.forget_row()
+    RETURNS trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'venice_forget_row';
+COMMENT ON FUNCTION venice_internal.forget_row() IS
+    'Takes a row that is about to change out of the cache.';
+
+CREATE FUNCTION venice_internal.read_statistics(OUT store name, OUT gets bigint, OUT keys bigint, OUT hits bigint,
+        OUT misses bigint, OUT evictions bigint, OUT bytes bigint)
+    RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL SAFE ROWS 100
+    AS 'MODULE_PATHNAME', 'venice_read_statistics';
+COMMENT ON FUNCTION venice_internal.read_statistics() IS
+    'What venice.stat_read shows: of stores that were read since the server started and whose statistics you may see.';

@@ -26,6 +26,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 
 #include "avro/reader.h"
@@ -486,6 +487,21 @@ change_owner(const Store *store, Oid owner)
 	CommandCounterIncrement();
 }
 
+/* Whether rows are cached is remembered by readers together with the versions' tables. */
+static void
+forget_caching(const Store *store)
+{
+	ListCell   *cell;
+
+	foreach(cell, VersionList(store->name))
+	{
+		Oid			records = VersionRecords(lfirst(cell));
+
+		if (OidIsValid(records))
+			CacheInvalidateRelcacheByRelid(records);
+	}
+}
+
 /*
  * venice_alter_store
  *		alter_store(store, options, value).
@@ -544,6 +560,7 @@ venice_alter_store(PG_FUNCTION_ARGS)
 	}
 	QueryEnd(&session);
 
+	forget_caching(store);
 	later = StoreOptionsNextVersion(changes);
 	if (later != NULL || value != NULL)
 		ereport(NOTICE,

@@ -37,6 +37,7 @@
 #include "common/query.h"
 #include "common/server_options.h"
 #include "common/shmem.h"
+#include "read/warm.h"
 #include "store/arguments.h"
 #include "version/build.h"
 #include "version/dependents.h"
@@ -275,7 +276,10 @@ end_sql_push(Store *store, Version *version, bool swap)
 	VersionBuild(store, version, NULL, NULL);
 	DependentsWarn(store);
 	if (swap)
+	{
+		(void) VersionWarm(store, version);
 		(void) VersionSwap(store, version, SWAP_PUSH);
+	}
 	/* Retirement of what this push displaces is a worker's. */
 	SupervisorWakeAtCommit();
 }
@@ -286,7 +290,10 @@ change_mind(Store *store, Version *version, bool swap)
 {
 	VersionRequestEnd(version, swap);
 	if (swap && version->state != VERSION_BUILDING)
+	{
+		(void) VersionWarm(store, version);
 		(void) VersionSwap(store, version, SWAP_PUSH);
+	}
 	else if (!swap && version->state == VERSION_WAITING_FOR_DUMP)
 		VersionSetState(version, VERSION_READY);
 	SupervisorWakeAtCommit();

@@ -90,6 +90,13 @@ CREATE FUNCTION venice.drop_version(store text, version integer)
 COMMENT ON FUNCTION venice.drop_version(text, integer) IS
     'Drop a version that is not current and not being pushed.';
 
+CREATE FUNCTION venice.warm(store text)
+    RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'venice_warm';
+COMMENT ON FUNCTION venice.warm(text) IS
+    'Read the rows of the current version into shared memory, as many as fit, and return how many are there.';
+
 CREATE FUNCTION venice_internal.refuse_direct_dml()
     RETURNS trigger
     LANGUAGE c VOLATILE PARALLEL UNSAFE

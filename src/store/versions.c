@@ -10,14 +10,19 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_database.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "catalog/pointer.h"
 #include "common/compat.h"
 #include "common/guc.h"
 #include "common/shmem.h"
+#include "read/cache.h"
+#include "read/warm.h"
 #include "store/arguments.h"
 #include "version/retire.h"
 #include "version/state.h"
@@ -26,6 +31,7 @@
 PG_FUNCTION_INFO_V1(venice_swap_version);
 PG_FUNCTION_INFO_V1(venice_rollback_version);
 PG_FUNCTION_INFO_V1(venice_drop_version);
+PG_FUNCTION_INFO_V1(venice_warm);
 
 pg_noreturn static void
 refuse_state(const Version *version, const char *act)
@@ -52,12 +58,14 @@ venice_swap_version(PG_FUNCTION_ARGS)
 		case VERSION_READY:
 		case VERSION_WAITING_FOR_DUMP:
 			VersionRequestEnd(version, true);
+			(void) VersionWarm(store, version);
 			(void) VersionSwap(store, version, SWAP_PUSH);
 			break;
 		case VERSION_BACKUP:
 		case VERSION_ROLLED_BACK:
 			if (version->number > 0)
 			{
+				(void) VersionWarm(store, version);
 				(void) VersionSwap(store, version, SWAP_FORWARD);
 				break;
 			}
@@ -147,4 +155,35 @@ venice_drop_version(PG_FUNCTION_ARGS)
 	VersionDropSchema(store, version, 0);
 	VersionDeleteRow(version);
 	PG_RETURN_VOID();
+}
+
+/*
+ * venice_warm
+ *		warm(store): put the current version's rows into the cache; how many are there
+ *		then.  The database's owner may do so too.
+ */
+Datum
+venice_warm(PG_FUNCTION_ARGS)
+{
+	Store	   *store = StoreLookup(ArgumentText(fcinfo, 0, "store", true), false);
+	VersionPointer pointer;
+
+	if (!object_ownercheck(DatabaseRelationId, MyDatabaseId, GetUserId()))
+		StoreCheckOwner(store);
+	StoreCheckSchema(store);
+	FunctionPreventInRecovery(fcinfo);
+	if (!CacheIsConfigured())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this server has no memory for rows"),
+				 errhint("Set \"venice.cache_size\" and restart the server.")));
+	if (!store->options->cache)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("store \"%s\" does not keep its rows in memory", store->name),
+				 errhint("SELECT venice.alter_store(%s, '{\"cache\": true}');",
+						 quote_literal_cstr(store->name))));
+	if (!VersionPointerRead(store->name, GetActiveSnapshot(), &pointer))
+		elog(ERROR, "store \"%s\" has no version pointer", store->name);
+	PG_RETURN_INT64(VersionWarm(store, VersionLookup(store->name, pointer.version, false)));
 }

@@ -134,3 +134,11 @@ CREATE VIEW venice.stat_store WITH (security_barrier) AS
 COMMENT ON VIEW venice.stat_store IS
     'Counters of stores over all their versions: look-ups by key, rows found by them, rows pushed, pushes, swaps, roll-backs.';
 GRANT SELECT ON venice.stat_store TO PUBLIC;
+
+CREATE VIEW venice.stat_read WITH (security_barrier) AS
+    SELECT r.store, r.gets, r.keys, r.hits, r.misses, r.evictions, r.bytes
+      FROM venice_internal.read_statistics() r
+      JOIN venice.store t ON t.store_name = r.store;
+COMMENT ON VIEW venice.stat_read IS
+    'Look-ups since the server started: calls, keys, those that the cache had or lacked, what it had to give up, and what it holds.';
+GRANT SELECT ON venice.stat_read TO PUBLIC;

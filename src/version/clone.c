@@ -61,8 +61,13 @@
 
 #include "version/catalog_row.h"
 
-/* The trigger that VersionSeal makes. */
-#define SEAL_TRIGGER "venice_seal"
+/* Is it one of the triggers that VersionSeal makes? */
+static bool
+is_seal(const Trigger *trigger)
+{
+	return strcmp(trigger->tgname, "venice_seal") == 0 ||
+		strcmp(trigger->tgname, "venice_forget") == 0;
+}
 
 typedef struct ObjectKind
 {
@@ -233,7 +238,7 @@ list_objects(Oid table, bool defined)
 
 		if (!trigger->tgisinternal)
 			objects = add_object(objects, &trigger_kind, trigger->tgoid, trigger->tgname,
-								 defined && strcmp(trigger->tgname, SEAL_TRIGGER) != 0);
+								 defined && !is_seal(trigger));
 	}
 	foreach(cell, RelationGetStatExtList(relation))
 	{
@@ -615,7 +620,7 @@ trigger_commands(List *commands, Relation from, Relation to)
 		Trigger    *twin = find_in_relation(to, trigger->tgname);
 		AlterTableType type;
 
-		if (trigger->tgisinternal || strcmp(trigger->tgname, SEAL_TRIGGER) == 0 || twin == NULL ||
+		if (trigger->tgisinternal || is_seal(trigger) || twin == NULL ||
 			twin->tgenabled == trigger->tgenabled)
 			continue;
 		switch (trigger->tgenabled)

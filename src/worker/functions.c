@@ -15,7 +15,6 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
-#include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -158,13 +157,6 @@ venice_resume_ingestion(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* May a role see a store's statistics: its owner's members, and who may see everybody's. */
-static bool
-may_see(Oid role, const char *store)
-{
-	return has_privs_of_role(role, ROLE_PG_READ_ALL_STATS) || StoreHasMember(store, role);
-}
-
 static void
 set_int8(Datum *values, bool *nulls, int column, int64 value, int64 unknown)
 {
@@ -238,7 +230,7 @@ venice_ingestion_units(PG_FUNCTION_ARGS)
 
 	for (int i = 0; i < SHARED_UNITS; i++)
 		if (units[i].in_use && units[i].database == MyDatabaseId &&
-			may_see(GetUserId(), NameStr(units[i].store)))
+			StoreShowsStatistics(NameStr(units[i].store), GetUserId()))
 			put_unit(result, &units[i], pids[i]);
 	pfree(units);
 	pfree(pids);
@@ -258,6 +250,8 @@ phase_name(int phase)
 			return "analyzing";
 		case BUILD_CHECKING:
 			return "checking";
+		case PROGRESS_WARMING:
+			return "warming";
 		case PROGRESS_SWAPPING:
 			return "swapping";
 	}
@@ -287,7 +281,7 @@ venice_build_progress(PG_FUNCTION_ARGS)
 		bool		nulls[5] = {false};
 
 		if (progress[i].pid == 0 || progress[i].database != MyDatabaseId ||
-			!may_see(GetUserId(), NameStr(progress[i].store)))
+			!StoreShowsStatistics(NameStr(progress[i].store), GetUserId()))
 			continue;
 		values[0] = NameGetDatum(&progress[i].store);
 		values[1] = Int32GetDatum(progress[i].version);
@@ -322,7 +316,7 @@ venice_unlogged_partition_states(PG_FUNCTION_ARGS)
 					 "last_record_time, last_message_time, last_commit_time "
 					 "FROM venice.unlogged_partition_state", NULL);
 	for (uint64 i = 0; i < rows; i++)
-		if (may_see(caller, QueryText(i, 1, CurrentMemoryContext)))
+		if (StoreShowsStatistics(QueryText(i, 1, CurrentMemoryContext), caller))
 			tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
 	QueryEnd(&session);
 	PG_RETURN_NULL();

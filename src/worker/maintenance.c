@@ -57,6 +57,7 @@
 #include "common/shmem.h"
 #include "common/table_lock.h"
 #include "common/user_context.h"
+#include "read/warm.h"
 #include "store/arguments.h"
 #include "store/push.h"
 #include "version/build.h"
@@ -138,6 +139,8 @@ swap(Task *task, Store *store, Version *version)
 	if (!(version->state == VERSION_READY && version->swap) &&
 		version->state != VERSION_WAITING_FOR_DUMP)
 		return TASK_NOTHING;
+	ProgressReport(store->name, version->number, PROGRESS_WARMING);
+	(void) VersionWarm(store, version);
 	ProgressReport(store->name, version->number, PROGRESS_SWAPPING);
 	/* One that meets a dump comes back when that is over, by add_awaited_swaps. */
 	return VersionSwap(store, version, SWAP_PUSH) ? TASK_DONE : TASK_NOTHING;

@@ -26,6 +26,7 @@ INSERT INTO routine VALUES
     ('swap_version', 'store text, version integer', 'void'),
     ('rollback_version', 'store text, version integer DEFAULT NULL::integer', 'integer'),
     ('drop_version', 'store text, version integer', 'void'),
+    ('warm', 'store text', 'bigint'),
     -- ingestion
     ('pause_ingestion', 'store text DEFAULT NULL::text', 'void'),
     ('resume_ingestion', 'store text DEFAULT NULL::text', 'void'),
@@ -109,6 +110,7 @@ INSERT INTO view_columns VALUES
         'last_error_time timestamp with time zone, next_retry_time timestamp with time zone'),
     ('stat_progress_push', 'store name, version integer, phase text, rows_done bigint, rows_total bigint, percent real, '
         'started_time timestamp with time zone, estimated_end_time timestamp with time zone, pid integer'),
+    ('stat_read', 'store name, gets bigint, keys bigint, hits bigint, misses bigint, evictions bigint, bytes bigint'),
     ('stat_store', 'store name, reads bigint, keys bigint, rows_inserted bigint, rows_updated bigint, rows_deleted bigint, '
         'pushes bigint, swaps bigint, rollbacks bigint, rejected bigint, stats_reset timestamp with time zone');
 

@@ -1,0 +1,644 @@
+/*-------------------------------------------------------------------------
+ *
+ * cache.c
+ *		Rows in shared memory, whose answers are exactly the table's.
+ *
+ * An entry is a version of a row: it holds the transaction that made it, as a
+ * 64-bit number (xmin).  Why an answer from here is the table's:
+ *
+ * Writers.  Before a transaction W changes the row of a key it has its top-level
+ * transaction id, removes the key's entries, counts the stripe's generation up,
+ * and raises the stripe's last_writer to W.
+ *
+ * Fills.  A reader with snapshot S that finds no entry takes the stripe's
+ * generation, reads the table, and makes an entry only if
+ *	(1) the generation is what it was,
+ *	(2) last_writer precedes S's xmin: whoever wrote here had ended when S was taken,
+ *	(3) the row's own xmin is committed, which it is for being visible, and is not
+ *		this transaction; and its xmax is invalid, aborted or a mere lock.
+ * Suppose that such an entry were of a version that some W replaces.  W reports
+ * before it writes.  If it reported before the reader took the generation, then
+ * last_writer >= W; by (2) W had ended before S was taken, and the table gave
+ * what W left.  If it reported between that and the fill, (1) fails.  If it
+ * reports after the fill, it removes the entry.  So an entry is always of the
+ * newest version of its row, but for what writers in progress are about to do
+ * after they have removed it.
+ *
+ * Hits.  A reader takes an entry only if its xmin is visible to its snapshot S.
+ * Being the newest version, it is the one that S sees, unless S is older than
+ * the version: then xmin is in progress for S, and the index is asked.  A deleted
+ * row has no entry: its deleter removed it, and by (3) nobody fills it.  Absence
+ * is never an answer.
+ *
+ * Writers are the trigger on every complete version (forget.c), in every mode of
+ * replication, and code of ours that goes past triggers.  Entries belong to a
+ * table together with its file, the last change of its trigger and its columns;
+ * TRUNCATE, a rewrite, disabling the trigger for a while, or another column make
+ * it another table.  A reader holds a lock on the table and has seen all
+ * invalidations from before its snapshot, so that it knows which it is.
+ *
+ * A key is compared by its bytes.  Where a type has several images of one value,
+ * an entry stands under the image that the table holds, a reader with another
+ * one goes to the index, and a writer reports the one that the table holds.
+ *
+ * Not in recovery, whose writer is the replay of WAL; not under SERIALIZABLE,
+ * which wants to know what was read; not in a transaction that has written
+ * here, whose own versions are nobody else's.  After a start nothing is filled
+ * under a snapshot that sees a transaction from before as running: a prepared
+ * transaction may have reported to a memory that is gone.
+ *
+ * Memory.  A stripe is a ring of entries in the order of their making.  Room is
+ * made at its tail, where an entry that was used since it was last there goes on
+ * to the head once more: CLOCK, without holes.
+ *
+ * Locks: one LWLock for each stripe, shared for a hit, exclusive for all else;
+ * held for copying one row at most.
+ * Must not know: stores, versions, and how rows are read.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "read/cache.h"
+
+#include "access/htup_details.h"
+#include "access/parallel.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "port/pg_bitutils.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "common/compat.h"
+#include "common/guc.h"
+#include "read/statistics.h"
+
+#define TRANCHE_NAME		"venice_cache"
+#define STRIPE_BYTES		(256 * 1024)	/* at least, if there is so much */
+#define MAX_STRIPES			256
+#define SECOND_CHANCES		8		/* entries that one fill moves from tail to head at most */
+
+/* For the age of entries. */
+#define NOW_S()				((uint32) (GetCurrentTimestamp() / USECS_PER_SEC))
+
+typedef struct Entry
+{
+	uint32		size;			/* with everything, aligned */
+	uint32		next;			/* place of the next in its bucket; NOWHERE: none */
+	uint32		hash;
+	uint32		filled_s;
+	uint64		xmin;			/* 0: visible to everybody */
+	Oid			database;
+	Oid			records;
+	Oid			file;
+	TransactionId trigger;
+	uint32		shape;
+	int16		statistics;
+	uint16		key_length;
+	uint32		length;			/* of the row */
+	uint8		form;			/* 0: nobody's, only in the way */
+	bool		used;			/* since it was last at the tail */
+	char		key[FLEXIBLE_ARRAY_MEMBER];	/* then the row, aligned */
+} Entry;
+
+#define NOWHERE				PG_UINT32_MAX
+
+typedef struct Stripe
+{
+	uint64		generation;		/* reports of writers */
+	uint64		last_writer;	/* the highest of them */
+	uint32		head;			/* where the next entry goes */
+	uint32		tail;			/* the oldest entry */
+	uint32		occupied;		/* bytes from tail to head, round the end */
+} Stripe;
+
+typedef struct Cache
+{
+	pg_atomic_uint64 first_xid; /* next when the first entry was to be made; 0: not yet */
+	int			stripes;		/* a power of two, as are buckets */
+	uint32		buckets;		/* of a stripe */
+	uint32		ring_bytes;		/* of a stripe */
+	LWLockPadded *locks;
+	char	   *memory;			/* of each stripe: Stripe, buckets, ring */
+	Size		stripe_bytes;
+} Cache;
+
+static Cache *cache = NULL;
+
+static shmem_request_hook_type previous_request_hook = NULL;
+static shmem_startup_hook_type previous_startup_hook = NULL;
+
+static bool callback_registered = false;
+static bool wrote = false;		/* this transaction has reported a write */
+
+static int
+stripe_count(void)
+{
+	uint64		bytes = (uint64) Settings.cache_size_kb * 1024;
+
+	return pg_prevpower2_32(Max(1, Min(bytes / STRIPE_BYTES, MAX_STRIPES)));
+}
+
+static void
+request_memory(void)
+{
+	if (previous_request_hook)
+		previous_request_hook();
+	if (Settings.cache_size_kb == 0)
+		return;
+	RequestAddinShmemSpace(add_size(MAXALIGN(sizeof(Cache)),
+									mul_size(Settings.cache_size_kb, 1024)));
+	RequestNamedLWLockTranche(TRANCHE_NAME, stripe_count());
+}
+
+static Stripe *
+stripe_of(uint32 number)
+{
+	return (Stripe *) (cache->memory + number * cache->stripe_bytes);
+}
+
+static uint32 *
+buckets_of(Stripe *stripe)
+{
+	return (uint32 *) ((char *) stripe + MAXALIGN(sizeof(Stripe)));
+}
+
+static Entry *
+entry_at(Stripe *stripe, uint32 place)
+{
+	return (Entry *) ((char *) buckets_of(stripe) + cache->buckets * sizeof(uint32) + place);
+}
+
+static void
+create_memory(void)
+{
+	Size		bytes = (Size) Settings.cache_size_kb * 1024;
+	bool		found;
+
+	if (previous_startup_hook)
+		previous_startup_hook();
+	cache = NULL;
+	if (bytes == 0)
+		return;
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	cache = ShmemInitStruct("venice cache", MAXALIGN(sizeof(Cache)) + bytes, &found);
+	if (!found)
+	{
+		pg_atomic_init_u64(&cache->first_xid, 0);
+		cache->stripes = stripe_count();
+		cache->stripe_bytes = TYPEALIGN_DOWN(PG_CACHE_LINE_SIZE, bytes / cache->stripes);
+
+		/* A bucket for each row of a few numbers. */
+		cache->buckets = pg_prevpower2_32(cache->stripe_bytes / 256);
+		cache->ring_bytes = TYPEALIGN_DOWN(MAXIMUM_ALIGNOF, cache->stripe_bytes -
+										   MAXALIGN(sizeof(Stripe)) -
+										   cache->buckets * sizeof(uint32) - sizeof(Entry));
+		cache->locks = GetNamedLWLockTranche(TRANCHE_NAME);
+		cache->memory = (char *) cache + MAXALIGN(sizeof(Cache));
+		for (int i = 0; i < cache->stripes; i++)
+		{
+			memset(stripe_of(i), 0, sizeof(Stripe));
+			memset(buckets_of(stripe_of(i)), 0xff, cache->buckets * sizeof(uint32));
+		}
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+void
+CacheRequest(void)
+{
+	previous_request_hook = shmem_request_hook;
+	shmem_request_hook = request_memory;
+	previous_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = create_memory;
+}
+
+bool
+CacheIsConfigured(void)
+{
+	return cache != NULL;
+}
+
+int64
+CacheBytes(void)
+{
+	return cache == NULL ? 0 : (int64) cache->stripes * cache->ring_bytes;
+}
+
+static void
+end_transaction(XactEvent event, void *argument)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		wrote = false;
+}
+
+bool
+CacheMayAnswer(Snapshot snapshot)
+{
+	/* A parallel worker does not know what its leader's transaction has written. */
+	return cache != NULL && Settings.read_cache && !RecoveryInProgress() && !wrote &&
+		!IsolationIsSerializable() && snapshot->snapshot_type == SNAPSHOT_MVCC &&
+		!snapshot->takenDuringRecovery &&
+		!(IsParallelWorker() && TransactionIdIsValid(GetTopTransactionIdIfAny()));
+}
+
+/*
+ * The snapshot's xmin in 64 bits.  The high half is looked up again only when xmax
+ * has changed; if it should ever be too low, entries merely seem too young.
+ */
+static uint64
+snapshot_xmin(Snapshot snapshot)
+{
+	static TransactionId known_xmax = InvalidTransactionId;
+	static uint64 known = 0;
+
+	if (snapshot->xmax != known_xmax)
+	{
+		uint64		next = U64FromFullTransactionId(ReadNextFullTransactionId());
+
+		known = next - (uint32) ((uint32) next - snapshot->xmax);
+		known_xmax = snapshot->xmax;
+	}
+	return known - (uint32) (snapshot->xmax - snapshot->xmin);
+}
+
+static uint64
+full_xid(TransactionId xid)
+{
+	uint64		next = U64FromFullTransactionId(ReadNextFullTransactionId());
+
+	return next - (uint32) ((uint32) next - xid);
+}
+
+bool
+CacheKeyMake(const CacheTable *table, const Datum *values, CacheKey *key)
+{
+	int			length = 0;
+
+	for (int k = 0; k < table->key_count; k++)
+	{
+		const void *bytes;
+		int			count;
+
+		if (table->key_by_value[k])
+		{
+			bytes = &values[k];
+			count = sizeof(Datum);
+		}
+		else if (table->key_lengths[k] > 0)
+		{
+			bytes = DatumGetPointer(values[k]);
+			count = table->key_lengths[k];
+		}
+		else if (table->key_lengths[k] == -1)
+		{
+			struct varlena *value = PG_DETOAST_DATUM_PACKED(values[k]);
+
+			bytes = VARDATA_ANY(value);
+			count = VARSIZE_ANY_EXHDR(value);
+		}
+		else
+			return false;
+
+		/* With its length, so that two keys do not run together. */
+		if (length + (int) sizeof(count) + count > CACHE_KEY_BYTES)
+			return false;
+		memcpy(key->bytes + length, &count, sizeof(count));
+		memcpy(key->bytes + length + sizeof(count), bytes, count);
+		length += sizeof(count) + count;
+	}
+	key->length = length;
+	key->hash = hash_combine(hash_bytes((unsigned char *) key->bytes, length),
+							 hash_combine(table->records, MyDatabaseId));
+	return true;
+}
+
+static uint32
+stripe_number(uint32 hash)
+{
+	/* The high bits; the low ones choose the bucket. */
+	return cache->stripes == 1 ? 0 : hash >> (32 - pg_ceil_log2_32(cache->stripes));
+}
+
+static uint32 *
+bucket_of(Stripe *stripe, uint32 hash)
+{
+	return &buckets_of(stripe)[hash & (cache->buckets - 1)];
+}
+
+static char *
+row_of(Entry *entry)
+{
+	return (char *) entry + MAXALIGN(offsetof(Entry, key) + entry->key_length);
+}
+
+static bool
+is_key(const Entry *entry, const CacheTable *table, const CacheKey *key)
+{
+	return entry->hash == key->hash && entry->records == table->records &&
+		entry->database == MyDatabaseId && entry->key_length == key->length &&
+		memcmp(entry->key, key->bytes, key->length) == 0;
+}
+
+static bool
+is_table(const Entry *entry, const CacheTable *table)
+{
+	return entry->file == table->file && entry->trigger == table->trigger &&
+		entry->shape == table->shape;
+}
+
+static bool
+is_visible(const Entry *entry, Snapshot snapshot)
+{
+	return entry->xmin < snapshot_xmin(snapshot) ||
+		!XidInMVCCSnapshot((TransactionId) entry->xmin, snapshot);
+}
+
+bool
+CacheProbe(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot snapshot,
+		   CacheVisitor visitor, void *argument, uint64 *ticket)
+{
+	uint32		number = stripe_number(key->hash);
+	Stripe	   *stripe = stripe_of(number);
+	bool		found = false;
+
+	LWLockAcquire(&cache->locks[number].lock, LW_SHARED);
+	for (uint32 place = *bucket_of(stripe, key->hash); place != NOWHERE;)
+	{
+		Entry	   *entry = entry_at(stripe, place);
+
+		if (entry->form == form && is_key(entry, table, key) && is_table(entry, table))
+		{
+			found = is_visible(entry, snapshot) &&
+				(table->ttl_s == 0 || NOW_S() - entry->filled_s < table->ttl_s);
+			if (found)
+			{
+				if (!entry->used)
+					entry->used = true;
+				visitor(argument, row_of(entry), entry->length);
+			}
+			break;
+		}
+		place = entry->next;
+	}
+	*ticket = stripe->generation;
+	LWLockRelease(&cache->locks[number].lock);
+	return found;
+}
+
+uint64 *
+CacheTickets(void)
+{
+	uint64	   *tickets = palloc(cache->stripes * sizeof(uint64));
+
+	for (int i = 0; i < cache->stripes; i++)
+	{
+		LWLockAcquire(&cache->locks[i].lock, LW_SHARED);
+		tickets[i] = stripe_of(i)->generation;
+		LWLockRelease(&cache->locks[i].lock);
+	}
+	return tickets;
+}
+
+uint64
+CacheTicketOf(const uint64 *tickets, const CacheKey *key)
+{
+	return tickets[stripe_number(key->hash)];
+}
+
+/* Take an entry out of its bucket; its bytes stay in the way until the tail comes by. */
+static void
+unlink_entry(Stripe *stripe, Entry *entry)
+{
+	uint32	   *link = bucket_of(stripe, entry->hash);
+
+	while (entry_at(stripe, *link) != entry)
+		link = &entry_at(stripe, *link)->next;
+	*link = entry->next;
+	entry->form = 0;
+	ReadStatisticsBytes(entry->statistics, -(int64) entry->size);
+}
+
+static void
+link_entry(Stripe *stripe, Entry *entry, uint32 place)
+{
+	uint32	   *bucket = bucket_of(stripe, entry->hash);
+
+	entry->next = *bucket;
+	*bucket = place;
+	ReadStatisticsBytes(entry->statistics, entry->size);
+}
+
+/* Remove the oldest entry; a copy of it if it has been used, and is to stay. */
+static Entry *
+remove_tail(Stripe *stripe, Entry *copy)
+{
+	Entry	   *entry = entry_at(stripe, stripe->tail);
+	uint32		size = entry->size;
+	Entry	   *kept = NULL;
+
+	if (entry->form != 0)
+	{
+		if (copy != NULL && entry->used)
+		{
+			memcpy(copy, entry, size);
+			copy->used = false;
+			kept = copy;
+		}
+		else
+			ReadStatisticsEviction(entry->statistics);
+		unlink_entry(stripe, entry);
+	}
+	stripe->occupied -= size;
+	stripe->tail += size;
+	if (stripe->tail == cache->ring_bytes || stripe->occupied == 0)
+		stripe->tail = 0;
+	if (stripe->occupied == 0)
+		stripe->head = 0;
+	return kept;
+}
+
+/* Is there room for so many bytes in one piece at the head?  Goes round the end for it. */
+static bool
+has_room(Stripe *stripe, uint32 size)
+{
+	uint32		to_end;
+
+	if (stripe->occupied > 0 && stripe->head <= stripe->tail)
+		return stripe->tail - stripe->head >= size;
+	to_end = cache->ring_bytes - stripe->head;
+	if (to_end >= size)
+		return true;
+	if (stripe->occupied == 0)
+		return false;
+
+	/* What is left at the end is nobody's.  Behind the ring there is room for its header. */
+	if (to_end > 0)
+	{
+		Entry	   *filler = entry_at(stripe, stripe->head);
+
+		filler->size = to_end;
+		filler->form = 0;
+		stripe->occupied += to_end;
+	}
+	stripe->head = 0;
+	return stripe->tail >= size;
+}
+
+/* Copy an entry to the head, where there is room, and link it. */
+static void
+put_at_head(Stripe *stripe, const Entry *entry, uint32 bytes)
+{
+	Entry	   *new = entry_at(stripe, stripe->head);
+	uint32		place = stripe->head;
+
+	memcpy(new, entry, bytes);
+	link_entry(stripe, new, place);
+	stripe->occupied += entry->size;
+	stripe->head += entry->size;
+	if (stripe->head == cache->ring_bytes)
+		stripe->head = 0;
+}
+
+static void
+add_entry(Stripe *stripe, const Entry *entry, uint32 bytes, Entry *scratch)
+{
+	int			chances = SECOND_CHANCES;
+
+	while (!has_room(stripe, entry->size))
+	{
+		Entry	   *kept = remove_tail(stripe, chances > 0 ? scratch : NULL);
+
+		if (kept == NULL)
+			continue;
+		chances--;
+		while (!has_room(stripe, kept->size))
+			(void) remove_tail(stripe, NULL);
+		put_at_head(stripe, kept, kept->size);
+	}
+	put_at_head(stripe, entry, bytes);
+}
+
+/* Is it the newest version of its row, of a transaction that is committed and not this one? */
+static bool
+is_newest(HeapTupleHeader tuple)
+{
+	if (!(tuple->t_infomask & HEAP_XMAX_INVALID) && !HEAP_XMAX_IS_LOCKED_ONLY(tuple->t_infomask))
+		return false;
+	return HeapTupleHeaderXminFrozen(tuple) ||
+		!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(tuple));
+}
+
+bool
+CacheFill(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot snapshot,
+		  HeapTuple tuple, uint64 ticket, const char *bytes, int length)
+{
+	static Entry *buffers[2] = {NULL, NULL};
+	uint32		number = stripe_number(key->hash);
+	Stripe	   *stripe = stripe_of(number);
+	Entry	   *entry;
+	uint64		xmin;
+	Size		size = MAXALIGN(MAXALIGN(offsetof(Entry, key) + key->length) + length);
+	bool		kept = false;
+
+	/* One row is not to drive out all others. */
+	if (length > CACHE_ROW_BYTES || size > cache->ring_bytes / 4 || !is_newest(tuple->t_data))
+		return false;
+	if (buffers[0] == NULL)
+		for (int i = 0; i < lengthof(buffers); i++)
+			buffers[i] = MemoryContextAlloc(TopMemoryContext, MAXALIGN(sizeof(Entry)) +
+											MAXALIGN(CACHE_KEY_BYTES) + MAXALIGN(CACHE_ROW_BYTES));
+
+	xmin = snapshot_xmin(snapshot);
+	if (pg_atomic_read_u64(&cache->first_xid) == 0)
+	{
+		uint64		unset = 0;
+
+		(void) pg_atomic_compare_exchange_u64(&cache->first_xid, &unset,
+											  U64FromFullTransactionId(ReadNextFullTransactionId()));
+	}
+	entry = buffers[0];
+	entry->size = size;
+	entry->hash = key->hash;
+	entry->filled_s = table->ttl_s > 0 ? NOW_S() : 0;
+	entry->xmin = HeapTupleHeaderXminFrozen(tuple->t_data) ? 0 :
+		full_xid(HeapTupleHeaderGetRawXmin(tuple->t_data));
+	entry->database = MyDatabaseId;
+	entry->records = table->records;
+	entry->file = table->file;
+	entry->trigger = table->trigger;
+	entry->shape = table->shape;
+	entry->statistics = table->statistics;
+	entry->key_length = key->length;
+	entry->length = length;
+	entry->form = form;
+	entry->used = false;
+	memcpy(entry->key, key->bytes, key->length);
+	memcpy(row_of(entry), bytes, length);
+
+	LWLockAcquire(&cache->locks[number].lock, LW_EXCLUSIVE);
+	if (stripe->generation == ticket && stripe->last_writer < xmin && 
+		pg_atomic_read_u64(&cache->first_xid) <= xmin)
+	{
+		for (uint32 place = *bucket_of(stripe, key->hash); place != NOWHERE;)
+		{
+			Entry	   *other = entry_at(stripe, place);
+
+			place = other->next;
+			if (other->form != form || !is_key(other, table, key))
+				continue;
+			/* Somebody was faster; or it is too old, or of the table as it was. */
+			if (is_table(other, table) && table->ttl_s == 0)
+				kept = true;
+			else
+				unlink_entry(stripe, other);
+		}
+		if (!kept)
+			add_entry(stripe, entry, size, buffers[1]);
+		kept = true;
+	}
+	LWLockRelease(&cache->locks[number].lock);
+	return kept;
+}
+
+void
+CacheForget(const CacheTable *table, const CacheKey *key)
+{
+	uint64		writer;
+	uint32		number;
+	Stripe	   *stripe;
+
+	if (cache == NULL)
+		return;
+	writer = U64FromFullTransactionId(GetTopFullTransactionId());
+	number = stripe_number(key->hash);
+	stripe = stripe_of(number);
+	if (!callback_registered)
+	{
+		RegisterXactCallback(end_transaction, NULL);
+		callback_registered = true;
+	}
+	wrote = true;
+
+	LWLockAcquire(&cache->locks[number].lock, LW_EXCLUSIVE);
+	for (uint32 place = *bucket_of(stripe, key->hash); place != NOWHERE;)
+	{
+		Entry	   *entry = entry_at(stripe, place);
+
+		place = entry->next;
+		if (is_key(entry, table, key))
+			unlink_entry(stripe, entry);
+	}
+	stripe->generation++;
+	stripe->last_writer = Max(stripe->last_writer, writer);
+	LWLockRelease(&cache->locks[number].lock);
+}

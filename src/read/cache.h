@@ -1,0 +1,94 @@
+/*-------------------------------------------------------------------------
+ *
+ * cache.h
+ *		Rows in shared memory, whose answers are exactly the table's.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_CACHE_H
+#define VENICE_CACHE_H
+
+#include "access/attnum.h"
+#include "access/htup.h"
+#include "pg_config_manual.h"
+#include "utils/snapshot.h"
+
+/* Longer keys are not cached, and neither are longer rows. */
+#define CACHE_KEY_BYTES		256
+#define CACHE_ROW_BYTES		(32 * 1024)
+
+/* What a row is kept as. */
+typedef enum CacheForm
+{
+	CACHE_TUPLE = 1,			/* a tuple of the table, nothing in it compressed or out of line */
+	CACHE_PACKED				/* as encode.h writes it, in the server's encoding */
+} CacheForm;
+
+/* A table whose rows may be kept, as its catalog entries are now; a change makes it another one. */
+typedef struct CacheTable
+{
+	Oid			records;
+	Oid			file;			/* relfilenode */
+	TransactionId trigger;		/* last changed the trigger that reports writes */
+	uint32		shape;			/* of its columns */
+	int			ttl_s;			/* how long an entry lives; 0: for ever */
+	int			statistics;		/* the store's place in read statistics, -1: none */
+	int			key_count;
+	AttrNumber	key_attributes[INDEX_MAX_KEYS];
+	int16		key_lengths[INDEX_MAX_KEYS];	/* of their types */
+	bool		key_by_value[INDEX_MAX_KEYS];
+} CacheTable;
+
+/* The bytes of a key.  Equal bytes are equal keys; the reverse need not be so. */
+typedef struct CacheKey
+{
+	uint32		hash;
+	int			length;
+	char		bytes[CACHE_KEY_BYTES];
+} CacheKey;
+
+/* Ask for the memory, while shared_preload_libraries is being processed. */
+extern void CacheRequest(void);
+
+/* Has this server one, and of how many bytes? */
+extern bool CacheIsConfigured(void);
+extern int64 CacheBytes(void);
+
+/* May this snapshot, in this transaction, be answered from the cache? */
+extern bool CacheMayAnswer(Snapshot snapshot);
+
+/* False when the key is too long. */
+extern bool CacheKeyMake(const CacheTable *table, const Datum *values, CacheKey *key);
+
+/*
+ * Called with an entry's bytes while it cannot go away: must be short and must not
+ * fail but for want of memory.
+ */
+typedef void (*CacheVisitor) (void *argument, const char *bytes, int length);
+
+/*
+ * Find an entry that this snapshot may see.  If there is none, *ticket is what
+ * CacheFill wants of the time before the row was read from the table.
+ */
+extern bool CacheProbe(const CacheTable *table, const CacheKey *key, CacheForm form,
+					   Snapshot snapshot, CacheVisitor visitor, void *argument, uint64 *ticket);
+
+/* Such tickets for all keys, in CurrentMemoryContext; and the one of a key. */
+extern uint64 *CacheTickets(void);
+extern uint64 CacheTicketOf(const uint64 *tickets, const CacheKey *key);
+
+/*
+ * Keep what was read from the table under a snapshot, after the ticket was had, if
+ * that is the row's newest version and nobody has written to it since.
+ */
+extern bool CacheFill(const CacheTable *table, const CacheKey *key, CacheForm form,
+					  Snapshot snapshot, HeapTuple tuple, uint64 ticket,
+					  const char *bytes, int length);
+
+/*
+ * This transaction is about to change the row of a key, or to make one: to be
+ * called before it does.  Assigns a transaction id.
+ */
+extern void CacheForget(const CacheTable *table, const CacheKey *key);
+
+#endif							/* VENICE_CACHE_H */

@@ -1,0 +1,160 @@
+/*-------------------------------------------------------------------------
+ *
+ * forget.c
+ *		Which tables' rows may be cached, and the trigger that reports writes.
+ *
+ * The trigger comes before each row that is changed, in every mode of
+ * replication.  A table that lacks it, or where it is switched off, is not
+ * cached; and since it may be off for a while only, the transaction that last
+ * changed it is a part of what identifies the table to the cache.
+ *
+ * Locks: none but the cache's.
+ * Must not know: stores, versions.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "read/forget.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "common/hashfn.h"
+#include "fmgr.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+
+#include "common/compat.h"
+
+#define TRIGGER_NAME		"venice_forget"
+
+PG_FUNCTION_INFO_V1(venice_forget_row);
+
+/* The transaction that made the trigger's row in the catalog what it is; invalid if it does not do. */
+static TransactionId
+trigger_xmin(Relation records)
+{
+	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	TransactionId xmin = InvalidTransactionId;
+
+	ScanKeyInit(&keys[0], Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(RelationGetRelid(records)));
+	ScanKeyInit(&keys[1], Anum_pg_trigger_tgname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum(TRIGGER_NAME));
+	scan = systable_beginscan(catalog, TriggerRelidNameIndexId, true, NULL, 2, keys);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+		const int16 wanted = TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT |
+			TRIGGER_TYPE_DELETE | TRIGGER_TYPE_UPDATE;
+		FmgrInfo	function;
+		bool		is_null;
+
+		fmgr_info(trigger->tgfoid, &function);
+		(void) heap_getattr(tuple, Anum_pg_trigger_tgqual, RelationGetDescr(catalog), &is_null);
+		if (function.fn_addr == venice_forget_row && trigger->tgtype == wanted && is_null &&
+			trigger->tgattr.dim1 == 0 && trigger->tgenabled == TRIGGER_FIRES_ALWAYS)
+			xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return xmin;
+}
+
+/* Another number, in all likelihood, when the table's columns are others. */
+static uint32
+shape_of(TupleDesc columns)
+{
+	uint32		shape = columns->natts;
+
+	for (int i = 0; i < columns->natts; i++)
+		shape = hash_combine(shape, TupleDescAttr(columns, i)->attisdropped ? 0 :
+							 murmurhash32(TupleDescAttr(columns, i)->atttypid));
+	return shape;
+}
+
+static bool
+describe_key(Relation records, CacheTable *table)
+{
+	Oid			key = RelationGetPrimaryKeyIndex(records, false);
+	Relation	index;
+
+	if (!OidIsValid(key))
+		return false;
+	index = index_open(key, AccessShareLock);
+	table->records = RelationGetRelid(records);
+	table->key_count = IndexRelationGetNumberOfKeyAttributes(index);
+	for (int k = 0; k < table->key_count; k++)
+	{
+		AttrNumber	number = index->rd_index->indkey.values[k];
+		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(records), number - 1);
+
+		table->key_attributes[k] = number;
+		table->key_lengths[k] = attribute->attlen;
+		table->key_by_value[k] = attribute->attbyval;
+	}
+	index_close(index, NoLock);
+	return true;
+}
+
+bool
+CacheTableDescribe(Relation records, CacheTable *table)
+{
+	if (!describe_key(records, table))
+		return false;
+	table->file = RelationFileNumber(records);
+	table->trigger = trigger_xmin(records);
+	table->shape = shape_of(RelationGetDescr(records));
+	return TransactionIdIsValid(table->trigger);
+}
+
+static void
+forget(const CacheTable *table, Relation records, HeapTuple tuple)
+{
+	Datum		values[INDEX_MAX_KEYS];
+	CacheKey	key;
+	bool		is_null;
+
+	for (int k = 0; k < table->key_count; k++)
+	{
+		values[k] = heap_getattr(tuple, table->key_attributes[k], RelationGetDescr(records),
+								 &is_null);
+		if (is_null)
+			return;				/* will be refused */
+	}
+	if (CacheKeyMake(table, values, &key))
+		CacheForget(table, &key);
+}
+
+/*
+ * venice_forget_row
+ *		BEFORE INSERT OR UPDATE OR DELETE, for each row.
+ */
+Datum
+venice_forget_row(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	CacheTable	table;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
+		!TRIGGER_FIRED_BEFORE(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called before a row by trigger manager",
+						"forget_row")));
+	if (describe_key(trigger->tg_relation, &table))
+	{
+		forget(&table, trigger->tg_relation, trigger->tg_trigtuple);
+		if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+			forget(&table, trigger->tg_relation, trigger->tg_newtuple);
+	}
+	return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple :
+						   trigger->tg_trigtuple);
+}

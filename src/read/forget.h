@@ -1,0 +1,22 @@
+/*-------------------------------------------------------------------------
+ *
+ * forget.h
+ *		Which tables' rows may be cached, and the trigger that reports writes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_FORGET_H
+#define VENICE_FORGET_H
+
+#include "utils/relcache.h"
+
+#include "read/cache.h"
+
+/*
+ * Describe a table for the cache, but for ttl and statistics; false when its rows
+ * must not be cached: without the trigger, enabled in every mode, that reports
+ * writes, or without a primary key.
+ */
+extern bool CacheTableDescribe(Relation records, CacheTable *table);
+
+#endif							/* VENICE_FORGET_H */
