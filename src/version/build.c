@@ -180,12 +180,13 @@ void
 VersionFollow(const Store *store, Version *version, Oid current)
 {
 	Oid			records = VersionRecords(version);
+	Oid			owner = SchemaOwner(get_rel_namespace(records));
 	Jsonb	   *attachments = version->attachments;
 	UserContext user;
 	QuerySession session;
 	bool		to_analyze;
 
-	UserContextEnter(&user, store->owner);
+	UserContextEnter(&user, owner);
 	to_analyze = CloneUserObjects(current, records, &attachments);
 	CloneSettings(current, records);
 	CloneStatisticsSettings(current, records);
@@ -194,7 +195,7 @@ VersionFollow(const Store *store, Version *version, Oid current)
 	/* Of a version that is complete the build has done it, and autovacuum has no reason to. */
 	if (to_analyze && version->state != VERSION_BUILDING)
 	{
-		QueryBegin(&session, store->owner);
+		QueryBegin(&session, owner);
 		QueryRunf("ANALYZE %s", quote_qualified_identifier(get_namespace_name(get_rel_namespace(records)),
 														   get_rel_name(records)));
 		QueryEnd(&session);
@@ -245,7 +246,7 @@ VersionBuild(Store *store, Version *version, BuildProgress progress, void *argum
 	if (VersionPointerRead(store->name, GetLatestSnapshot(), &pointer))
 		VersionFollow(store, version, pointer.records);
 
-	QueryBegin(&session, store->owner);
+	QueryBegin(&session, SchemaOwner(schema_oid));
 	report_progress(progress, version, BUILD_ANALYZING, argument);
 	QueryRunf("ALTER TABLE %s RESET (autovacuum_enabled)", records);
 	QueryRunf("ANALYZE %s", records);
