@@ -4,6 +4,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
 use VeniceTest;
+use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -155,6 +156,9 @@ produce($topic, 1, 100);
 ok($node->wait_for_log(qr/WARNING:  could not start a venice (ingest worker|maintenance): out of background worker slots/), 'the log says that there is no slot');
 is($node->safe_psql('postgres', q{SELECT DISTINCT state FROM venice.stat_ingestion WHERE store = 'left_out'}), 'waiting_for_worker', 'and the push that it waits');
 like(sql_error($node, "SELECT venice.check_server('k')"), qr/^53000: out of background worker slots\nHINT: .*max_worker_processes/, 'so does who needs one now');
+$node->safe_psql('postgres', q{SELECT venice.alter_store('left_out', '{"max_rejected": 1}')}) for 1 .. 10;
+my @warnings = slurp_file($node->logfile) =~ /WARNING:  could not start a venice ingest worker/g;
+cmp_ok(@warnings, '<=', 1, 'not more than once, however often it is tried');
 $node->safe_psql('postgres', 'DROP DATABASE second');
 is_loaded('postgres', 'left_out', 100, 'a slot that becomes free is taken');
 push_completes('postgres', 'left_out', 100, 'and the push completes');
