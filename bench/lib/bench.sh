@@ -17,6 +17,18 @@ prepare()
 	quietly "Python packages" "$log" test/python/venv
 	rm "$log"
 	python=$(test/python/venv)/bin/python
+	prepare_server
+	kafka_port=$(free_port 27092)
+	bootstrap=127.0.0.1:$kafka_port
+}
+
+# prepare_server [PACKAGE...]: the same without a broker, with these packages besides.
+prepare_server()
+{
+	local log
+	log=$(mktemp)
+	quietly "the server's packages" "$log" install_packages "${server_packages[@]}" "$@"
+	rm "$log"
 	make_work_directory "${VENICE_WORK:-/var/tmp/venice-bench}"
 	copy_sources
 	copy_server
@@ -24,8 +36,6 @@ prepare()
 	bin=$(dirname "$PG_CONFIG")
 	data=$work/data
 	port=$(free_port 27432)
-	kafka_port=$(free_port 27092)
-	bootstrap=127.0.0.1:$kafka_port
 	trap stop_all EXIT
 }
 
