@@ -562,9 +562,9 @@ CacheFill(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot
 	if (pg_atomic_read_u64(&cache->first_xid) == 0)
 	{
 		uint64		unset = 0;
+		uint64		next = U64FromFullTransactionId(ReadNextFullTransactionId());
 
-		(void) pg_atomic_compare_exchange_u64(&cache->first_xid, &unset,
-											  U64FromFullTransactionId(ReadNextFullTransactionId()));
+		(void) pg_atomic_compare_exchange_u64(&cache->first_xid, &unset, next);
 	}
 	entry = buffers[0];
 	entry->size = size;
@@ -586,7 +586,7 @@ CacheFill(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot
 	memcpy(row_of(entry), bytes, length);
 
 	LWLockAcquire(&cache->locks[number].lock, LW_EXCLUSIVE);
-	if (stripe->generation == ticket && stripe->last_writer < xmin && 
+	if (stripe->generation == ticket && stripe->last_writer < xmin &&
 		pg_atomic_read_u64(&cache->first_xid) <= xmin)
 	{
 		for (uint32 place = *bucket_of(stripe, key->hash); place != NOWHERE;)

@@ -33,7 +33,7 @@
 
 PG_FUNCTION_INFO_V1(venice_forget_row);
 
-/* The transaction that made the trigger's row in the catalog what it is; invalid if it does not do. */
+/* Who made the trigger what it is in the catalog; invalid if it is not what it has to be. */
 static TransactionId
 trigger_xmin(Relation records)
 {

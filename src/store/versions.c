@@ -181,7 +181,7 @@ venice_warm(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("store \"%s\" does not keep its rows in memory", store->name),
-				 errhint("SELECT venice.alter_store(%s, '{\"cache\": true}');",
+				 errhint("Let it with venice.alter_store(%s, '{\"cache\": true}').",
 						 quote_literal_cstr(store->name))));
 	if (!VersionPointerRead(store->name, GetActiveSnapshot(), &pointer))
 		elog(ERROR, "store \"%s\" has no version pointer", store->name);
