@@ -4,6 +4,7 @@
 #   make install             install into the server of PG_CONFIG
 #   make installcheck        regression and isolation tests, in temporary servers of their own
 #   make results             accept the last run's output as expected, after reading it
+#   make soak [MINUTES=120] [KILLS=50]   pushes for hours while nothing may grow, then kills
 #   make check-majors        build and test on PostgreSQL 17 and 18, as root
 #   make help                everything else
 
@@ -164,7 +165,7 @@ venice--$(EXTVERSION).sql: $(SQL_PARTS)
 
 installcheck: checkver
 
-.PHONY: checkver check-majors results dist help
+.PHONY: checkver check-majors results soak dist help
 # META.json is the one source of versions; what repeats one must agree.
 checkver:
 	@grep -q "^default_version = '$(EXTVERSION)'" venice.control || { echo "venice.control: default_version is not $(EXTVERSION)"; exit 1; }
@@ -176,6 +177,9 @@ check-majors:
 results:
 	cp results/*.out expected/
 	[ ! -d output_iso ] || cp output_iso/results/*.out test/isolation/expected/
+
+soak:
+	test/soak/run $(or $(MINUTES),120) $(or $(KILLS),50)
 
 dist:
 	git archive --format zip --prefix venice-$(DISTVERSION)/ -o venice-$(DISTVERSION).zip HEAD

@@ -327,7 +327,6 @@ static void
 receive_problem(Unit *unit, const KafkaEvent *event)
 {
 	const KafkaProblem *problem = &event->problem;
-
 	int			category = ERRCODE_TO_CATEGORY(problem->sqlstate);
 
 	if (problem->sqlstate == ERRCODE_UNDEFINED_OBJECT)
@@ -372,6 +371,15 @@ receive_metadata(Unit *unit, const KafkaEvent *event)
 	}
 }
 
+/* A leader that is new, or a topic that is, may end before what was written already. */
+static void
+retry_short(Unit *unit, int64 end)
+{
+	UnitRetry(unit, psprintf("partition %d of topic \"%s\" ends at offset " INT64_FORMAT
+							 ", and was loaded up to " INT64_FORMAT, unit->partition,
+							 unit->version->topic, end, unit->state.next_offset));
+}
+
 static void
 receive_watermarks(Unit *unit, const KafkaEvent *event)
 {
@@ -384,6 +392,11 @@ receive_watermarks(Unit *unit, const KafkaEvent *event)
 		 */
 		if (unit->end_requested || event->problem.sqlstate == ERRCODE_UNDEFINED_OBJECT)
 			receive_problem(unit, event);
+		return;
+	}
+	if (event->high_watermark < unit->state.next_offset)
+	{
+		retry_short(unit, event->high_watermark);
 		return;
 	}
 	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
@@ -433,18 +446,16 @@ buffer_record(Unit *unit, KafkaRecord *record)
 	unit->position = record->offset + 1;
 }
 
-/* A leader that is new, or a topic that is, may end before what was written already. */
 static void
 receive_end(Unit *unit, int64 offset)
 {
 	unit->client->heard_time = GetCurrentTimestamp();
-	if (offset < unit->position)
+	if (offset < unit->state.next_offset)
 	{
-		UnitRetry(unit, psprintf("partition %d of topic \"%s\" ends at offset " INT64_FORMAT
-								 ", and was loaded up to " INT64_FORMAT, unit->partition,
-								 unit->version->topic, offset, unit->position));
+		retry_short(unit, offset);
 		return;
 	}
+	unit->verifying = false;
 	unit->eof_offset = offset;
 	if (unit->count == 0)
 		(void) publish(unit, UNIT_CAUGHT_UP);
@@ -690,7 +701,7 @@ is_stuck(Unit *unit, TimestampTz now)
 {
 	int64		end = unit->state.end_offset >= 0 ? unit->state.end_offset : unit->high_watermark;
 
-	if (unit->count > 0 || Max(unit->position, unit->eof_offset) >= end)
+	if (!unit->verifying && (unit->count > 0 || Max(unit->position, unit->eof_offset) >= end))
 	{
 		unit->behind_since = 0;
 		return false;
@@ -733,6 +744,8 @@ UnitProceed(Unit *unit, bool write_now)
 		return;
 	}
 	ask(unit, now);
+	if (unit->verifying)
+		return;
 	full = unit->count >= api->Settings->batch_rows ||
 		(unit->count > 0 &&
 		 now >= TimestampTzPlusMilliseconds(unit->oldest_time, api->Settings->batch_delay_ms));

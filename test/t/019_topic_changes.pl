@@ -88,6 +88,32 @@ sub fails_with
 		'a topic that is made again with more records fails the push');
 }
 
+# shorter than what was loaded although the end was requested, which it is behind,
+{
+	my $topic = begin_push('ended');
+
+	pause('ended');
+	$kafka->delete_topic($topic);
+	$kafka->topic($topic, 1);
+	produce($topic, 1, 10);
+	$node->safe_psql('postgres', "SELECT venice.end_push('ended')");
+	resume('ended');
+	fails_with('ended', qr/partition 0 of topic "$topic" has no offset 99: .*/, 'what lies behind the end of such a topic is not taken for loaded');
+}
+
+# exactly as long,
+{
+	my $topic = begin_push('equal');
+
+	pause('equal');
+	$kafka->delete_topic($topic);
+	$kafka->topic($topic, 1);
+	produce($topic, 1, 100, timestamp_ms => 1_700_000_001_000);
+	$node->safe_psql('postgres', "SELECT venice.end_push('equal')");
+	resume('equal');
+	fails_with('equal', qr/topic "$topic" was replaced while it was read; .*/, 'neither is one that ends where the old one did');
+}
+
 # or with fewer partitions.
 {
 	my $topic = begin_push('narrower', partitions => 2, partition => 1);
