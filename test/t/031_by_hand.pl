@@ -23,7 +23,7 @@ sub store_of
 		SELECT venice.create_store('$store', 'id text', 'n int', 'k',
 			'{"key_format": "text", "value_format": "json", "version_topic": "$topic"}');
 		SELECT venice.start_push('$store'); SELECT venice.end_push('$store')});
-	$node->safe_psql('postgres', "CALL venice.wait_for_push('$store')");
+	$node->safe_psql('postgres', "CALL venice.wait_for_push('$store', timeout => '60 s')");
 	$node->safe_psql('postgres', "SELECT venice.start_push('$store')");
 	is_loaded($store, 100, "$store: a push is on its way");
 	return $topic;

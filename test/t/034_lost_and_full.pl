@@ -71,7 +71,7 @@ create_store('gone');
 for my $store (qw(live gone))
 {
 	$node->safe_psql('postgres', "SELECT venice.start_push('$store'); SELECT venice.end_push('$store')");
-	$node->safe_psql('postgres', "CALL venice.wait_for_push('$store')");
+	$node->safe_psql('postgres', "CALL venice.wait_for_push('$store', timeout => '60 s')");
 }
 $node->safe_psql('postgres', q{
 	SELECT venice.create_store('sql', 'id text', 'n int', options => '{"unlogged": true, "accept_loss": true}');

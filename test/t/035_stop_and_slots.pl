@@ -137,7 +137,7 @@ produce($topic, 1, 100);
 $node->safe_psql('postgres', qq{
 	SELECT venice.create_store('set', 'id text', 'n int', 'k', '$json'::jsonb || '{"version_topic": "$topic"}');
 	SELECT venice.start_push('set'); SELECT venice.end_push('set')});
-$node->safe_psql('postgres', "CALL venice.wait_for_push('set')");
+$node->safe_psql('postgres', "CALL venice.wait_for_push('set', timeout => '60 s')");
 is($node->safe_psql('postgres', "SELECT count(*) FROM set.records"), '100', 'a push in a database that is read-only, serializable and in a hurry');
 $node->safe_psql('postgres', "ALTER DATABASE postgres RESET ALL; ALTER ROLE ALL RESET ALL");
 configure(default_transaction_read_only => 'off', default_transaction_isolation => q{'read committed'}, statement_timeout => 0);
