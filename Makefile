@@ -65,6 +65,7 @@ OBJS = \
 	src/read/encode.o \
 	src/read/get.o \
 	src/read/packed.o \
+	src/read/compute.o \
 	src/read/warm.o \
 	src/apply/load.o \
 	src/store/arguments.o \

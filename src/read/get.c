@@ -130,7 +130,7 @@ look_up(FunctionCallInfo fcinfo, bool batch)
 	StoreHandle handle;
 	LookupKeys	keys;
 	Output		output;
-	RowSink		sink = {emit, NULL, NULL, &output};
+	RowSink		sink = {.row = emit, .argument = &output};
 	MemoryContext caller;
 	char	   *store;
 

@@ -188,17 +188,25 @@ close_index(IndexLookup *lookup)
 typedef struct Fetched
 {
 	const RowSink *sink;
+	TupleDesc	descriptor;
 	int64		position;
-	StringInfoData tuple;		/* NULL data: not one that is kept as a tuple */
+	StringInfoData tuple;		/* its copy, if the sink wants one */
 } Fetched;
 
 static void
 fetch(void *argument, const char *bytes, int length)
 {
 	Fetched    *fetched = argument;
+	const RowSink *sink = fetched->sink;
 
-	if (fetched->tuple.data == NULL)
-		fetched->sink->encoded(fetched->sink->argument, fetched->position, bytes, length);
+	if (sink->encoded != NULL)
+		sink->encoded(sink->argument, fetched->position, bytes, length);
+	else if (sink->in_place != NULL)
+	{
+		HeapTupleData tuple = {.t_len = length, .t_data = (HeapTupleHeader) bytes};
+
+		sink->in_place(sink->argument, fetched->position, &tuple, fetched->descriptor);
+	}
 	else
 	{
 		resetStringInfo(&fetched->tuple);
@@ -273,7 +281,8 @@ look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
 	TupleDesc	descriptor = RelationGetDescr(lookup.records);
 	bool		cached = handle->cached && CacheMayAnswer(snapshot);
 	CacheForm	form = sink->encoded != NULL ? CACHE_PACKED : CACHE_TUPLE;
-	Fetched		fetched = {sink};
+	bool		copies = form == CACHE_TUPLE && sink->in_place == NULL;
+	Fetched		fetched = {sink, descriptor};
 	Datum	   *values = NULL;
 	bool	   *nulls = NULL;
 	int64		hits = 0;
@@ -281,7 +290,7 @@ look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
 
 	if (cached)
 		ReadStatisticsForm(handle->cache.statistics, form);
-	if (cached && form == CACHE_TUPLE)
+	if (cached && copies)
 	{
 		initStringInfo(&fetched.tuple);
 		values = palloc(descriptor->natts * sizeof(Datum));
@@ -303,7 +312,7 @@ look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
 								   &ticket))
 		{
 			hits++;
-			if (form == CACHE_TUPLE)
+			if (copies)
 			{
 				HeapTupleData tuple = {
 					.t_len = fetched.tuple.len,
@@ -338,12 +347,13 @@ operator_schema(Oid operator_oid)
 }
 
 /*
- * SELECT of the wanted columns by key, planned by the executor with its policies.
+ * SELECT of the wanted columns, by key or of all rows, planned by the executor with
+ * its policies.
  * The table is named as it is called now; a swap that renames it between here and
  * the parser is seen by the plan's OID, and the name looked up again.
  */
 static SPIPlanPtr
-plan_with_policies(const StoreHandle *handle, const char *store, Relation records,
+plan_with_policies(const StoreHandle *handle, Relation records, bool by_key,
 				   const AttrNumber *wanted, int wanted_count)
 {
 	TupleDesc	table = RelationGetDescr(records);
@@ -355,7 +365,7 @@ plan_with_policies(const StoreHandle *handle, const char *store, Relation record
 	CachedPlanSource *source;
 
 	initStringInfo(&condition);
-	for (int k = 0; k < handle->key_count; k++)
+	for (int k = 0; by_key && k < handle->key_count; k++)
 	{
 		Oid			operator_oid = get_opfamily_member(index->rd_opfamily[k],
 													   index->rd_opcintype[k],
@@ -364,7 +374,7 @@ plan_with_policies(const StoreHandle *handle, const char *store, Relation record
 		const char *name = NameStr(TupleDescAttr(table, handle->key_attributes[k] - 1)->attname);
 
 		types[k] = handle->key_types[k];
-		appendStringInfo(&condition, "%s%s OPERATOR(%s.%s) $%d", k > 0 ? " AND " : "",
+		appendStringInfo(&condition, "%s%s OPERATOR(%s.%s) $%d", k > 0 ? " AND " : " WHERE ",
 						 quote_identifier(name), quote_identifier(operator_schema(operator_oid)),
 						 get_opname(operator_oid), k + 1);
 	}
@@ -379,10 +389,10 @@ plan_with_policies(const StoreHandle *handle, const char *store, Relation record
 		for (int i = 0; i < wanted_count; i++)
 			appendStringInfo(&query, "%s%s", i > 0 ? ", " : "",
 							 quote_identifier(get_attname(handle->records, wanted[i], false)));
-		appendStringInfo(&query, " FROM ONLY %s WHERE %s",
+		appendStringInfo(&query, " FROM ONLY %s%s",
 						 quote_qualified_identifier(schema, RelationGetRelationName(records)),
 						 condition.data);
-		plan = SPI_prepare(query.data, handle->key_count, types);
+		plan = SPI_prepare(query.data, by_key ? handle->key_count : 0, types);
 		if (plan == NULL)
 			elog(ERROR, "could not prepare \"%s\": %s", query.data,
 				 SPI_result_code_string(SPI_result));
@@ -392,6 +402,15 @@ plan_with_policies(const StoreHandle *handle, const char *store, Relation record
 		SPI_freeplan(plan);
 		CHECK_FOR_INTERRUPTS();
 	}
+}
+
+/* The wanted columns of a row of SPI_tuptable, each in its place in the table. */
+static void
+pick_columns(uint64 row, const AttrNumber *wanted, int wanted_count, Datum *values, bool *nulls)
+{
+	for (int i = 0; i < wanted_count; i++)
+		values[wanted[i] - 1] = heap_getattr(SPI_tuptable->vals[row], i + 1,
+											 SPI_tuptable->tupdesc, &nulls[wanted[i] - 1]);
 }
 
 /* The same through the executor, for row security. */
@@ -406,7 +425,7 @@ scan_with_policies(const StoreHandle *handle, const char *store, const LookupKey
 	SPIPlanPtr	plan;
 
 	SPI_connect();
-	plan = plan_with_policies(handle, store, records, wanted, wanted_count);
+	plan = plan_with_policies(handle, records, true, wanted, wanted_count);
 	for (int64 n = 0; n < keys->count; n++)
 	{
 		Datum		key[INDEX_MAX_KEYS];
@@ -418,9 +437,7 @@ scan_with_policies(const StoreHandle *handle, const char *store, const LookupKey
 			elog(ERROR, "could not execute a look-up in store \"%s\"", store);
 		if (SPI_processed == 1)
 		{
-			for (int i = 0; i < wanted_count; i++)
-				values[wanted[i] - 1] = heap_getattr(SPI_tuptable->vals[0], i + 1,
-													 SPI_tuptable->tupdesc, &nulls[wanted[i] - 1]);
+			pick_columns(0, wanted, wanted_count, values, nulls);
 			sink->row(sink->argument, n, values, nulls);
 		}
 		SPI_freetuptable(SPI_tuptable);
@@ -441,4 +458,63 @@ LookupRun(const StoreHandle *handle, const char *store, const LookupKeys *keys,
 		scan_with_policies(handle, store, keys, wanted, wanted_count, sink);
 	else
 		look_up(handle, keys, sink);
+}
+
+/* Rows that the executor fetches at a time. */
+#define FETCH_ROWS	1000
+
+static void
+scan_all_with_policies(const StoreHandle *handle, Relation records, const AttrNumber *wanted,
+					   int wanted_count, const RowSink *sink)
+{
+	int			natts = RelationGetNumberOfAttributes(records);
+	Datum	   *values = palloc0(natts * sizeof(Datum));
+	bool	   *nulls = palloc0(natts * sizeof(bool));
+	int64		position = 0;
+	Portal		portal;
+
+	SPI_connect();
+	portal = SPI_cursor_open(NULL, plan_with_policies(handle, records, false, wanted,
+													  wanted_count), NULL, NULL, true);
+	for (;;)
+	{
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			pick_columns(i, wanted, wanted_count, values, nulls);
+			sink->row(sink->argument, position++, values, nulls);
+		}
+		if (SPI_processed == 0)
+			break;
+		SPI_freetuptable(SPI_tuptable);
+	}
+	SPI_cursor_close(portal);
+	SPI_finish();
+}
+
+void
+LookupAll(const StoreHandle *handle, const char *store, const AttrNumber *wanted,
+		  int wanted_count, const RowSink *sink)
+{
+	Relation	records = table_open(handle->records, NoLock);
+
+	StoreHandleCheckColumns(handle, store, wanted, wanted_count);
+	if (handle->row_security)
+		scan_all_with_policies(handle, records, wanted, wanted_count, sink);
+	else
+	{
+		TableScanDesc scan = table_beginscan(records, GetActiveSnapshot(), 0, NULL);
+		TupleTableSlot *row = table_slot_create(records, NULL);
+		int64		position = 0;
+
+		while (table_scan_getnextslot(scan, ForwardScanDirection, row))
+		{
+			CHECK_FOR_INTERRUPTS();
+			slot_getallattrs(row);
+			sink->row(sink->argument, position++, row->tts_values, row->tts_isnull);
+		}
+		ExecDropSingleTupleTableSlot(row);
+		table_endscan(scan);
+	}
+	table_close(records, NoLock);
 }

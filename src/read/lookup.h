@@ -32,6 +32,13 @@ typedef struct RowSink
 	 */
 	void		(*encoded) (void *argument, int64 position, const char *bytes, int length);
 	const char *(*last_encoded) (void *argument, int *length);
+
+	/*
+	 * For a sink that needs no copy of a row; else NULL.  A tuple of the table that
+	 * goes away when the call returns; it must be short, and must not fail.
+	 */
+	void		(*in_place) (void *argument, int64 position, HeapTuple tuple,
+							 TupleDesc descriptor);
 	void	   *argument;
 } RowSink;
 
@@ -49,6 +56,10 @@ extern void LookupKeysArray(FunctionCallInfo fcinfo, int first, const char *stor
 /* Look keys up under the active snapshot; a key with a NULL is not found. */
 extern void LookupRun(const StoreHandle *handle, const char *store, const LookupKeys *keys,
 					  const AttrNumber *wanted, int wanted_count, const RowSink *sink);
+
+/* Every row that the caller may see, numbered from 0, in no order. */
+extern void LookupAll(const StoreHandle *handle, const char *store, const AttrNumber *wanted,
+					  int wanted_count, const RowSink *sink);
 
 /* A row as a tuple in one piece, nothing in it compressed; palloc'd. */
 extern HeapTuple RowFlatten(TupleTableSlot *row);

@@ -128,7 +128,7 @@ look_up(FunctionCallInfo fcinfo, bool batch)
 	StoreHandle handle;
 	LookupKeys	keys;
 	Output		output;
-	RowSink		sink = {encode, NULL, NULL, &output};
+	RowSink		sink = {.row = encode, .argument = &output};
 	char	   *store;
 
 	if (PG_ARGISNULL(0))

@@ -37,6 +37,20 @@ CREATE FUNCTION venice_internal.batch_get_packed(store text, VARIADIC keys "any"
 COMMENT ON FUNCTION venice_internal.batch_get_packed(text, "any") IS
     'Body of a store''s batch_get_packed: a row for each key in binary COPY format, without fields when the key is absent.';
 
+CREATE FUNCTION venice_internal.compute(store text, operation text, field text, query real[], VARIADIC keys "any")
+    RETURNS SETOF record
+    LANGUAGE c STABLE PARALLEL SAFE ROWS 100
+    AS 'MODULE_PATHNAME', 'venice_compute';
+COMMENT ON FUNCTION venice_internal.compute(text, text, text, real[], "any") IS
+    'Body of a store''s compute: position, key and result of each key that is there.';
+
+CREATE FUNCTION venice_internal.top_k(store text, operation text, field text, query real[], k integer, VARIADIC keys "any")
+    RETURNS SETOF record
+    LANGUAGE c STABLE PARALLEL SAFE COST 1000 ROWS 10
+    AS 'MODULE_PATHNAME', 'venice_top_k';
+COMMENT ON FUNCTION venice_internal.top_k(text, text, text, real[], integer, "any") IS
+    'Body of a store''s top_k: key and result of the best of the keys, or of all rows where no keys are given.';
+
 CREATE FUNCTION venice_internal.forget_row()
     RETURNS trigger
     LANGUAGE c VOLATILE PARALLEL UNSAFE

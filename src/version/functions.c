@@ -64,10 +64,11 @@ typedef struct Definition
 	int			rows;			/* estimate, for a table */
 } Definition;
 
-#define DEFINITION_COUNT 4
+#define DEFINITION_COUNT 6
+#define ROW_DEFINITION_COUNT 2	/* the first ones return the version's columns */
 
 static const char *const definition_names[DEFINITION_COUNT] =
-{"get", "batch_get", "get_packed", "batch_get_packed"};
+{"get", "batch_get", "get_packed", "batch_get_packed", "compute", "top_k"};
 
 static bool
 is_key(const Store *store, const char *name)
@@ -82,6 +83,13 @@ is_key(const Store *store, const char *name)
 			return true;
 	}
 	return false;
+}
+
+/* A name of ours, which gives way to a key column of the same. */
+static const char *
+our_name(const Store *store, const char *name)
+{
+	return is_key(store, name) ? psprintf("_%s", name) : name;
 }
 
 static void
@@ -111,6 +119,11 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 	StringInfoData array_types; /* bigint[] */
 	StringInfoData values;		/* clicks bigint */
 	StringInfoData all;			/* user_id bigint, clicks bigint */
+	StringInfoData typed_keys;	/* user_id bigint */
+	StringInfoData after_query; /* $4, where the keys of compute begin */
+	StringInfoData after_k;		/* $5, where those of top_k do */
+	StringInfoData optional_arrays; /* user_id bigint[] DEFAULT NULL */
+	char	   *query;			/* the arguments that compute and top_k begin with */
 	const char *ordinality = "ordinality";
 	int			key_count = 0;
 	char	   *literal = quote_literal_cstr(store->name);
@@ -122,6 +135,10 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 	initStringInfo(&array_types);
 	initStringInfo(&values);
 	initStringInfo(&all);
+	initStringInfo(&typed_keys);
+	initStringInfo(&after_query);
+	initStringInfo(&after_k);
+	initStringInfo(&optional_arrays);
 	for (int i = 0; i < descriptor->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
@@ -145,12 +162,18 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 			append_item(&parameters, "$%d", ++key_count);
 			append_item(&arrays, "%s %s[]", quoted, bare);
 			append_item(&array_types, "%s[]", bare);
+			append_item(&typed_keys, "%s %s", quoted, type);
+			append_item(&after_query, "$%d", key_count + 3);
+			append_item(&after_k, "$%d", key_count + 4);
+			append_item(&optional_arrays, "%s %s[] DEFAULT NULL", quoted, bare);
 		}
 		else
 			append_item(&values, "%s %s", quoted, type);
 		append_item(&all, "%s %s", quoted, type);
 	}
 	table_close(relation, AccessShareLock);
+	query = psprintf("%s text, %s text, %s real[]", our_name(store, "operation"),
+					 our_name(store, "field"), our_name(store, "query"));
 
 	definitions[0] = (Definition)
 	{
@@ -192,6 +215,33 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 		.body = psprintf("SELECT venice_internal.batch_get_packed(%s, %s)", literal,
 						 parameters.data),
 		.comment = "The value columns of many keys in the current version, in binary COPY format: a row for each, without fields for absent keys."
+	};
+	definitions[4] = (Definition)
+	{
+		.name = definition_names[4],
+		.arguments = psprintf("%s, %s", query, arrays.data),
+		.argument_types = psprintf("text, text, real[], %s", array_types.data),
+		.returns = psprintf("TABLE(%s bigint, %s, %s real)", our_name(store, "ordinality"),
+							typed_keys.data, our_name(store, "result")),
+		.body = psprintf("SELECT * FROM venice_internal.compute(%s, $1, $2, $3, %s) "
+						 "AS record(%s bigint, %s, %s real)", literal, after_query.data,
+						 our_name(store, "ordinality"), typed_keys.data,
+						 our_name(store, "result")),
+		.comment = "A query vector against a column of many keys, in input order; absent keys are left out.",
+		.rows = 100
+	};
+	definitions[5] = (Definition)
+	{
+		.name = definition_names[5],
+		.arguments = psprintf("%s, %s integer, %s", query, our_name(store, "k"),
+							  optional_arrays.data),
+		.argument_types = psprintf("text, text, real[], integer, %s", array_types.data),
+		.returns = psprintf("TABLE(%s, %s real)", typed_keys.data, our_name(store, "result")),
+		.body = psprintf("SELECT * FROM venice_internal.top_k(%s, $1, $2, $3, $4, %s) "
+						 "AS record(%s, %s real)", literal, after_k.data, typed_keys.data,
+						 our_name(store, "result")),
+		.comment = "The k of many keys, or of all, whose column is nearest to a query vector, nearest first.",
+		.rows = 10
 	};
 }
 
@@ -462,7 +512,7 @@ GeneratedFunctionsRenew(const Store *store)
 	if (error == NULL)
 		return;
 
-	for (int i = 0; i < DEFINITION_COUNT; i++)
+	for (int i = 0; i < ROW_DEFINITION_COUNT; i++)
 		if (!still_answers(find_function(renewal.schema, definition_names[i]), records))
 			ereport(ERROR,
 					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),

@@ -1,0 +1,624 @@
+/*-------------------------------------------------------------------------
+ *
+ * compute.c
+ *		The functions behind a store's compute and top_k: arithmetic where the rows
+ *		are.
+ *
+ * A client that wants the similarity of a query to some hundred vectors wants a
+ * hundred numbers, not the vectors.  A vector that is in the cache is not even
+ * copied: the sum is taken of it where it lies.
+ *
+ * Locks: see handle.c, lookup.c and cache.c.
+ * Must not know: how rows are found.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/binaryheap.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/tuplestore.h"
+
+#include "common/compat.h"
+#include "compute/kernels.h"
+#include "compute/vector.h"
+#include "read/handle.h"
+#include "read/lookup.h"
+
+PG_FUNCTION_INFO_V1(venice_compute);
+PG_FUNCTION_INFO_V1(venice_top_k);
+
+/* Most rows of a top_k: they are kept in memory. */
+#define MAX_K	1000000
+
+typedef enum Operation
+{
+	COSINE_SIMILARITY,
+	DOT_PRODUCT,
+	L1_DISTANCE,
+	L2_DISTANCE
+} Operation;
+
+/* In alphabetical order, as the error for an unknown one lists them. */
+static const char *const operation_names[] = {
+	"cosine_similarity", "dot_product", "l1_distance", "l2_distance"
+};
+
+/* What a vector is stored as. */
+typedef enum VectorType
+{
+	VECTOR_FLOATS,				/* real[] */
+	VECTOR_DOUBLES,				/* double precision[] */
+	VECTOR_PGVECTOR				/* pgvector's type */
+} VectorType;
+
+/* pgvector's representation, which is a part of its interface to other extensions. */
+typedef struct PgVector
+{
+	int32		header;
+	int16		count;
+	int16		unused;
+	float		elements[FLEXIBLE_ARRAY_MEMBER];
+} PgVector;
+
+/* What became of one key. */
+typedef enum Outcome
+{
+	OUTCOME_ABSENT,
+	OUTCOME_NULL,				/* no vector, or one with a NULL in it */
+	OUTCOME_VALUE,
+	OUTCOME_LENGTH,				/* of another length than the query */
+	OUTCOME_DIMENSIONS
+} Outcome;
+
+typedef struct Computation
+{
+	const char *store;
+	char	   *field;
+	StoreHandle handle;
+	Operation	operation;
+	AttrNumber	attribute;
+	VectorType	type;
+	const float *query;
+	double	   *query_doubles;	/* for VECTOR_DOUBLES */
+	int			count;			/* of the query's elements */
+	double		query_squared;	/* its dot product with itself */
+	bool		is_null;		/* the query */
+	MemoryContext per_row;		/* for vectors that are not in one piece */
+} Computation;
+
+static double
+compute_floats(const Computation *computation, const float *vector)
+{
+	int			count = computation->count;
+
+	switch (computation->operation)
+	{
+		case COSINE_SIMILARITY:
+			return VectorCosine(VectorDot(computation->query, vector, count),
+								computation->query_squared, VectorDot(vector, vector, count));
+		case DOT_PRODUCT:
+			return VectorDot(computation->query, vector, count);
+		case L1_DISTANCE:
+			return VectorL1Distance(computation->query, vector, count);
+		case L2_DISTANCE:
+			return VectorL2Distance(computation->query, vector, count);
+	}
+	pg_unreachable();
+}
+
+static double
+compute_doubles(const Computation *computation, const double *vector)
+{
+	const Kernels *kernels = KernelsSelect();
+	const double *query = computation->query_doubles;
+	int			count = computation->count;
+
+	switch (computation->operation)
+	{
+		case COSINE_SIMILARITY:
+			return VectorCosine(kernels->dot_double(query, vector, count),
+								computation->query_squared,
+								kernels->dot_double(vector, vector, count));
+		case DOT_PRODUCT:
+			return kernels->dot_double(query, vector, count);
+		case L1_DISTANCE:
+			return kernels->l1_distance_double(query, vector, count);
+		case L2_DISTANCE:
+			return sqrt(kernels->l2_squared_double(query, vector, count));
+	}
+	pg_unreachable();
+}
+
+/* Does not fail, and allocates nothing, if the vector is in one piece. */
+static Outcome
+compute_stored(const Computation *computation, Datum stored, bool is_null, double *result)
+{
+	/* A short vector has a short header, behind which it is not aligned. */
+	union
+	{
+		char		bytes[VARATT_SHORT_MAX + VARHDRSZ];
+		double		alignment;
+	}			copy;
+	struct varlena *value = (struct varlena *) DatumGetPointer(stored);
+	ArrayType  *array;
+
+	if (is_null || computation->is_null)
+		return OUTCOME_NULL;
+	if (VARATT_IS_SHORT(value) && !VARATT_IS_EXTERNAL(value))
+	{
+		Size		bytes = VARSIZE_SHORT(value) - VARHDRSZ_SHORT;
+
+		memcpy(copy.bytes + VARHDRSZ, VARDATA_SHORT(value), bytes);
+		SET_VARSIZE(copy.bytes, bytes + VARHDRSZ);
+		value = (struct varlena *) copy.bytes;
+	}
+	else
+		value = pg_detoast_datum(value);
+
+	if (computation->type == VECTOR_PGVECTOR)
+	{
+		PgVector   *vector = (PgVector *) value;
+
+		if (vector->count != computation->count)
+			return OUTCOME_LENGTH;
+		*result = compute_floats(computation, vector->elements);
+		return OUTCOME_VALUE;
+	}
+	array = (ArrayType *) value;
+	if (ARR_NDIM(array) > 1)
+		return OUTCOME_DIMENSIONS;
+	if (array_contains_nulls(array))
+		return OUTCOME_NULL;
+	if ((ARR_NDIM(array) == 0 ? 0 : ARR_DIMS(array)[0]) != computation->count)
+		return OUTCOME_LENGTH;
+	*result = computation->type == VECTOR_FLOATS ?
+		compute_floats(computation, (const float *) ARR_DATA_PTR(array)) :
+		compute_doubles(computation, (const double *) ARR_DATA_PTR(array));
+	return OUTCOME_VALUE;
+}
+
+static Outcome
+compute(const Computation *computation, Datum stored, bool is_null, double *result)
+{
+	MemoryContext caller = MemoryContextSwitchTo(computation->per_row);
+	Outcome		outcome = compute_stored(computation, stored, is_null, result);
+
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(computation->per_row);
+	return outcome;
+}
+
+static void
+check_outcome(const Computation *computation, Outcome outcome)
+{
+	if (outcome == OUTCOME_LENGTH)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("a vector in column \"%s\" of store \"%s\" differs in length from the query",
+						computation->field, computation->store),
+				 errdetail("The query has %d elements.", computation->count)));
+	if (outcome == OUTCOME_DIMENSIONS)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("column \"%s\" of store \"%s\" has an array of more than one dimension",
+						computation->field, computation->store)));
+}
+
+static Operation
+parse_operation(const char *name)
+{
+	for (int i = 0; i < lengthof(operation_names); i++)
+		if (strcmp(name, operation_names[i]) == 0)
+			return (Operation) i;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unrecognized operation \"%s\"", name),
+			 errhint("Valid operations are: cosine_similarity, dot_product, l1_distance, l2_distance.")));
+	pg_unreachable();
+}
+
+static bool
+is_pgvector(Oid type)
+{
+	Oid			extension = get_extension_oid("vector", true);
+	HeapTuple	tuple;
+	bool		is_vector;
+
+	if (!OidIsValid(extension) || getExtensionOfObject(TypeRelationId, type) != extension)
+		return false;
+	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	is_vector = strcmp(NameStr(((Form_pg_type) GETSTRUCT(tuple))->typname), "vector") == 0;
+	ReleaseSysCache(tuple);
+	return is_vector;
+}
+
+static VectorType
+vector_type(const Computation *computation, Oid type)
+{
+	type = getBaseType(type);
+	if (type == FLOAT4ARRAYOID)
+		return VECTOR_FLOATS;
+	if (type == FLOAT8ARRAYOID)
+		return VECTOR_DOUBLES;
+	if (is_pgvector(type))
+		return VECTOR_PGVECTOR;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("column \"%s\" of store \"%s\" is not a vector but of type %s",
+					computation->field, computation->store, format_type_be(type)),
+			 errhint("Vectors are real[], double precision[], and pgvector's vector.")));
+	pg_unreachable();
+}
+
+static char *
+required_text(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name)));
+	return text_to_cstring(PG_GETARG_TEXT_PP(argument));
+}
+
+static void
+take_query(Computation *computation, ArrayType *query)
+{
+	if (ARR_NDIM(query) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("a vector is an array of one dimension, not of %d", ARR_NDIM(query))));
+	if (array_contains_nulls(query))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the query must not have null elements")));
+	computation->query = (const float *) ARR_DATA_PTR(query);
+	computation->count = ArrayGetNItems(ARR_NDIM(query), ARR_DIMS(query));
+	if (computation->type != VECTOR_DOUBLES)
+	{
+		computation->query_squared = VectorDot(computation->query, computation->query,
+											   computation->count);
+		return;
+	}
+	computation->query_doubles = palloc((computation->count + 1) * sizeof(double));
+	for (int i = 0; i < computation->count; i++)
+		computation->query_doubles[i] = computation->query[i];
+	computation->query_squared = KernelsSelect()->dot_double(computation->query_doubles,
+															 computation->query_doubles,
+															 computation->count);
+}
+
+/* The arguments that compute and top_k have in common: store, operation, field, query. */
+static void
+begin_computation(FunctionCallInfo fcinfo, Computation *computation)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	if (result == NULL || !IsA(result, ReturnSetInfo) || result->expectedDesc == NULL ||
+		!(result->allowedModes & SFRM_Materialize))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a look-up needs a column definition list"),
+				 errhint("Call the functions in the store's schema.")));
+	computation->store = required_text(fcinfo, 0, "store");
+	computation->operation = parse_operation(required_text(fcinfo, 1, "operation"));
+	computation->field = required_text(fcinfo, 2, "field");
+	StoreHandleOpen(computation->store, &computation->handle);
+	computation->attribute = get_attnum(computation->handle.records, computation->field);
+	if (computation->attribute <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("store \"%s\" has no column \"%s\"", computation->store,
+						computation->field)));
+	computation->type = vector_type(computation, get_atttype(computation->handle.records,
+															  computation->attribute));
+	computation->per_row = AllocSetContextCreate(CurrentMemoryContext, "venice vector",
+												 ALLOCSET_DEFAULT_SIZES);
+	computation->is_null = PG_ARGISNULL(3);
+	if (!computation->is_null)
+		take_query(computation, PG_GETARG_ARRAYTYPE_P(3));
+}
+
+static Tuplestorestate *
+begin_result(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+
+	result->returnMode = SFRM_Materialize;
+	result->setDesc = NULL;
+	result->setResult = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0,
+											  false, work_mem);
+	MemoryContextSwitchTo(caller);
+	return result->setResult;
+}
+
+/* What came of each key, by its position. */
+typedef struct Results
+{
+	const Computation *computation;
+	Outcome    *outcomes;
+	double	   *values;
+} Results;
+
+static void
+keep_result(void *argument, int64 position, const Datum *values, const bool *nulls)
+{
+	Results    *results = argument;
+	int			column = results->computation->attribute - 1;
+
+	results->outcomes[position] = compute(results->computation, values[column], nulls[column],
+										  &results->values[position]);
+}
+
+static void
+keep_result_in_place(void *argument, int64 position, HeapTuple tuple, TupleDesc descriptor)
+{
+	Results    *results = argument;
+	bool		is_null;
+	Datum		value = heap_getattr(tuple, results->computation->attribute, descriptor, &is_null);
+
+	results->outcomes[position] = compute_stored(results->computation, value, is_null,
+												 &results->values[position]);
+}
+
+static void
+compute_keys(const Computation *computation, const LookupKeys *keys, Results *results)
+{
+	RowSink		sink = {
+		.row = keep_result,
+		.in_place = keep_result_in_place,
+		.argument = results
+	};
+
+	results->computation = computation;
+	results->outcomes = MemoryContextAllocHuge(CurrentMemoryContext,
+											   (keys->count + 1) * sizeof(Outcome));
+	results->values = MemoryContextAllocHuge(CurrentMemoryContext,
+											 (keys->count + 1) * sizeof(double));
+	memset(results->outcomes, 0, keys->count * sizeof(Outcome));
+	LookupRun(&computation->handle, computation->store, keys, &computation->attribute, 1, &sink);
+	for (int64 n = 0; n < keys->count; n++)
+		check_outcome(computation, results->outcomes[n]);
+}
+
+/*
+ * venice_compute
+ *		compute(store, operation, field, query, VARIADIC keys "any"): position, key
+ *		and result for each key that is there, in the order of the keys.
+ */
+Datum
+venice_compute(PG_FUNCTION_ARGS)
+{
+	Computation computation = {0};
+	TupleDesc	descriptor;
+	Tuplestorestate *rows;
+	LookupKeys	keys;
+	Results		results;
+	Datum		values[INDEX_MAX_KEYS + 2];
+	bool		nulls[INDEX_MAX_KEYS + 2] = {false};
+	int			key_count;
+
+	begin_computation(fcinfo, &computation);
+	descriptor = ((ReturnSetInfo *) fcinfo->resultinfo)->expectedDesc;
+	key_count = computation.handle.key_count;
+	LookupKeysArray(fcinfo, 4, computation.store, &computation.handle, &keys);
+	rows = begin_result(fcinfo);
+	compute_keys(&computation, &keys, &results);
+	for (int64 n = 0; n < keys.count; n++)
+	{
+		if (results.outcomes[n] == OUTCOME_ABSENT)
+			continue;
+		values[0] = Int64GetDatum(n + 1);
+		for (int k = 0; k < key_count; k++)
+			values[k + 1] = keys.values[k][n];
+		nulls[key_count + 1] = results.outcomes[n] == OUTCOME_NULL;
+		values[key_count + 1] = nulls[key_count + 1] ? (Datum) 0 :
+			Float4GetDatum((float4) results.values[n]);
+		tuplestore_putvalues(rows, descriptor, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* One of the best so far. */
+typedef struct Candidate
+{
+	double		value;
+	int64		position;
+	Datum		key[FLEXIBLE_ARRAY_MEMBER];
+} Candidate;
+
+typedef struct Best
+{
+	const Computation *computation;
+	MemoryContext context;		/* of the candidates */
+	binaryheap *heap;			/* the worst of them on top */
+	int			wanted;
+	int16		key_lengths[INDEX_MAX_KEYS];
+	bool		key_by_value[INDEX_MAX_KEYS];
+} Best;
+
+/*
+ * Which of two comes later in the result: the smaller similarity, the larger
+ * distance; NaN after all numbers; of equals the one that was found later.
+ */
+static int
+compare_candidates(Datum left, Datum right, void *argument)
+{
+	const Candidate *a = (const Candidate *) DatumGetPointer(left);
+	const Candidate *b = (const Candidate *) DatumGetPointer(right);
+	const Computation *computation = argument;
+	bool		near_first = computation->operation == L1_DISTANCE ||
+		computation->operation == L2_DISTANCE;
+
+	if (isnan(a->value) != isnan(b->value))
+		return isnan(a->value) ? 1 : -1;
+	if (!isnan(a->value) && a->value != b->value)
+		return (a->value < b->value) == near_first ? -1 : 1;
+	return a->position < b->position ? -1 : a->position > b->position;
+}
+
+static void
+begin_best(Best *best, const Computation *computation, int wanted)
+{
+	best->computation = computation;
+	best->context = CurrentMemoryContext;
+	best->wanted = wanted;
+	best->heap = binaryheap_allocate(wanted, compare_candidates, (void *) computation);
+	for (int k = 0; k < computation->handle.key_count; k++)
+		get_typlenbyval(computation->handle.key_types[k], &best->key_lengths[k],
+						&best->key_by_value[k]);
+}
+
+/* Keep a candidate if it is among the best; key[k] is its key's column k. */
+static void
+consider(Best *best, double value, int64 position, const Datum *key)
+{
+	int			key_count = best->computation->handle.key_count;
+	bool		full = best->heap->bh_size == best->wanted;
+	Candidate	probe = {value, position};
+	Candidate  *candidate = NULL;
+	MemoryContext caller;
+
+	if (full)
+	{
+		candidate = (Candidate *) DatumGetPointer(binaryheap_first(best->heap));
+		if (compare_candidates(PointerGetDatum(&probe), PointerGetDatum(candidate),
+							   (void *) best->computation) > 0)
+			return;
+	}
+	caller = MemoryContextSwitchTo(best->context);
+	if (!full)
+		candidate = palloc(offsetof(Candidate, key) + key_count * sizeof(Datum));
+	candidate->value = value;
+	candidate->position = position;
+	for (int k = 0; k < key_count; k++)
+		candidate->key[k] = datumCopy(key[k], best->key_by_value[k], best->key_lengths[k]);
+	if (full)
+		binaryheap_replace_first(best->heap, PointerGetDatum(candidate));
+	else
+		binaryheap_add(best->heap, PointerGetDatum(candidate));
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+consider_row(void *argument, int64 position, const Datum *values, const bool *nulls)
+{
+	Best	   *best = argument;
+	const Computation *computation = best->computation;
+	Datum		key[INDEX_MAX_KEYS];
+	Outcome		outcome;
+	double		value = 0;
+
+	outcome = compute(computation, values[computation->attribute - 1],
+					  nulls[computation->attribute - 1], &value);
+	check_outcome(computation, outcome);
+	if (outcome != OUTCOME_VALUE)
+		return;
+	for (int k = 0; k < computation->handle.key_count; k++)
+		key[k] = values[computation->handle.key_attributes[k] - 1];
+	consider(best, value, position, key);
+}
+
+/* Rows whose vector is NULL have no result, and so no place. */
+static void
+consider_keys(Best *best, const LookupKeys *keys)
+{
+	const Computation *computation = best->computation;
+	Results		results;
+
+	compute_keys(computation, keys, &results);
+	for (int64 n = 0; n < keys->count; n++)
+	{
+		Datum		key[INDEX_MAX_KEYS];
+
+		if (results.outcomes[n] != OUTCOME_VALUE)
+			continue;
+		for (int k = 0; k < computation->handle.key_count; k++)
+			key[k] = keys->values[k][n];
+		consider(best, results.values[n], n, key);
+	}
+}
+
+static void
+consider_all(Best *best)
+{
+	const Computation *computation = best->computation;
+	const StoreHandle *handle = &computation->handle;
+	RowSink		sink = {.row = consider_row, .argument = best};
+	AttrNumber	wanted[INDEX_MAX_KEYS + 1];
+
+	memcpy(wanted, handle->key_attributes, handle->key_count * sizeof(AttrNumber));
+	wanted[handle->key_count] = computation->attribute;
+	LookupAll(handle, computation->store, wanted, handle->key_count + 1, &sink);
+}
+
+static void
+put_best(Best *best, Tuplestorestate *rows, TupleDesc descriptor)
+{
+	int			key_count = best->computation->handle.key_count;
+	int			count = best->heap->bh_size;
+	Candidate **ordered = palloc((count + 1) * sizeof(Candidate *));
+	Datum		values[INDEX_MAX_KEYS + 1];
+	bool		nulls[INDEX_MAX_KEYS + 1] = {false};
+
+	for (int i = count - 1; i >= 0; i--)
+		ordered[i] = (Candidate *) DatumGetPointer(binaryheap_remove_first(best->heap));
+	for (int i = 0; i < count; i++)
+	{
+		for (int k = 0; k < key_count; k++)
+			values[k] = ordered[i]->key[k];
+		values[key_count] = Float4GetDatum((float4) ordered[i]->value);
+		tuplestore_putvalues(rows, descriptor, values, nulls);
+	}
+}
+
+/*
+ * venice_top_k
+ *		top_k(store, operation, field, query, k, VARIADIC keys "any"): key and result
+ *		of the k best, best first; of all rows when every key array is NULL.
+ */
+Datum
+venice_top_k(PG_FUNCTION_ARGS)
+{
+	Computation computation = {0};
+	Best		best;
+	Tuplestorestate *rows;
+	LookupKeys	keys;
+	bool		all = true;
+
+	begin_computation(fcinfo, &computation);
+	if (PG_ARGISNULL(4))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", "k")));
+	if (PG_GETARG_INT32(4) < 1 || PG_GETARG_INT32(4) > MAX_K)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("k must be between 1 and %d, not %d", MAX_K, PG_GETARG_INT32(4))));
+	LookupKeysArray(fcinfo, 5, computation.store, &computation.handle, &keys);
+	for (int i = 5; i < PG_NARGS(); i++)
+		all &= PG_ARGISNULL(i);
+	begin_best(&best, &computation, PG_GETARG_INT32(4));
+	rows = begin_result(fcinfo);
+	if (all)
+		consider_all(&best);
+	else
+		consider_keys(&best, &keys);
+	put_best(&best, rows, ((ReturnSetInfo *) fcinfo->resultinfo)->expectedDesc);
+	return (Datum) 0;
+}
