@@ -22,6 +22,9 @@
 /* A unit that retries comes back within this time; then the client is still warm. */
 #define IDLE_CLOSE_MS (30 * 1000)
 
+/* Worn by so many partitions that it read once, a client is not used for another. */
+#define MAX_PAST_ASSIGNMENTS 32
+
 /* Each costs some twenty file descriptors, of which a process has about a thousand. */
 #define MAX_CLIENTS 8
 
@@ -121,6 +124,7 @@ IngestClientAcquire(const ServerOptions *options, const char *topic, int32 parti
 			candidate->mapping_role == options->mapping_role &&
 			candidate->has_mapping == options->has_mapping &&
 			candidate->fingerprint == options->fingerprint && !candidate->broken &&
+			KafkaClientPastAssignments(candidate->kafka) < MAX_PAST_ASSIGNMENTS &&
 			!is_read(candidate, topic, partition))
 		{
 			client = candidate;

@@ -371,13 +371,20 @@ receive_metadata(Unit *unit, const KafkaEvent *event)
 	}
 }
 
-/* A leader that is new, or a topic that is, may end before what was written already. */
+/* A leader that is new may end before what was written already for a moment, a new topic for ever. */
 static void
-retry_short(Unit *unit, int64 end)
+ends_early(Unit *unit, int64 end)
 {
-	UnitRetry(unit, psprintf("partition %d of topic \"%s\" ends at offset " INT64_FORMAT
-							 ", and was loaded up to " INT64_FORMAT, unit->partition,
-							 unit->version->topic, end, unit->state.next_offset));
+	char	   *error = psprintf("partition %d of topic \"%s\" ends at offset " INT64_FORMAT,
+								 unit->partition, unit->version->topic, end);
+	int			failures = count_failure(unit);
+
+	if (failures >= TOPIC_TRIES)
+		UnitFail(unit, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, error,
+				 psprintf("It was loaded up to offset " INT64_FORMAT ".",
+						  unit->state.next_offset));
+	else
+		let_go(unit, UNIT_RETRYING, RetryDelayMs(failures), error);
 }
 
 static void
@@ -396,7 +403,9 @@ receive_watermarks(Unit *unit, const KafkaEvent *event)
 	}
 	if (event->high_watermark < unit->state.next_offset)
 	{
-		retry_short(unit, event->high_watermark);
+		/* While that is being verified, more will be known soon. */
+		if (!unit->verifying)
+			ends_early(unit, event->high_watermark);
 		return;
 	}
 	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
@@ -452,7 +461,7 @@ receive_end(Unit *unit, int64 offset)
 	unit->client->heard_time = GetCurrentTimestamp();
 	if (offset < unit->state.next_offset)
 	{
-		retry_short(unit, offset);
+		ends_early(unit, offset);
 		return;
 	}
 	unit->verifying = false;

@@ -856,6 +856,16 @@ KafkaClientUnassign(KafkaClient *client, const char *topic, int32 partition)
 		rd_kafka_error_destroy(error);
 }
 
+int
+KafkaClientPastAssignments(const KafkaClient *client)
+{
+	int			count = 0;
+
+	for (int i = 0; i < client->assignment_count; i++)
+		count += !client->assignments[i].assigned;
+	return count;
+}
+
 /*
  * Wake broker threads that sleep on a full queue, when it has drained to half: see
  * the header.  To be told of credentials is the only occasion on which the library

@@ -83,6 +83,12 @@ extern void KafkaRecordRelease(KafkaRecord *record);
 extern void KafkaClientAssign(KafkaClient *client, const char *topic, int32 partition,
 							  int64 offset, void *tag);
 
+/*
+ * How many partitions it has read and does not read any more: each leaves some
+ * memory behind in the library, which only closing gives back.
+ */
+extern int	KafkaClientPastAssignments(const KafkaClient *client);
+
 /* Read it no more.  No event of it follows, not even one that was already fetched. */
 extern void KafkaClientUnassign(KafkaClient *client, const char *topic, int32 partition);
 
