@@ -243,15 +243,15 @@ fill_cache(const StoreHandle *handle, const CacheKey *key, uint64 ticket, const 
 	{
 		const char *bytes = sink->last_encoded(sink->argument, &length);
 
-		(void) CacheFill(&handle->cache, key, CACHE_PACKED, GetActiveSnapshot(), tuple, ticket, bytes,
-				  length);
+		(void) CacheFill(&handle->cache, key, CACHE_PACKED, GetActiveSnapshot(), tuple, ticket,
+						 bytes, length);
 	}
 	else
 	{
 		HeapTuple	flat = RowFlatten(row);
 
 		(void) CacheFill(&handle->cache, key, CACHE_TUPLE, GetActiveSnapshot(), tuple, ticket,
-				  (char *) flat->t_data, flat->t_len);
+						 (char *) flat->t_data, flat->t_len);
 		heap_freetuple(flat);
 	}
 }

@@ -20,7 +20,7 @@ typedef struct LookupKeys
 	bool	   *nulls[INDEX_MAX_KEYS];
 } LookupKeys;
 
-/* Where rows go, in the order of their keys; what is handed over is valid until the call returns. */
+/* Where rows go, in the order of their keys; what is given is valid until the call returns. */
 typedef struct RowSink
 {
 	/* A row: the table's columns by number less one; those that were asked for at least. */

@@ -65,8 +65,8 @@ warm_row(Warming *warming, TupleTableSlot *row)
 	{
 		HeapTuple	flat = RowFlatten(row);
 
-		kept |= CacheFill(&warming->table, &cache_key, CACHE_TUPLE, warming->snapshot, tuple, ticket,
-						  (char *) flat->t_data, flat->t_len);
+		kept |= CacheFill(&warming->table, &cache_key, CACHE_TUPLE, warming->snapshot, tuple,
+						  ticket, (char *) flat->t_data, flat->t_len);
 		warming->bytes += flat->t_len;
 	}
 	if (warming->packed)
@@ -80,6 +80,15 @@ warm_row(Warming *warming, TupleTableSlot *row)
 		warming->bytes += bytes.len;
 	}
 	return kept;
+}
+
+/* Was the row written by this transaction? */
+static bool
+is_own(TupleTableSlot *row)
+{
+	HeapTuple	tuple = ExecFetchSlotHeapTuple(row, false, NULL);
+
+	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
 }
 
 static int64
@@ -100,8 +109,7 @@ warm_table(Relation records, Warming *warming)
 		   table_scan_getnextslot(scan, ForwardScanDirection, row))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!TTS_IS_BUFFERTUPLE(row) ||
-			TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(ExecFetchSlotHeapTuple(row, false, NULL)->t_data)))
+		if (!TTS_IS_BUFFERTUPLE(row) || is_own(row))
 			break;
 		MemoryContextSwitchTo(per_row);
 		count += warm_row(warming, row);
