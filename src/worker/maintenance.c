@@ -272,6 +272,9 @@ replan(Task *task, Store *store, Version *version)
 	Relation	relation = table_open(NamespaceRelationId, AccessShareLock);
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(store->schema_oid));
 
+	/* The next swap shall not wait for the disk: after a crash it is done once more. */
+	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
 	if (HeapTupleIsValid(tuple))
 	{
 		CacheInvalidateHeapTuple(relation, tuple, NULL);
