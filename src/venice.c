@@ -19,6 +19,7 @@
 #include "common/guc.h"
 #include "common/shmem.h"
 #include "read/cache.h"
+#include "read/forget.h"
 #include "read/statistics.h"
 #include "worker/database_guard.h"
 #include "worker/ingest_api.h"
@@ -38,6 +39,7 @@ _PG_init(void)
 	SharedMemoryRequest();
 	ReadStatisticsRequest();
 	CacheRequest();
+	ForgetTriggerWatch();
 	DatabaseGuardInstall();
 	LauncherRegister();
 }

@@ -6,46 +6,47 @@
  * An entry is a version of a row: it holds the transaction that made it, as a
  * 64-bit number (xmin).  Why an answer from here is the table's:
  *
- * Writers.  Before a transaction W changes the row of a key it has its top-level
- * transaction id, removes the key's entries, counts the stripe's generation up,
- * and raises the stripe's last_writer to W.
+ * Writers.  Before a transaction W replaces or deletes the row of a key it has its
+ * top-level transaction id, removes the key's entries, and raises the stripe's
+ * last_writer to W.  Who inserts a row has nothing to remove: absence is never an
+ * answer.
  *
- * Fills.  A reader with snapshot S that finds no entry takes the stripe's
- * generation, reads the table, and makes an entry only if
- *	(1) the generation is what it was,
- *	(2) last_writer precedes S's xmin: whoever wrote here had ended when S was taken,
- *	(3) the row's own xmin is committed, which it is for being visible, and is not
- *		this transaction; and its xmax is invalid, aborted or a mere lock.
- * Suppose that such an entry were of a version that some W replaces.  W reports
- * before it writes.  If it reported before the reader took the generation, then
- * last_writer >= W; by (2) W had ended before S was taken, and the table gave
- * what W left.  If it reported between that and the fill, (1) fails.  If it
- * reports after the fill, it removes the entry.  So an entry is always of the
- * newest version of its row, but for what writers in progress are about to do
- * after they have removed it.
+ * Fills.  A reader with snapshot S that finds no entry reads the table, and makes
+ * an entry only if, under the stripe's lock,
+ *	(1) last_writer precedes S's xmin;
+ *	(2) the row is not this transaction's own, which may yet be undone;
+ *	(3) the row's xmax is invalid, aborted or a mere lock.
+ * Suppose that some W replaces the version of such an entry.  If W reported before
+ * the fill, then last_writer >= W, and by (1) W precedes S's xmin: W had ended when S
+ * was taken, and the table gave what W left.  If it reports after the fill, it
+ * removes the entry.  So an entry is always of the newest version of its row, but for
+ * what writers in progress are about to do after they have removed it; and while they
+ * are in progress, by (1), nobody brings it back, not even they themselves.
+ * (3) is for writers that did not report, while the trigger was off: by the time that
+ * it is on again they have ended, but S may be older than they are.
  *
- * Hits.  A reader takes an entry only if its xmin is visible to its snapshot S.
- * Being the newest version, it is the one that S sees, unless S is older than
- * the version: then xmin is in progress for S, and the index is asked.  A deleted
- * row has no entry: its deleter removed it, and by (3) nobody fills it.  Absence
- * is never an answer.
+ * Hits.  A reader takes an entry only if its xmin is visible to its snapshot S: it was
+ * committed when the entry was made, for whoever made it saw it and (2).  Being of
+ * the newest version, it is what S sees, unless S is older than the version: then
+ * xmin is in progress for S, and the index is asked.  A deleted row has no entry.
  *
  * Writers are the trigger on every complete version (forget.c), in every mode of
  * replication, and code of ours that goes past triggers.  Entries belong to a
- * table together with its file, the last change of its trigger and its columns;
- * TRUNCATE, a rewrite, disabling the trigger for a while, or another column make
- * it another table.  A reader holds a lock on the table and has seen all
- * invalidations from before its snapshot, so that it knows which it is.
+ * table together with its file, the last change of its trigger, its primary key
+ * and its columns; TRUNCATE, a rewrite, disabling the trigger for a while, another
+ * key or another column make it another table.  All of these are done under an
+ * AccessExclusiveLock (forget.c sees to it for the trigger), which is released when
+ * the messages about it have been sent: a reader, who holds a lock on the table and
+ * then has accepted messages, knows which table it is.
  *
  * A key is compared by its bytes.  Where a type has several images of one value,
  * an entry stands under the image that the table holds, a reader with another
  * one goes to the index, and a writer reports the one that the table holds.
  *
  * Not in recovery, whose writer is the replay of WAL; not under SERIALIZABLE,
- * which wants to know what was read; not in a transaction that has written
- * here, whose own versions are nobody else's.  After a start nothing is filled
- * under a snapshot that sees a transaction from before as running: a prepared
- * transaction may have reported to a memory that is gone.
+ * which wants to know what was read.  After a start nothing is filled under a
+ * snapshot that sees a transaction from before as running: a prepared transaction
+ * may have reported to a memory that is gone.
  *
  * Memory.  A stripe is a ring of entries in the order of their making.  Room is
  * made at its tail, where an entry that was used since it was last there goes on
@@ -62,7 +63,6 @@
 #include "read/cache.h"
 
 #include "access/htup_details.h"
-#include "access/parallel.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -96,10 +96,11 @@ typedef struct Entry
 	uint32		hash;
 	uint32		filled_s;
 	uint64		xmin;			/* 0: visible to everybody */
+	uint64		trigger;
 	Oid			database;
 	Oid			records;
 	Oid			file;
-	TransactionId trigger;
+	Oid			key_index;
 	uint32		shape;
 	int16		statistics;
 	uint16		key_length;
@@ -113,8 +114,7 @@ typedef struct Entry
 
 typedef struct Stripe
 {
-	uint64		generation;		/* reports of writers */
-	uint64		last_writer;	/* the highest of them */
+	uint64		last_writer;	/* the highest of those that have reported */
 	uint32		head;			/* where the next entry goes */
 	uint32		tail;			/* the oldest entry */
 	uint32		occupied;		/* bytes from tail to head, round the end */
@@ -135,9 +135,6 @@ static Cache *cache = NULL;
 
 static shmem_request_hook_type previous_request_hook = NULL;
 static shmem_startup_hook_type previous_startup_hook = NULL;
-
-static bool callback_registered = false;
-static bool wrote = false;		/* this transaction has reported a write */
 
 static int
 stripe_count(void)
@@ -234,21 +231,12 @@ CacheBytes(void)
 	return cache == NULL ? 0 : (int64) cache->stripes * cache->ring_bytes;
 }
 
-static void
-end_transaction(XactEvent event, void *argument)
-{
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
-		wrote = false;
-}
-
 bool
 CacheMayAnswer(Snapshot snapshot)
 {
-	/* A parallel worker does not know what its leader's transaction has written. */
-	return cache != NULL && Settings.read_cache && !RecoveryInProgress() && !wrote &&
+	return cache != NULL && Settings.read_cache && !RecoveryInProgress() &&
 		!IsolationIsSerializable() && snapshot->snapshot_type == SNAPSHOT_MVCC &&
-		!snapshot->takenDuringRecovery &&
-		!(IsParallelWorker() && TransactionIdIsValid(GetTopTransactionIdIfAny()));
+		!snapshot->takenDuringRecovery;
 }
 
 /*
@@ -352,21 +340,24 @@ is_key(const Entry *entry, const CacheTable *table, const CacheKey *key)
 static bool
 is_table(const Entry *entry, const CacheTable *table)
 {
-	return entry->file == table->file && entry->trigger == table->trigger &&
-		entry->shape == table->shape;
+	return entry->file == table->file && entry->key_index == table->key_index &&
+		entry->trigger == table->trigger && entry->shape == table->shape;
 }
 
+/* An overflowed snapshot would have to read subtransactions from disk, under our lock. */
 static bool
-is_visible(const Entry *entry, Snapshot snapshot)
+is_visible(const Entry *entry, Snapshot snapshot, uint64 xmin)
 {
-	return entry->xmin < snapshot_xmin(snapshot) ||
-		!XidInMVCCSnapshot((TransactionId) entry->xmin, snapshot);
+	return entry->xmin < xmin ||
+		(!snapshot->suboverflowed &&
+		 !XidInMVCCSnapshot((TransactionId) entry->xmin, snapshot));
 }
 
 bool
 CacheProbe(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot snapshot,
-		   CacheVisitor visitor, void *argument, uint64 *ticket)
+		   CacheVisitor visitor, void *argument)
 {
+	uint64		xmin = snapshot_xmin(snapshot);
 	uint32		number = stripe_number(key->hash);
 	Stripe	   *stripe = stripe_of(number);
 	bool		found = false;
@@ -378,7 +369,7 @@ CacheProbe(const CacheTable *table, const CacheKey *key, CacheForm form, Snapsho
 
 		if (entry->form == form && is_key(entry, table, key) && is_table(entry, table))
 		{
-			found = is_visible(entry, snapshot) &&
+			found = is_visible(entry, snapshot, xmin) &&
 				(table->ttl_s == 0 || NOW_S() - entry->filled_s < table->ttl_s);
 			if (found)
 			{
@@ -390,29 +381,8 @@ CacheProbe(const CacheTable *table, const CacheKey *key, CacheForm form, Snapsho
 		}
 		place = entry->next;
 	}
-	*ticket = stripe->generation;
 	LWLockRelease(&cache->locks[number].lock);
 	return found;
-}
-
-uint64 *
-CacheTickets(void)
-{
-	uint64	   *tickets = palloc(cache->stripes * sizeof(uint64));
-
-	for (int i = 0; i < cache->stripes; i++)
-	{
-		LWLockAcquire(&cache->locks[i].lock, LW_SHARED);
-		tickets[i] = stripe_of(i)->generation;
-		LWLockRelease(&cache->locks[i].lock);
-	}
-	return tickets;
-}
-
-uint64
-CacheTicketOf(const uint64 *tickets, const CacheKey *key)
-{
-	return tickets[stripe_number(key->hash)];
 }
 
 /* Take an entry out of its bucket; its bytes stay in the way until the tail comes by. */
@@ -528,19 +498,18 @@ add_entry(Stripe *stripe, const Entry *entry, uint32 bytes, Entry *scratch)
 	put_at_head(stripe, entry, bytes);
 }
 
-/* Is it the newest version of its row, of a transaction that is committed and not this one? */
+/* Conditions (2) and (3).  What COPY FREEZE has written is frozen and this transaction's own. */
 static bool
 is_newest(HeapTupleHeader tuple)
 {
-	if (!(tuple->t_infomask & HEAP_XMAX_INVALID) && !HEAP_XMAX_IS_LOCKED_ONLY(tuple->t_infomask))
-		return false;
-	return HeapTupleHeaderXminFrozen(tuple) ||
-		!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(tuple));
+	return !TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(tuple)) &&
+		((tuple->t_infomask & HEAP_XMAX_INVALID) != 0 ||
+		 HEAP_XMAX_IS_LOCKED_ONLY(tuple->t_infomask));
 }
 
 bool
 CacheFill(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot snapshot,
-		  HeapTuple tuple, uint64 ticket, const char *bytes, int length)
+		  HeapTuple tuple, const char *bytes, int length)
 {
 	static Entry *buffers[2] = {NULL, NULL};
 	uint32		number = stripe_number(key->hash);
@@ -575,6 +544,7 @@ CacheFill(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot
 	entry->database = MyDatabaseId;
 	entry->records = table->records;
 	entry->file = table->file;
+	entry->key_index = table->key_index;
 	entry->trigger = table->trigger;
 	entry->shape = table->shape;
 	entry->statistics = table->statistics;
@@ -586,8 +556,7 @@ CacheFill(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot
 	memcpy(row_of(entry), bytes, length);
 
 	LWLockAcquire(&cache->locks[number].lock, LW_EXCLUSIVE);
-	if (stripe->generation == ticket && stripe->last_writer < xmin &&
-		pg_atomic_read_u64(&cache->first_xid) <= xmin)
+	if (stripe->last_writer < xmin && pg_atomic_read_u64(&cache->first_xid) <= xmin)
 	{
 		for (uint32 place = *bucket_of(stripe, key->hash); place != NOWHERE;)
 		{
@@ -622,12 +591,6 @@ CacheForget(const CacheTable *table, const CacheKey *key)
 	writer = U64FromFullTransactionId(GetTopFullTransactionId());
 	number = stripe_number(key->hash);
 	stripe = stripe_of(number);
-	if (!callback_registered)
-	{
-		RegisterXactCallback(end_transaction, NULL);
-		callback_registered = true;
-	}
-	wrote = true;
 
 	LWLockAcquire(&cache->locks[number].lock, LW_EXCLUSIVE);
 	for (uint32 place = *bucket_of(stripe, key->hash); place != NOWHERE;)
@@ -638,7 +601,6 @@ CacheForget(const CacheTable *table, const CacheKey *key)
 		if (is_key(entry, table, key))
 			unlink_entry(stripe, entry);
 	}
-	stripe->generation++;
 	stripe->last_writer = Max(stripe->last_writer, writer);
 	LWLockRelease(&cache->locks[number].lock);
 }

@@ -29,7 +29,8 @@ typedef struct CacheTable
 {
 	Oid			records;
 	Oid			file;			/* relfilenode */
-	TransactionId trigger;		/* last changed the trigger that reports writes */
+	Oid			key_index;		/* of the primary key */
+	uint64		trigger;		/* who last changed the trigger that reports writes, and when */
 	uint32		shape;			/* of its columns */
 	int			ttl_s;			/* how long an entry lives; 0: for ever */
 	int			statistics;		/* the store's place in read statistics, -1: none */
@@ -66,28 +67,20 @@ extern bool CacheKeyMake(const CacheTable *table, const Datum *values, CacheKey 
  */
 typedef void (*CacheVisitor) (void *argument, const char *bytes, int length);
 
-/*
- * Find an entry that this snapshot may see.  If there is none, *ticket is what
- * CacheFill wants of the time before the row was read from the table.
- */
+/* Find an entry that this snapshot may see. */
 extern bool CacheProbe(const CacheTable *table, const CacheKey *key, CacheForm form,
-					   Snapshot snapshot, CacheVisitor visitor, void *argument, uint64 *ticket);
-
-/* Such tickets for all keys, in CurrentMemoryContext; and the one of a key. */
-extern uint64 *CacheTickets(void);
-extern uint64 CacheTicketOf(const uint64 *tickets, const CacheKey *key);
+					   Snapshot snapshot, CacheVisitor visitor, void *argument);
 
 /*
- * Keep what was read from the table under a snapshot, after the ticket was had, if
- * that is the row's newest version and nobody has written to it since.
+ * Keep what was read from the table under a snapshot, if that is the row's newest
+ * version and nobody is about to replace it.
  */
 extern bool CacheFill(const CacheTable *table, const CacheKey *key, CacheForm form,
-					  Snapshot snapshot, HeapTuple tuple, uint64 ticket,
-					  const char *bytes, int length);
+					  Snapshot snapshot, HeapTuple tuple, const char *bytes, int length);
 
 /*
- * This transaction is about to change the row of a key, or to make one: to be
- * called before it does.  Assigns a transaction id.
+ * This transaction is about to replace or delete the row of a key: to be called
+ * before it does.  Assigns a transaction id.  A new row need not be reported.
  */
 extern void CacheForget(const CacheTable *table, const CacheKey *key);
 

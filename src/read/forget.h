@@ -19,4 +19,7 @@
  */
 extern bool CacheTableDescribe(Relation records, CacheTable *table);
 
+/* Watch over these triggers, from shared_preload_libraries on. */
+extern void ForgetTriggerWatch(void);
+
 #endif							/* VENICE_FORGET_H */

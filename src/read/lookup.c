@@ -3,9 +3,9 @@
  * lookup.c
  *		Finding the rows of keys in a version.
  *
- * Rows come from the cache, or from the primary key's index directly.  Only where row security
- * applies to the caller is the look-up left to the executor, which knows how to
- * add the policies.
+ * Rows come from the cache, or from the primary key's index directly.  Only where
+ * row security applies to the caller is the look-up left to the executor, which
+ * knows how to add the policies.
  *
  * Locks: AccessShareLock on the index until the end of the transaction.
  * Must not know: what becomes of the rows.
@@ -219,6 +219,7 @@ RowFlatten(TupleTableSlot *row)
 {
 	TupleDesc	descriptor = row->tts_tupleDescriptor;
 	Datum	   *values = palloc(descriptor->natts * sizeof(Datum));
+	HeapTuple	flat;
 
 	memcpy(values, row->tts_values, descriptor->natts * sizeof(Datum));
 	for (int i = 0; i < descriptor->natts; i++)
@@ -226,12 +227,16 @@ RowFlatten(TupleTableSlot *row)
 			(VARATT_IS_EXTERNAL(DatumGetPointer(values[i])) ||
 			 VARATT_IS_COMPRESSED(DatumGetPointer(values[i]))))
 			values[i] = PointerGetDatum(PG_DETOAST_DATUM(values[i]));
-	return heap_form_tuple(descriptor, values, row->tts_isnull);
+	flat = heap_form_tuple(descriptor, values, row->tts_isnull);
+	for (int i = 0; i < descriptor->natts; i++)
+		if (values[i] != row->tts_values[i])
+			pfree(DatumGetPointer(values[i]));
+	pfree(values);
+	return flat;
 }
 
 static void
-fill_cache(const StoreHandle *handle, const CacheKey *key, uint64 ticket, const RowSink *sink,
-		   TupleTableSlot *row)
+fill_cache(const StoreHandle *handle, const CacheKey *key, const RowSink *sink, TupleTableSlot *row)
 {
 	HeapTuple	tuple;
 	int			length;
@@ -243,14 +248,14 @@ fill_cache(const StoreHandle *handle, const CacheKey *key, uint64 ticket, const 
 	{
 		const char *bytes = sink->last_encoded(sink->argument, &length);
 
-		(void) CacheFill(&handle->cache, key, CACHE_PACKED, GetActiveSnapshot(), tuple, ticket,
-						 bytes, length);
+		(void) CacheFill(&handle->cache, key, CACHE_PACKED, GetActiveSnapshot(), tuple, bytes,
+						 length);
 	}
 	else
 	{
 		HeapTuple	flat = RowFlatten(row);
 
-		(void) CacheFill(&handle->cache, key, CACHE_TUPLE, GetActiveSnapshot(), tuple, ticket,
+		(void) CacheFill(&handle->cache, key, CACHE_TUPLE, GetActiveSnapshot(), tuple,
 						 (char *) flat->t_data, flat->t_len);
 		heap_freetuple(flat);
 	}
@@ -300,7 +305,6 @@ look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
 	{
 		Datum		key[INDEX_MAX_KEYS];
 		CacheKey	cache_key;
-		uint64		ticket = 0;
 		bool		may_fill;
 
 		CHECK_FOR_INTERRUPTS();
@@ -308,8 +312,7 @@ look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
 			continue;
 		fetched.position = n;
 		may_fill = cached && CacheKeyMake(&handle->cache, key, &cache_key);
-		if (may_fill && CacheProbe(&handle->cache, &cache_key, form, snapshot, fetch, &fetched,
-								   &ticket))
+		if (may_fill && CacheProbe(&handle->cache, &cache_key, form, snapshot, fetch, &fetched))
 		{
 			hits++;
 			if (copies)
@@ -324,12 +327,12 @@ look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
 			}
 			continue;
 		}
-		misses += cached;
+		misses += may_fill;
 		if (!find_in_index(handle, &lookup, key))
 			continue;
 		sink->row(sink->argument, n, lookup.row->tts_values, lookup.row->tts_isnull);
 		if (may_fill && has_image(handle, lookup.row, &cache_key))
-			fill_cache(handle, &cache_key, ticket, sink, lookup.row);
+			fill_cache(handle, &cache_key, sink, lookup.row);
 	}
 	close_index(&lookup);
 	table_close(lookup.records, NoLock);

@@ -40,7 +40,6 @@ typedef struct Warming
 	bool		tuples;			/* forms to fill */
 	bool		packed;
 	RowEncoder *encoder;
-	uint64	   *tickets;
 	Snapshot	snapshot;
 	int64		bytes;			/* put in so far */
 } Warming;
@@ -52,7 +51,6 @@ warm_row(Warming *warming, TupleTableSlot *row)
 	HeapTuple	tuple = ExecFetchSlotHeapTuple(row, false, NULL);
 	Datum		key[INDEX_MAX_KEYS];
 	CacheKey	cache_key;
-	uint64		ticket;
 	bool		kept = false;
 
 	slot_getallattrs(row);
@@ -60,13 +58,12 @@ warm_row(Warming *warming, TupleTableSlot *row)
 		key[k] = row->tts_values[warming->table.key_attributes[k] - 1];
 	if (!CacheKeyMake(&warming->table, key, &cache_key))
 		return false;
-	ticket = CacheTicketOf(warming->tickets, &cache_key);
 	if (warming->tuples)
 	{
 		HeapTuple	flat = RowFlatten(row);
 
 		kept |= CacheFill(&warming->table, &cache_key, CACHE_TUPLE, warming->snapshot, tuple,
-						  ticket, (char *) flat->t_data, flat->t_len);
+						  (char *) flat->t_data, flat->t_len);
 		warming->bytes += flat->t_len;
 	}
 	if (warming->packed)
@@ -76,7 +73,7 @@ warm_row(Warming *warming, TupleTableSlot *row)
 		initStringInfo(&bytes);
 		RowEncode(warming->encoder, row->tts_values, row->tts_isnull, &bytes);
 		kept |= CacheFill(&warming->table, &cache_key, CACHE_PACKED, warming->snapshot, tuple,
-						  ticket, bytes.data, bytes.len);
+						  bytes.data, bytes.len);
 		warming->bytes += bytes.len;
 	}
 	return kept;
@@ -101,8 +98,6 @@ warm_table(Relation records, Warming *warming)
 												  ALLOCSET_DEFAULT_SIZES);
 	int64		count = 0;
 
-	/* Before the first row is read. */
-	warming->tickets = CacheTickets();
 	scan = table_beginscan(records, warming->snapshot, 0, NULL);
 	row = table_slot_create(records, NULL);
 	while (warming->bytes < CacheBytes() &&

@@ -181,7 +181,7 @@ VersionSeal(const char *schema)
 
 	QueryRunf("CREATE TRIGGER venice_seal BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s.records "
 			  "FOR EACH STATEMENT EXECUTE FUNCTION venice_internal.refuse_direct_dml()", quoted);
-	QueryRunf("CREATE TRIGGER venice_forget BEFORE INSERT OR UPDATE OR DELETE ON %s.records "
+	QueryRunf("CREATE TRIGGER venice_forget BEFORE UPDATE OR DELETE ON %s.records "
 			  "FOR EACH ROW EXECUTE FUNCTION venice_internal.forget_row()", quoted);
 	QueryRunf("ALTER TABLE %s.records ENABLE ALWAYS TRIGGER venice_seal, "
 			  "ENABLE ALWAYS TRIGGER venice_forget", quoted);
