@@ -371,7 +371,7 @@ receive_metadata(Unit *unit, const KafkaEvent *event)
 	}
 }
 
-/* A leader that is new may end before what was written already for a moment, a new topic for ever. */
+/* A new leader may end before what was written already for a moment, a new topic for ever. */
 static void
 ends_early(Unit *unit, int64 end)
 {
