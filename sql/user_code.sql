@@ -42,6 +42,8 @@ CREATE FUNCTION code.passes(place text, value integer) RETURNS boolean LANGUAGE 
 CREATE FUNCTION code.same(place text, value integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM code.note(place); RETURN value; END$$;
 CREATE FUNCTION code.fires() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM code.note(TG_ARGV[0]); RETURN COALESCE(NEW, OLD); END$$;
 CREATE DOMAIN code.small AS integer CHECK (code.passes('domain', VALUE));
+CREATE DOMAIN code.constant AS integer CHECK (code.passes('constant', VALUE));
+CREATE TYPE code.pair AS (a code.constant, b integer);
 CREATE TYPE code.mood AS ENUM ('low', 'high');
 CREATE FUNCTION code.to_mood(value integer) RETURNS code.mood LANGUAGE plpgsql IMMUTABLE AS
     $$BEGIN PERFORM code.note('cast'); RETURN CASE WHEN value > 0 THEN 'high' ELSE 'low' END; END$$;
@@ -81,7 +83,7 @@ ALTER TABLE target.records ENABLE ALWAYS TRIGGER spied;
 CREATE CONSTRAINT TRIGGER deferred AFTER INSERT OR UPDATE OR DELETE ON target.records DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION code.fires('deferred trigger');
 ALTER TABLE target.records ENABLE ROW LEVEL SECURITY;
-CREATE POLICY spied ON target.records USING (code.passes('policy', w));
+CREATE POLICY spied ON target.records USING (code.passes('policy', w) AND w <> ALL ('{70}'::code.constant[]) AND w <> ('(71,0)'::code.pair).a);
 CREATE VIEW code.over_records AS SELECT code.same('view', w) AS w FROM target.records;
 CREATE MATERIALIZED VIEW code.of_records AS SELECT code.same('materialized view', w) AS w FROM target.records;
 RESET ROLE;

@@ -468,6 +468,7 @@ carry_policies(Oid from, Oid to)
 {
 	List	   *wanted = NIL;
 	List	   *present = NIL;
+	UserContext user;
 	ListCell   *cell;
 
 	read_policies(from, to, &wanted, &present);
@@ -483,6 +484,7 @@ carry_policies(Oid from, Oid to)
 		performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
 		CommandCounterIncrement();
 	}
+	UserContextEnter(&user, get_rel_owner(to));
 	foreach(cell, wanted)
 	{
 		Policy	   *policy = lfirst(cell);
@@ -492,6 +494,7 @@ carry_policies(Oid from, Oid to)
 		create_policy(policy);
 		CommandCounterIncrement();
 	}
+	UserContextLeave(&user);
 }
 
 void
@@ -503,6 +506,13 @@ CarryAttachments(Oid from_schema, Oid from_records, Oid to_schema, Oid to_record
 	move_default_privileges(from_schema, to_schema);
 	carry_class_row(from_records, to_records);
 	carry_columns(from_records, to_records);
+
+	/* Whoever was given the schema has been given the store. */
+	if (SchemaOwner(from_schema) != get_rel_owner(to_records))
+	{
+		ATExecChangeOwner(to_records, SchemaOwner(from_schema), false, AccessExclusiveLock);
+		CommandCounterIncrement();
+	}
 	carry_policies(from_records, to_records);
 	carry_comment(RelationRelationId, from_records, 0, to_records, 0);
 	foreach(cell, ObjectPairs(from_records, to_records))
@@ -512,12 +522,5 @@ CarryAttachments(Oid from_schema, Oid from_records, Oid to_schema, Oid to_record
 		carry_comment(pair->class_id, pair->from, 0, pair->to, 0);
 		if (pair->class_id == StatisticExtRelationId)
 			carry_statistics(from_schema, pair->from, pair->to);
-	}
-
-	/* Whoever was given the schema has been given the store. */
-	if (SchemaOwner(from_schema) != get_rel_owner(to_records))
-	{
-		ATExecChangeOwner(to_records, SchemaOwner(from_schema), false, AccessExclusiveLock);
-		CommandCounterIncrement();
 	}
 }
