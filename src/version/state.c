@@ -127,17 +127,19 @@ VersionSetState(Version *version, VersionState state)
 				   "detail = CASE WHEN $3 IN ('current', 'ready') THEN NULL ELSE detail END "
 				   "WHERE store_name = $1::name AND version = $2");
 	run_quietly(&args, BUMP_GENERATION);
-	run_quietly(&args,
-				"UPDATE venice.push SET "
-				"state = CASE WHEN $3 IN ('current', 'backup', 'rolled_back') THEN 'completed' "
-				"ELSE $3 END, "
-				"ended_time = CASE WHEN $3 IN ('current', 'failed', 'aborted') "
-				"THEN COALESCE(ended_time, pg_catalog.clock_timestamp()) ELSE ended_time END, "
-				/* Kept here, because the counts by partition go with the version. */
-				"rejected = GREATEST(rejected, (SELECT pg_catalog.sum(p.rejected)::bigint FROM "
-				"(TABLE venice.partition_state UNION ALL TABLE venice.unlogged_partition_state) p "
-				"WHERE p.store_name = $1::name AND p.version = $2)) "
-				"WHERE store_name = $1::name AND version = $2");
+	/* A push that is over is not changed by where its version goes from there. */
+	if (VersionStateIsFuture(version->state) || state == VERSION_LOST)
+		run_quietly(&args,
+					"UPDATE venice.push SET "
+					"state = CASE WHEN $3 IN ('current', 'backup', 'rolled_back') THEN 'completed' "
+					"ELSE $3 END, "
+					"ended_time = CASE WHEN $3 IN ('current', 'failed', 'aborted') "
+					"THEN COALESCE(ended_time, pg_catalog.clock_timestamp()) ELSE ended_time END, "
+					/* Kept here, because the counts by partition go with the version. */
+					"rejected = GREATEST(rejected, (SELECT pg_catalog.sum(p.rejected)::bigint FROM "
+					"(TABLE venice.partition_state UNION ALL TABLE venice.unlogged_partition_state) p "
+					"WHERE p.store_name = $1::name AND p.version = $2)) "
+					"WHERE store_name = $1::name AND version = $2");
 	version->state = state;
 }
 

@@ -114,11 +114,15 @@ record_swap(const Store *store, const Version *old, const Version *target, SwapR
 					"VALUES ($1::name, $2, pg_catalog.pg_current_xact_id())", &args);
 
 	/* Pushes that failed before this one are overtaken: venice.pushes remembers them. */
-	args.count = 1;
-	QueryArgInt4(&args, target->number);
-	(void) QueryRun("DELETE FROM venice.store_version v WHERE store_name = $1::name AND version < $2 "
-					"AND state IN ('failed', 'aborted') AND NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n "
-					"WHERE n.nspname = (v.store_name || '_v' || v.version)::name)", &args);
+	if (reason == SWAP_PUSH)
+	{
+		args.count = 1;
+		QueryArgInt4(&args, target->number);
+		(void) QueryRun("DELETE FROM venice.store_version v WHERE store_name = $1::name "
+						"AND version < $2 AND state IN ('failed', 'aborted') "
+						"AND NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n "
+						"WHERE n.nspname = (v.store_name || '_v' || v.version)::name)", &args);
+	}
 	SPI_finish();
 }
 

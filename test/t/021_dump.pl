@@ -19,11 +19,14 @@ my $dumps = 0;
 $node->safe_psql('postgres', qq{
 	CREATE TABLE first AS SELECT repeat('x', 1000) AS filler FROM generate_series(1, 1000);
 	CREATE TABLE stopped ();
-	SELECT venice.create_store('s', 'id integer', 'v integer', options => '{"versions_to_keep": 3}');
+	SELECT venice.create_store('s', 'id integer', 'v integer', options => '{"versions_to_keep": 9}');
 	CREATE FUNCTION push(v integer) RETURNS integer LANGUAGE sql AS
 		'SELECT venice.push(''s'', format(''SELECT g, %s FROM generate_series(1, $rows) g'', v))';
 	SELECT push(1);
 	SELECT push(2)});
+
+# A version that is dropped between the dump's snapshot and its locks would fail the dump as well.
+wait_for_sql($node, q{SELECT count(*) FROM pg_namespace WHERE nspname = 's_v0'}, '0', 'the empty version is dropped');
 
 sub connection { return ('-h', $node->host, '-p', $node->port, '-U', 'postgres'); }
 
