@@ -16,7 +16,8 @@ server_packages=(gcc make pkg-config "postgresql-$pg_major" "postgresql-server-d
 # shellcheck disable=SC2034
 build_packages=("${server_packages[@]}" python3-venv default-jre-headless maven openssl)
 # shellcheck disable=SC2034
-test_packages=(libavro-dev clang-14 libclang-rt-14-dev libipc-run-perl "postgresql-$pg_major-pgtap")
+test_packages=(libavro-dev clang-14 libclang-rt-14-dev libipc-run-perl "postgresql-$pg_major-pgtap"
+	pgbouncer default-jdk-headless golang-go libpq-dev)
 
 die() { echo "$(basename "$0"): $*" >&2; exit 1; }
 
@@ -39,11 +40,11 @@ as_root()
 	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# install_packages NAME...: those that are missing.
+# install_packages NAME...: those that are missing.  Whoever wants their services starts them.
 install_packages()
 {
 	local missing=() package status=0
-	local no_cluster=/etc/postgresql-common/createcluster.d/venice.conf
+	local no_cluster=/etc/postgresql-common/createcluster.d/venice.conf no_service=/usr/sbin/policy-rc.d
 	for package; do
 		dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' ||
 			missing+=("$package")
@@ -53,12 +54,18 @@ install_packages()
 		die "it takes root to install what is missing: ${missing[*]}"
 	as_root mkdir -p "$(dirname "$no_cluster")"
 	echo 'create_main_cluster = false' | as_root tee "$no_cluster"
+	if [ -e "$no_service" ]; then
+		no_service=
+	else
+		printf '#!/bin/sh\nexit 101\n' | as_root tee "$no_service"
+		as_root chmod 755 "$no_service"
+	fi
 	{
 		as_root apt-get -q update &&
 			as_root env DEBIAN_FRONTEND=noninteractive \
 				apt-get -q -y --no-install-recommends install "${missing[@]}"
 	} || status=$?
-	as_root rm "$no_cluster"
+	as_root rm "$no_cluster" ${no_service:+"$no_service"}
 	return $status
 }
 
