@@ -67,13 +67,15 @@ my %command = (
 	pgx => [ "$programs/pgx_client" ],
 	libpq => [ "$programs/libpq_client" ]);
 
+# Options: pooled => 1, the program's setting for pgbouncer; parameters => more of the connection string.
 sub start_client
 {
-	my ($driver, $port, $dbname, @settings) = @_;
+	my ($driver, $port, $dbname, %options) = @_;
+	my $parameters = $options{parameters} // '';
 	my $connection = $driver eq 'pgjdbc'
-	  ? "jdbc:postgresql://127.0.0.1:$port/$dbname?user=service"
-	  : "host=127.0.0.1 port=$port dbname=$dbname user=service";
-	return VeniceTest::Process->new(@{ $command{$driver} }, $connection, @settings);
+	  ? "jdbc:postgresql://127.0.0.1:$port/$dbname?user=service$parameters"
+	  : "host=127.0.0.1 port=$port dbname=$dbname user=service$parameters";
+	return VeniceTest::Process->new(@{ $command{$driver} }, $connection, $options{pooled} ? 'pooled' : ());
 }
 
 # What a program prints for a command.
@@ -101,8 +103,12 @@ my %client;
 for my $driver (sort keys %command)
 {
 	$client{"$driver, directly"} = start_client($driver, $node->port, 'postgres');
-	$client{"$driver, through pgbouncer"} = start_client($driver, $bouncer_port, 'postgres', 'pooled');
+	$client{"$driver, through pgbouncer"} = start_client($driver, $bouncer_port, 'postgres', pooled => 1);
 }
+# The same as part of the connection string.
+$client{"pgx, through pgbouncer, $_"} = start_client('pgx', $bouncer_port, 'postgres', parameters => " default_query_exec_mode=$_")
+  for qw(cache_describe exec);
+$client{'pgjdbc, through pgbouncer, by URL'} = start_client('pgjdbc', $bouncer_port, 'postgres', parameters => '&prepareThreshold=0');
 
 sub all_answer
 {
@@ -133,7 +139,8 @@ all_answer(3, 'a column that is added is no concern of a statement that names it
 my %refused = (
 	'psycopg, directly' => [ '0A000', '0A000' ],
 	'pgx, directly' => ['0A000'],
-	'pgx, through pgbouncer' => ['08P01']);
+	'pgx, through pgbouncer' => ['08P01'],
+	'pgx, through pgbouncer, cache_describe' => ['08P01']);
 
 for my $name (sort keys %client)
 {
