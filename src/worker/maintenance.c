@@ -55,6 +55,7 @@
 #include "common/query.h"
 #include "common/retry.h"
 #include "common/shmem.h"
+#include "common/subtransaction.h"
 #include "common/table_lock.h"
 #include "common/user_context.h"
 #include "read/warm.h"
@@ -598,6 +599,32 @@ fail_push(const Task *task, const ErrorData *error)
 	return true;
 }
 
+typedef struct FailedSwap
+{
+	const Task *task;
+	const ErrorData *error;
+} FailedSwap;
+
+static void
+note_failed_swap(void *argument)
+{
+	const FailedSwap *failed = argument;
+	const Task *task = failed->task;
+	const ErrorData *error = failed->error;
+	Version    *version;
+
+	StoreLock(task->store, ExclusiveLock);
+	version = VersionLookup(task->store, task->version, true);
+	if (version == NULL || !VersionStateIsFuture(version->state))
+		return;
+	/* The dump is over: otherwise the swap would have waited on, without an error. */
+	if (version->state == VERSION_WAITING_FOR_DUMP)
+		VersionSetState(version, VERSION_READY);
+	VersionSetDetail(version, psprintf("The swap has failed and is tried again: %s.%s%s", error->message,
+									   error->detail ? " " : "",
+									   error->detail ? error->detail : ""));
+}
+
 /* Between two tasks: a worker ends a transaction, a procedure ends its caller's. */
 typedef void (*NextTransaction) (void);
 
@@ -652,6 +679,13 @@ run_round(NextTransaction next_transaction, MemoryContext context)
 
 			PushActiveSnapshot(GetTransactionSnapshot());
 			failed = fail_push(task, error);
+			if (strcmp(task->kind, "swap") == 0)
+			{
+				FailedSwap	swap = {task, error};
+
+				/* Where the store is locked by somebody, the next failure is noted. */
+				(void) SubtransactionTry(note_failed_swap, &swap, SUBTRANSACTION_ANY_ERROR);
+			}
 			PopActiveSnapshot();
 			result.done += failed;
 			result.failed += !failed;
