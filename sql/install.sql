@@ -18,6 +18,17 @@ CREATE SCHEMA venice;
 \set SHOW_CONTEXT never
 CREATE EXTENSION venice;
 \set SHOW_CONTEXT errors
+
+-- A store is not remembered beyond its extension: of one that was installed again nobody gets its rows.
+DROP SCHEMA venice;
+CREATE EXTENSION venice;
+SELECT venice.create_store('forgotten', 'id integer', 'v integer');
+SELECT venice.push('forgotten', 'VALUES (1, 1)');
+SELECT * FROM forgotten.get(1);
+SET client_min_messages = warning;
+DROP EXTENSION venice CASCADE;
+CREATE EXTENSION venice;
+SELECT * FROM forgotten.get(1);
 \c regression
 DROP DATABASE regression_squatted;
 

@@ -30,6 +30,7 @@
 #include "common/compat.h"
 #include "common/query.h"
 #include "common/shmem.h"
+#include "common/swap_generation.h"
 #include "store/arguments.h"
 #include "version/build.h"
 
@@ -48,6 +49,8 @@ Datum
 venice_extension_created(PG_FUNCTION_ARGS)
 {
 	LauncherWakeAtCommit();
+	/* What sessions remember of stores is an earlier extension's. */
+	SwapGenerationMark();
 	PG_RETURN_VOID();
 }
 
