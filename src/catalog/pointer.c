@@ -234,7 +234,7 @@ VersionPointerRead(const char *store, Snapshot snapshot, VersionPointer *pointer
 		Remembered *entry = recall(store, false);
 
 		if (entry == NULL || entry->generation != generation ||
-			(int32) (snapshot->xmax - entry->next_xid) > 1 << 29)
+			abs((int32) (snapshot->xmax - entry->next_xid)) > 1 << 29)
 			entry = remember(store, generation);
 		if (entry != NULL && swap_is_visible(entry->newest_swap, snapshot))
 		{

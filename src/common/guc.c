@@ -23,6 +23,9 @@
 
 #define SECONDS_PER_DAY		86400
 
+/* A place in a stripe of the cache is a number of 32 bits, and there are 256 stripes. */
+#define MAX_CACHE_KB		(1024 * 1024 * 1024)
+
 /* The initial values are the defaults: a library that is not preloaded uses them. */
 VeniceSettings Settings = {
 	.max_ingest_workers = 2,
@@ -59,7 +62,7 @@ DefineSettings(void)
 								"Shared memory for rows of stores whose option \"cache\" is on.",
 								"0: none.",
 								&Settings.cache_size_kb, Settings.cache_size_kb,
-								0, MAX_KILOBYTES, PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
+								0, Min(MAX_KILOBYTES, MAX_CACHE_KB), PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("venice.drop_lock_timeout",
 							"Longest time that dropping a retired version waits for a lock.",
 							NULL, &Settings.drop_lock_timeout_ms, Settings.drop_lock_timeout_ms,

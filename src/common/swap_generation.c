@@ -12,7 +12,8 @@
  *
  * Databases whose OIDs fall together share their numbers: a swap in one only
  * makes the readers of the other look again.  There are none on a standby, whose
- * commits run no code of ours, nor without preload.
+ * commits run no code of ours, nor without preload.  COMMIT PREPARED runs none
+ * either: what has moved a pointer cannot be prepared.
  *
  * Locks: both numbers are atomics; nothing here takes a lock or waits.
  * Must not know: what a pointer is, or how a swap is made.
@@ -32,8 +33,10 @@
 #include "common/shmem.h"
 
 static bool callback_registered = false;
-static bool marked = false;		/* this transaction has moved a pointer */
-static bool announced = false;	/* and counts as being in commit */
+
+/* The outermost subtransaction that has moved a pointer and was not rolled back. */
+static SubTransactionId marked_in = InvalidSubTransactionId;
+static bool announced = false;	/* it counts as being in commit */
 
 static SharedSwaps *
 swaps(void)
@@ -50,15 +53,21 @@ follow_transaction(XactEvent event, void *argument)
 {
 	switch (event)
 	{
+		case XACT_EVENT_PRE_PREPARE:
+			if (marked_in != InvalidSubTransactionId)
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 errmsg("cannot PREPARE a transaction that has changed which version of a store is current")));
+			return;
 		case XACT_EVENT_PRE_COMMIT:
-			if (!marked || announced)
+			if (marked_in == InvalidSubTransactionId || announced || Shared == NULL)
 				return;
 			pg_atomic_fetch_add_u32(&swaps()->in_commit, 1);
 			announced = true;
 			return;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
-			marked = false;
+			marked_in = InvalidSubTransactionId;
 			if (!announced)
 				return;
 			announced = false;
@@ -70,23 +79,35 @@ follow_transaction(XactEvent event, void *argument)
 	}
 }
 
+static void
+follow_subtransaction(SubXactEvent event, SubTransactionId id, SubTransactionId parent,
+					  void *argument)
+{
+	if (id != marked_in)
+		return;
+	if (event == SUBXACT_EVENT_COMMIT_SUB)
+		marked_in = parent;
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+		marked_in = InvalidSubTransactionId;
+}
+
 void
 SwapGenerationMark(void)
 {
-	if (Shared == NULL)
-		return;
 	if (!callback_registered)
 	{
 		RegisterXactCallback(follow_transaction, NULL);
+		RegisterSubXactCallback(follow_subtransaction, NULL);
 		callback_registered = true;
 	}
-	marked = true;
+	if (marked_in == InvalidSubTransactionId)
+		marked_in = GetCurrentSubTransactionId();
 }
 
 bool
 SwapGenerationRead(uint64 *generation)
 {
-	if (Shared == NULL || marked || RecoveryInProgress())
+	if (Shared == NULL || marked_in != InvalidSubTransactionId || RecoveryInProgress())
 		return false;
 
 	/* What its leader's transaction has done is visible to a worker and counted nowhere. */

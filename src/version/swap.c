@@ -39,51 +39,6 @@
 #include "version/state.h"
 #include "version/views.h"
 
-/*
- * The outermost subtransaction that has swapped and was not rolled back, for
- * refuse_prepare.
- */
-static SubTransactionId swapped_in = InvalidSubTransactionId;
-
-/* A prepared swap would leave every reader's pointer in doubt for as long as it stays prepared. */
-static void
-refuse_prepare(XactEvent event, void *argument)
-{
-	if (event == XACT_EVENT_PRE_PREPARE && swapped_in != InvalidSubTransactionId)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot PREPARE a transaction that has swapped a version")));
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
-		swapped_in = InvalidSubTransactionId;
-}
-
-static void
-follow_subtransaction(SubXactEvent event, SubTransactionId id, SubTransactionId parent,
-					  void *argument)
-{
-	if (id != swapped_in)
-		return;
-	if (event == SUBXACT_EVENT_COMMIT_SUB)
-		swapped_in = parent;
-	else if (event == SUBXACT_EVENT_ABORT_SUB)
-		swapped_in = InvalidSubTransactionId;
-}
-
-static void
-note_swap(void)
-{
-	static bool registered = false;
-
-	if (!registered)
-	{
-		RegisterXactCallback(refuse_prepare, NULL);
-		RegisterSubXactCallback(follow_subtransaction, NULL);
-		registered = true;
-	}
-	if (swapped_in == InvalidSubTransactionId)
-		swapped_in = GetCurrentSubTransactionId();
-}
-
 /* Count the swap, and note from when on no new snapshot can reach the version that was left. */
 static void
 record_swap(const Store *store, const Version *old, const Version *target, SwapReason reason)
@@ -233,6 +188,5 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 	if (functions_stale)
 		GeneratedFunctionsRenew(store);
 	ViewsSwap(store, old, target);
-	note_swap();
 	return true;
 }
