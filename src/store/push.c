@@ -464,9 +464,8 @@ describe_progress(const Version *version)
 	QueryEnd(&session);
 
 	if (partitions == 0)
-		return psprintf("store \"%s\", version %d: waiting for a worker to find topic \"%s\"",
-						version->store,
-						version->number, version->topic);
+		return psprintf("store \"%s\", version %d: topic \"%s\" is not being read yet, see venice.stat_ingestion",
+						version->store, version->number, version->topic);
 	if (!version->end_requested)
 		return psprintf("store \"%s\", version %d: loaded " INT64_FORMAT " records, end not requested",
 						version->store, version->number, messages);
@@ -612,7 +611,10 @@ venice_wait_for_push(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_QUERY_CANCELED),
 					 errmsg("timed out waiting for version %d of store \"%s\"", number, name),
 					 errdetail("The push goes on; its version is %s.",
-							   VersionStateName(version->state))));
+							   VersionStateName(version->state)),
+					 version->state == VERSION_STARTED && version->topic != NULL ?
+					 errhint("SELECT partition, state, last_error FROM venice.stat_ingestion WHERE store = %s AND version = %d says what it waits for.",
+							 quote_literal_cstr(name), number) : 0));
 		SPI_commit();
 		if (!over)
 			wait_a_little();

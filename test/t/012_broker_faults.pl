@@ -42,6 +42,14 @@ like($node->safe_psql('postgres', "SELECT last_error FROM venice.stat_ingestion 
 unlike($node->safe_psql('postgres', 'SELECT string_agg(last_error, chr(10)) FROM venice.stat_ingestion'), qr/wrong-password/,
 	'and keeps the password to itself');
 
+# Who waits for such a push is told where the reason is.
+{
+	my (undef, undef, $stderr) = $node->psql('postgres', "CALL venice.wait_for_push('dead', timeout => '0')");
+
+	like($stderr, qr/NOTICE: .* topic "dead_v1" is not being read yet, see venice\.stat_ingestion\n.*HINT: .* FROM venice\.stat_ingestion WHERE store = 'dead' AND version = 1 /s,
+		'wait_for_push says where to look');
+}
+
 # The one worker serves a store whose broker is well.
 $kafka->topic('good_v1', 2);
 $kafka->topic('refused_v1', 1);
