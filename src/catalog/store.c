@@ -275,7 +275,7 @@ StoreCheckSchema(const Store *store)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("schema of store \"%s\" is missing", store->name),
-				 errhint("Remove what is left with venice.drop_store(%s, force => true).",
+				 errhint("Rename it back, or have the database's owner remove what is left with venice.drop_store(%s, force => true).",
 						 quote_literal_cstr(store->name))));
 }
 

@@ -79,6 +79,7 @@ typedef struct UserText
 {
 	const char *text;
 	int			offset;			/* where it begins in what is parsed */
+	const char *hint;			/* or NULL */
 } UserText;
 
 /* Positions are in a statement that the user has never seen: make them his. */
@@ -93,14 +94,16 @@ point_into_user_text(void *argument)
 		errposition(0);
 		internalerrposition(Max(position - user->offset, 1));
 		internalerrquery(user->text);
+		if (user->hint != NULL)
+			errhint("%s", user->hint);
 	}
 }
 
 List *
-ParseUserText(const char *before, const char *text, const char *after)
+ParseUserText(const char *before, const char *text, const char *after, const char *hint)
 {
 	char	   *sql = psprintf("%s%s%s", before, text, after);
-	UserText	user = {text, pg_mbstrlen(before)};
+	UserText	user = {text, pg_mbstrlen(before), hint};
 	ErrorContextCallback callback = {error_context_stack, point_into_user_text, &user};
 	List	   *statements;
 

@@ -37,8 +37,9 @@ extern int32 ArgumentInt4(FunctionCallInfo fcinfo, int number, const char *name)
 
 /*
  * Parse what a user wrote, standing between two texts of ours.  An error points
- * into his text.
+ * into his text, and has the hint, if there is one.
  */
-extern List *ParseUserText(const char *before, const char *text, const char *after);
+extern List *ParseUserText(const char *before, const char *text, const char *after,
+						   const char *hint);
 
 #endif							/* VENICE_ARGUMENTS_H */

@@ -39,6 +39,9 @@
 #include "common/compat.h"
 #include "store/arguments.h"
 
+#define DEFINITION_HINT \
+	"It takes columns as in CREATE TABLE, such as 'user_id bigint, country text NOT NULL DEFAULT ''xx''', or an Avro schema."
+
 bool
 DefinitionIsAvro(const char *definition)
 {
@@ -59,7 +62,7 @@ refuse_definition(const char *what, const char *detail)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid %s definition", what),
 			 errdetail_internal("%s", detail),
-			 errhint("It takes columns as in CREATE TABLE, such as 'user_id bigint, country text NOT NULL DEFAULT ''xx''', or an Avro schema.")));
+			 errhint(DEFINITION_HINT)));
 	pg_unreachable();
 }
 
@@ -183,7 +186,8 @@ column_from_sql(ColumnDef *definition, bool is_key, const char *what)
 static List *
 columns_from_sql(const char *definition, bool is_key, const char *what)
 {
-	List	   *statements = ParseUserText("CREATE TABLE records (", definition, "\n)");
+	List	   *statements = ParseUserText("CREATE TABLE records (", definition, "\n)",
+										   DEFINITION_HINT);
 	CreateStmt *statement;
 	List	   *columns = NIL;
 	ListCell   *cell;

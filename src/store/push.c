@@ -373,7 +373,7 @@ column_list(const Store *store)
 static void
 check_query(const char *query)
 {
-	List	   *statements = ParseUserText("", query, "");
+	List	   *statements = ParseUserText("", query, "", NULL);
 
 	if (list_length(statements) != 1 ||
 		!IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
@@ -578,7 +578,7 @@ venice_wait_for_push(PG_FUNCTION_ARGS)
 	if (call->atomic)
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-				 errmsg("wait_for_push cannot run inside a transaction block"),
+				 errmsg("%s cannot run inside a transaction block", "venice.wait_for_push"),
 				 errhint("Use autocommit.")));
 	StoreCheckOwner(StoreLookup(name, false));
 	number = PG_ARGISNULL(1) ? awaited_version(name) : PG_GETARG_INT32(1);
