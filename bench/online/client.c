@@ -11,8 +11,9 @@
  * libpq, or, for the site "redis", with the path of a socket.  The requests are
  * those of the array `targets`.  All connections are made first; then each round
  * runs each request for so many seconds, one thread a connection, with random
- * keys.  A line of output is round, request, keys a second, and p50 and p99 of a
- * request in microseconds.  An answer that lacks a key ends the program.
+ * keys.  A line of output is round, request, keys a second, p50 and p99 of a
+ * request, and what a request takes of the processor in the client and in the
+ * server, all in microseconds.  An answer that lacks a key ends the program.
  *
  * With -p the client, the backends and Redis share one core: waking another one
  * up, on a virtual machine, takes longer than a look-up.
@@ -25,6 +26,7 @@
 #define _GNU_SOURCE
 #include <endian.h>
 #include <hiredis/hiredis.h>
+#include <inttypes.h>
 #include <libpq-fe.h>
 #include <pthread.h>
 #include <sched.h>
@@ -89,12 +91,14 @@ typedef struct Worker
 	const Target *target;
 	PGconn	   *postgres;
 	redisContext *redis;
+	pid_t		server;			/* who answers; 0: not known */
 	uint64_t	random;
 	uint64_t	begin_ns;		/* requests begun before are not counted */
 	uint64_t	end_ns;
 	uint32_t   *latencies_ns;
 	size_t		count;
 	size_t		room;
+	size_t		all;			/* requests, with those that are not counted */
 } Worker;
 
 static uint64_t entities;
@@ -114,13 +118,15 @@ die(const char *format,...)
 }
 
 static uint64_t
-now_ns(void)
+clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return now.tv_sec * UINT64_C(1000000000) + now.tv_nsec;
 }
+
+#define now_ns() clock_ns(CLOCK_MONOTONIC)
 
 /* One of 1 to `entities`; xorshift64*. */
 static uint64_t
@@ -351,6 +357,7 @@ work(void *argument)
 	Worker	   *worker = argument;
 
 	worker->count = 0;
+	worker->all = 0;
 	for (;;)
 	{
 		uint64_t	before = now_ns();
@@ -361,6 +368,7 @@ work(void *argument)
 		else
 			request_redis(worker);
 		after = now_ns();
+		worker->all++;
 		if (before >= worker->begin_ns)
 		{
 			if (worker->count == worker->room)
@@ -387,12 +395,41 @@ compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* The processor time of those who answer; a server may answer several. */
+static uint64_t
+server_ns(Worker *workers, int connections)
+{
+	uint64_t	sum = 0;
+
+	for (int i = 0; i < connections; i++)
+	{
+		char		name[64];
+		FILE	   *file;
+		uint64_t	ns = 0;
+
+		if (workers[i].server == 0 || (i > 0 && workers[i].server == workers[i - 1].server))
+			continue;
+		sprintf(name, "/proc/%d/schedstat", (int) workers[i].server);
+		file = fopen(name, "r");
+		if (file == NULL || fscanf(file, "%" SCNu64, &ns) != 1)
+			die("%s cannot be read", name);
+		fclose(file);
+		sum += ns;
+	}
+	return sum;
+}
+
 /* One round of one request; prints its line. */
 static void
 measure(int round, const char *name, Worker *workers, int connections, double seconds)
 {
 	pthread_t	threads[connections];
 	uint64_t	begin_ns = now_ns() + WARM_UP_NS;
+	uint64_t	client_before_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	uint64_t	server_before_ns = server_ns(workers, connections);
+	double		client_us;
+	double		server_us;
+	size_t		requests = 0;
 	size_t		count = 0;
 	uint32_t   *all;
 	int			keys = workers->target->shape == SINGLE ? 1 :
@@ -409,7 +446,10 @@ measure(int round, const char *name, Worker *workers, int connections, double se
 	{
 		pthread_join(threads[i], NULL);
 		count += workers[i].count;
+		requests += workers[i].all;
 	}
+	client_us = (clock_ns(CLOCK_PROCESS_CPUTIME_ID) - client_before_ns) / 1e3 / requests;
+	server_us = (server_ns(workers, connections) - server_before_ns) / 1e3 / requests;
 	if (count == 0)
 		die("%s: no request was done in time", name);
 	all = malloc(count * sizeof(uint32_t));
@@ -422,8 +462,8 @@ measure(int round, const char *name, Worker *workers, int connections, double se
 		count += workers[i].count;
 	}
 	qsort(all, count, sizeof(uint32_t), compare);
-	printf("%d %s %.0f %.1f %.1f\n", round, name, count * keys / seconds,
-		   all[count / 2] / 1e3, all[count * 99 / 100] / 1e3);
+	printf("%d %s %.0f %.1f %.1f %.2f %.2f\n", round, name, count * keys / seconds,
+		   all[count / 2] / 1e3, all[count * 99 / 100] / 1e3, client_us, server_us);
 	fflush(stdout);
 	free(all);
 }
@@ -435,16 +475,18 @@ place(pid_t process)
 		die("could not set the cores of process %d", (int) process);
 }
 
-static void
-place_redis(redisContext *redis)
+static pid_t
+redis_process(redisContext *redis)
 {
 	redisReply *reply = redisCommand(redis, "INFO server");
 	const char *found = reply == NULL ? NULL : strstr(reply->str, "process_id:");
+	pid_t		process;
 
 	if (found == NULL)
 		die("Redis does not say its process_id");
-	place(atoi(found + strlen("process_id:")));
+	process = atoi(found + strlen("process_id:"));
 	freeReplyObject(reply);
+	return process;
 }
 
 /* So many connections for a request of a site. */
@@ -470,13 +512,17 @@ make_workers(const char *name, int connections)
 		if (target->sql == NULL)
 		{
 			workers[i].redis = connect_redis(address);
-			place_redis(workers[i].redis);
+			workers[i].server = redis_process(workers[i].redis);
+			place(workers[i].server);
 			continue;
 		}
 		workers[i].postgres = connect_postgres(address);
-		/* A pooler is not a backend; its number is nobody's. */
+		/* The number that a pooler gives is nobody's. */
 		if (!target->unprepared)
-			place(PQbackendPID(workers[i].postgres));
+		{
+			workers[i].server = PQbackendPID(workers[i].postgres);
+			place(workers[i].server);
+		}
 		prepare_postgres(&workers[i]);
 	}
 	free(site);
