@@ -62,7 +62,8 @@ DefineSettings(void)
 								"Shared memory for rows of stores whose option \"cache\" is on.",
 								"0: none.",
 								&Settings.cache_size_kb, Settings.cache_size_kb,
-								0, Min(MAX_KILOBYTES, MAX_CACHE_KB), PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
+								0, Min(MAX_KILOBYTES, MAX_CACHE_KB), PGC_POSTMASTER, GUC_UNIT_KB,
+								NULL, NULL, NULL);
 	DefineCustomIntVariable("venice.drop_lock_timeout",
 							"Longest time that dropping a retired version waits for a lock.",
 							NULL, &Settings.drop_lock_timeout_ms, Settings.drop_lock_timeout_ms,
