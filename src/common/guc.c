@@ -3,9 +3,10 @@
  * guc.c
  *		Settings: the only place that knows their names.
  *
- * What the workers read is SIGHUP; what sizes shared memory is POSTMASTER and
- * exists only when the library was preloaded, since it cannot be defined later;
- * what opens a guard is SUSET.
+ * What the workers read is SIGHUP; what opens a guard is SUSET.  What sizes shared
+ * memory is POSTMASTER, which cannot be defined later: where the library is not
+ * preloaded it is SIGHUP, and means nothing, rather than a parameter that every
+ * session is warned of.
  *
  * Locks: none.
  * Must not know: what the settings are used for.
@@ -44,6 +45,9 @@ VeniceSettings Settings = {
 void
 DefineSettings(void)
 {
+	GucContext	at_start = process_shared_preload_libraries_in_progress ? PGC_POSTMASTER :
+		PGC_SIGHUP;
+
 	DefineCustomBoolVariable("venice.allow_direct_dml",
 							 "Lets plain INSERT, UPDATE, DELETE and TRUNCATE change complete versions.",
 							 "Meant for data-only restores: such changes are in no log and gone at the next push.",
@@ -57,13 +61,12 @@ DefineSettings(void)
 							"Most records that an ingest worker commits in one transaction.",
 							NULL, &Settings.batch_rows, Settings.batch_rows,
 							1, 1000 * 1000, PGC_SIGHUP, 0, NULL, NULL, NULL);
-	if (process_shared_preload_libraries_in_progress)
-		DefineCustomIntVariable("venice.cache_size",
-								"Shared memory for rows of stores whose option \"cache\" is on.",
-								"0: none.",
-								&Settings.cache_size_kb, Settings.cache_size_kb,
-								0, Min(MAX_KILOBYTES, MAX_CACHE_KB), PGC_POSTMASTER, GUC_UNIT_KB,
-								NULL, NULL, NULL);
+	DefineCustomIntVariable("venice.cache_size",
+							"Shared memory for rows of stores whose option \"cache\" is on.",
+							"0: none.",
+							&Settings.cache_size_kb, Settings.cache_size_kb,
+							0, Min(MAX_KILOBYTES, MAX_CACHE_KB), at_start, GUC_UNIT_KB,
+							NULL, NULL, NULL);
 	DefineCustomIntVariable("venice.drop_lock_timeout",
 							"Longest time that dropping a retired version waits for a lock.",
 							NULL, &Settings.drop_lock_timeout_ms, Settings.drop_lock_timeout_ms,
@@ -73,11 +76,10 @@ DefineSettings(void)
 							 "Turn it off on a physical copy of a node before it is started.",
 							 &Settings.ingestion, Settings.ingestion,
 							 PGC_SIGHUP, 0, NULL, NULL, NULL);
-	if (process_shared_preload_libraries_in_progress)
-		DefineCustomIntVariable("venice.max_ingest_workers",
-								"Most processes that consume from Kafka at one time.",
-								NULL, &Settings.max_ingest_workers, Settings.max_ingest_workers,
-								0, 256, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("venice.max_ingest_workers",
+							"Most processes that consume from Kafka at one time.",
+							NULL, &Settings.max_ingest_workers, Settings.max_ingest_workers,
+							0, 256, at_start, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("venice.read_cache",
 							 "Lets look-ups be answered from shared memory.",
 							 "Off: from the index always.",
