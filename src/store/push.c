@@ -18,6 +18,7 @@
 #include "store/push.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -451,12 +452,15 @@ describe_progress(const Version *version)
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, version->store);
 	QueryArgInt4(&args, version->number);
-	(void) QueryRun("SELECT pg_catalog.sum(messages)::bigint, "
-					"CASE WHEN pg_catalog.bool_and(done OR end_offset - next_offset IS NOT NULL) "
-					"THEN COALESCE(pg_catalog.sum(GREATEST(end_offset - next_offset, 0)) FILTER (WHERE NOT done), 0) END::bigint, "
-					"pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE done) "
-					"FROM (TABLE venice.partition_state UNION ALL TABLE venice.unlogged_partition_state) p "
-					"WHERE store_name = $1::name AND version = $2", &args);
+	/* A standby cannot read an unlogged table. */
+	(void) QueryRun(psprintf("SELECT pg_catalog.sum(messages)::bigint, "
+							 "CASE WHEN pg_catalog.bool_and(done OR end_offset - next_offset IS NOT NULL) "
+							 "THEN COALESCE(pg_catalog.sum(GREATEST(end_offset - next_offset, 0)) FILTER (WHERE NOT done), 0) END::bigint, "
+							 "pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE done) "
+							 "FROM (TABLE venice.partition_state%s) p "
+							 "WHERE store_name = $1::name AND version = $2",
+							 RecoveryInProgress() ? "" :
+							 " UNION ALL TABLE venice.unlogged_partition_state"), &args);
 	messages = QueryInt8(0, 1, 0);
 	remaining = QueryInt8(0, 2, -1);
 	partitions = QueryInt8(0, 3, 0);

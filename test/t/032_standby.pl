@@ -48,6 +48,7 @@ for my $view (split ' ', $standby->safe_psql('postgres', q{SELECT string_agg(vie
 }
 is($standby->safe_psql('postgres', q{SELECT sum(messages) FROM venice.stat_ingestion WHERE store = 'clicks' AND version = 2; SELECT store, phase FROM venice.stat_progress_push}),
 	"100\nclicks|loading", 'they show how far the primary is');
+like(sql_error($standby, "CALL venice.wait_for_push('clicks', timeout => '0')"), qr/^57014: /, 'a push in progress can be waited for on a standby');
 is($standby->safe_psql('postgres', q{SELECT DISTINCT state FROM venice.stores}), 'ok', 'stores are not restored ones');
 like(sql_error($standby, q{SELECT n FROM volatile.get('k7')}), qr/^55000: version 1 of store "volatile" is not on this server\n.*\nHINT: .*primary/, 'an unlogged version does not answer on a standby');
 
