@@ -58,6 +58,46 @@ RESET ROLE;
 SELECT nspname, nspowner::regrole, relname FROM pg_namespace n LEFT JOIN pg_class c ON relnamespace = n.oid AND relkind = 'r'
  WHERE nspname ~ '^land' ORDER BY 1, 3;
 
+-- A table that stands where that of a version stood until it was dropped by hand is not that version, however alike: it is not built, not made
+-- current, not shown, and in nobody's way.
+SET ROLE squat_owner;
+SELECT venice.create_store('plot', 'id integer', 'v integer', options => '{"versions_to_keep": 9}');
+SELECT venice.push('plot', 'SELECT 1, 1');
+SELECT venice.push('plot', 'SELECT 1, 2');
+SELECT * FROM venice.start_push('plot', options => '{"origin": "sql"}');
+BEGIN;
+SET LOCAL client_min_messages = warning;
+SELECT obj_description('plot_v1'::regnamespace) AS described \gset
+DROP SCHEMA plot_v1, plot_v3 CASCADE;
+RESET ROLE;
+SET ROLE squat_other;
+CREATE SCHEMA plot_v1;
+CREATE TABLE plot_v1.records (id integer PRIMARY KEY, v integer);
+INSERT INTO plot_v1.records VALUES (1, 666);
+CREATE TRIGGER venice_seal BEFORE INSERT ON plot_v1.records EXECUTE FUNCTION venice_internal.refuse_direct_dml();
+COMMENT ON SCHEMA plot_v1 IS :'described';
+CREATE SCHEMA plot_v3;
+CREATE TABLE plot_v3.records (id integer, v integer);
+INSERT INTO plot_v3.records VALUES (1, 666);
+RESET ROLE;
+SET ROLE squat_owner;
+\set VERBOSITY terse
+SAVEPOINT before;
+SELECT venice.rollback_version('plot', 1);
+ROLLBACK TO before;
+SELECT venice.end_push('plot', 3);
+ROLLBACK TO before;
+SELECT venice.abort_push('plot', 3);
+SELECT version, state, schema, records FROM venice.versions WHERE store = 'plot' ORDER BY version;
+COMMIT;
+\set VERBOSITY default
+SELECT venice.push('plot', 'SELECT 1, 4');
+SELECT * FROM plot.get(1);
+SELECT venice.drop_store('plot', force => true);
+RESET ROLE;
+SELECT nspname, nspowner::regrole, relname FROM pg_namespace n JOIN pg_class c ON relnamespace = n.oid AND relkind = 'r'
+ WHERE nspname ~ '^plot' ORDER BY 1;
+
 -- Who makes a schema of the name of a store whose own was dropped by hand, or renamed, becomes nobody's owner.
 SET ROLE squat_owner;
 SELECT venice.create_store('house', 'id integer', 'v integer');

@@ -25,6 +25,7 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
 #include "commands/comment.h"
 #include "commands/trigger.h"
 #include "common/hashfn.h"
@@ -387,6 +388,42 @@ VersionSchemaName(const char *store, int number, VersionState state)
 	return psprintf("%s_v%d", store, number);
 }
 
+/* The table that was made for a version; false where that is not known, soon after a restore. */
+static bool
+find_table(const Version *version, Oid *records)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	bool		found;
+	bool		is_null;
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, version->store);
+	QueryArgInt4(&args, version->number);
+	found = QueryRun("SELECT records FROM venice.version_table "
+					 "WHERE store_name = $1::name AND version = $2", &args) == 1;
+	if (found)
+		*records = DatumGetObjectId(QueryDatum(0, 1, &is_null));
+	QueryEnd(&session);
+	return found;
+}
+
+void
+VersionTableWrite(const char *store, int number, Oid records)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store);
+	QueryArgInt4(&args, number);
+	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(records), false);
+	(void) QueryRun("INSERT INTO venice.version_table VALUES ($1::name, $2, $3) "
+					"ON CONFLICT (store_name, version) DO UPDATE SET records = EXCLUDED.records",
+					&args);
+	QueryEnd(&session);
+}
+
 Oid
 VersionSchema(const Store *store, const Version *version)
 {
@@ -398,11 +435,21 @@ VersionSchema(const Store *store, const Version *version)
 
 	if (version->state == VERSION_CURRENT)
 		return store->schema_oid;
+	if (find_table(version, &records))
+	{
+		Oid			its_schema = get_rel_namespace(records);
+
+		if (OidIsValid(its_schema))
+			return its_schema == schema ? schema : InvalidOid;
+		/* Only the table was dropped by hand, or somebody has put a schema there since. */
+		return OidIsValid(schema) && SchemaOwner(schema) == store->owner ? schema : InvalidOid;
+	}
 	if (!OidIsValid(schema) || schema == store->schema_oid || SchemaOwner(schema) == store->owner)
 		return schema;
 	/*
-	 * After ALTER SCHEMA ... OWNER the versions are still the old owner's, and after
-	 * DROP SCHEMA nobody knows whose they were; but they are sealed, or described.
+	 * Only soon after a restore.  After ALTER SCHEMA ... OWNER the versions are still
+	 * the old owner's, and after DROP SCHEMA nobody knows whose they were; but they
+	 * are sealed, or described.
 	 */
 	records = get_relname_relid("records", schema);
 	if (OidIsValid(records) && OidIsValid(get_trigger_oid(records, "venice_seal", true)))
@@ -424,8 +471,13 @@ VersionRecords(const Version *version)
 {
 	char	   *schema = VersionSchemaName(version->store, version->number, version->state);
 	Oid			schema_oid = get_namespace_oid(schema, true);
+	Oid			records;
+	Oid			made;
 
-	return OidIsValid(schema_oid) ? get_relname_relid("records", schema_oid) : InvalidOid;
+	if (!OidIsValid(schema_oid))
+		return InvalidOid;
+	records = get_relname_relid("records", schema_oid);
+	return !find_table(version, &made) || made == records ? records : InvalidOid;
 }
 
 char *

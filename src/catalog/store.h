@@ -137,8 +137,26 @@ extern Oid	VersionSchema(const Store *store, const Version *version);
 /* What the comment on a version's schema begins with. */
 extern char *VersionDescription(const char *store, int number);
 
-/* The version's table; InvalidOid when it is gone. */
+/*
+ * The version's table; InvalidOid when it is gone, also where another one has its
+ * name now.
+ */
 extern Oid	VersionRecords(const Version *version);
+
+/* Note which table was made for a version. */
+extern void VersionTableWrite(const char *store, int number, Oid records);
+
+/*
+ * In SQL, for a row v of venice.store_version: what stands where its table should
+ * be, and whether that is it.
+ */
+#define RECORDS_OF_V \
+	"pg_catalog.to_regclass(pg_catalog.quote_ident(CASE WHEN v.state = 'current' " \
+	"THEN v.store_name ELSE (v.store_name || '_v' || v.version)::pg_catalog.name END) " \
+	"|| '.records')"
+#define V_HAS_ITS_TABLE \
+	"(" RECORDS_OF_V " = COALESCE((SELECT t.records FROM venice.version_table t " \
+	"WHERE t.store_name = v.store_name AND t.version = v.version), " RECORDS_OF_V "))"
 
 /* The topic that a version is filled from: {store} and {version} filled in. */
 extern char *VersionTopic(const char *pattern, const char *store, int number);

@@ -90,6 +90,15 @@ COMMENT ON TABLE venice.version_pointer IS
 COMMENT ON COLUMN venice.version_pointer.records IS
     'The current version''s table, and so its schema: one of the store''s name that somebody makes after it was dropped by hand confers nothing.  pg_upgrade keeps the OIDs of tables, not of schemas.';
 
+CREATE TABLE venice.version_table (
+    store_name name NOT NULL,
+    version integer NOT NULL,
+    records oid NOT NULL,
+    PRIMARY KEY (store_name, version)
+);
+COMMENT ON TABLE venice.version_table IS
+    'The table that was made for a version: another of its name, in a schema that somebody else made after the version''s was dropped by hand, is not it.  Not dumped: made again with the pointer.';
+
 CREATE TABLE venice.left_version (
     store_name name NOT NULL,
     version integer NOT NULL,

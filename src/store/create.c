@@ -611,7 +611,7 @@ venice_drop_store(PG_FUNCTION_ARGS)
 	static const char *const tables[] = {
 		"lagging_view", "left_version", "partition_state", "push", "rejected_record",
 		"store_column", "store_schema", "store_stat", "store_version",
-		"unlogged_partition_state", "unlogged_version", "store"
+		"unlogged_partition_state", "unlogged_version", "version_table", "store"
 	};
 	Version    *future = VersionFuture(store->name);
 	QuerySession session;

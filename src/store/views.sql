@@ -31,9 +31,9 @@ GRANT SELECT ON venice.stores TO PUBLIC;
 
 CREATE VIEW venice.versions WITH (security_barrier) AS
     SELECT v.store_name AS store, v.version, v.state, n.nspname AS schema,
-           t.records,
+           t.oid::pg_catalog.regclass AS records,
            v.push_id, v.origin, v.rows,
-           pg_catalog.pg_total_relation_size(t.records) AS bytes,
+           pg_catalog.pg_total_relation_size(t.oid) AS bytes,
            v.started_time, v.ended_time, v.swapped_time,
            CASE WHEN v.state IN ('backup', 'rolled_back') THEN
                c.swapped_time + (venice_internal.effective_options(s.options) ->> 'backup_retention')::interval
@@ -41,17 +41,18 @@ CREATE VIEW venice.versions WITH (security_barrier) AS
            v.error,
            COALESCE(v.detail, CASE WHEN v.state IN ('backup', 'rolled_back', 'lost') THEN (
                SELECT 'needed by ' || pg_catalog.string_agg(d.kind || ' ' || d.object, ', ' ORDER BY d.kind, d.object)
-                 FROM venice_internal.dependents(t.records) d WHERE d.blocks) END) AS detail
+                 FROM venice_internal.dependents(t.oid) d WHERE d.blocks) END) AS detail
       FROM venice.store_version v
       JOIN venice.store s USING (store_name)
       LEFT JOIN venice.store_version c ON c.store_name = v.store_name AND c.state = 'current'
       LEFT JOIN venice.version_pointer p ON p.store_name = v.store_name
-      LEFT JOIN pg_catalog.pg_class r ON r.oid = p.records
+      LEFT JOIN venice.version_table m ON m.store_name = v.store_name AND m.version = v.version
+      LEFT JOIN pg_catalog.pg_class r ON r.oid = COALESCE(m.records, p.records)
       LEFT JOIN pg_catalog.pg_namespace n ON n.nspname =
            CASE WHEN v.state = 'current' OR v.state = 'lost' AND p.version = v.version THEN v.store_name
                 ELSE (v.store_name || '_v' || v.version)::pg_catalog.name END
-           AND (v.state <> 'current' OR p.records IS NULL OR n.oid = r.relnamespace)
-      LEFT JOIN LATERAL (SELECT pg_catalog.to_regclass(pg_catalog.quote_ident(n.nspname) || '.records') AS records) t ON true
+           AND (n.oid = r.relnamespace OR p.records IS NULL)
+      LEFT JOIN pg_catalog.pg_class t ON t.relnamespace = n.oid AND t.relname = 'records'
      WHERE (v.version > 0 OR v.state = 'current')
        AND venice_internal.is_store_member(v.store_name);
 COMMENT ON VIEW venice.versions IS

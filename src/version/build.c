@@ -218,6 +218,13 @@ VersionBuild(Store *store, Version *version, BuildProgress progress, void *argum
 	QuerySession session;
 	int64		rows;
 
+	if (!OidIsValid(VersionRecords(version)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("version %d of store \"%s\" has lost its table", version->number,
+						store->name),
+				 errhint("Abort the push with venice.abort_push(%s), and push again.",
+						 quote_literal_cstr(store->name))));
 	if (OidIsValid(get_relname_relid("tombstones", schema_oid)))
 		tombstones = quote_qualified_identifier(schema, "tombstones");
 

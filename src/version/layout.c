@@ -160,6 +160,8 @@ VersionCreate(const Store *store, int number, VersionState state, const char *or
 			revoke_all("TABLE", schema_oid, get_relname_relid("tombstones", schema_oid));
 	}
 	QueryEnd(&session);
+	VersionTableWrite(store->name, number,
+					  get_relname_relid("records", get_namespace_oid(schema, false)));
 
 	if (store->options->unlogged && number > 0)
 	{

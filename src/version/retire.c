@@ -110,6 +110,8 @@ VersionDropSchema(const Store *store, const Version *version, int lock_timeout_m
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, store->name);
 	QueryArgInt4(&args, version->number);
+	(void) QueryRun("DELETE FROM venice.version_table WHERE store_name = $1::name AND version = $2",
+					&args);
 	(void) QueryRun("DELETE FROM venice.left_version WHERE store_name = $1::name AND version = $2",
 					&args);
 	(void) QueryRun("DELETE FROM venice.lagging_view WHERE store_name = $1::name AND version = $2",

@@ -40,6 +40,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -99,12 +100,6 @@ typedef struct TaskKind
 	const char *name;
 	TaskAction	action;
 } TaskKind;
-
-/* The table of version v of a query, as regclass. */
-#define RECORDS_OF_V \
-	"pg_catalog.to_regclass(pg_catalog.quote_ident(CASE WHEN v.state = 'current' " \
-	"THEN v.store_name ELSE (v.store_name || '_v' || v.version)::pg_catalog.name END) " \
-	"|| '.records')"
 
 static void
 report_phase(const Version *version, BuildPhase phase, void *argument)
@@ -238,9 +233,9 @@ forget_dropped(Task *task, Store *store, Version *version)
 }
 
 /*
- * A restored registry has no pointers: they are not dumped.  Neither are the marks
- * of unlogged versions, whose rows may be; how far one that was being loaded had
- * come is not, so that it counts as lost.
+ * A restored registry has no pointers: they are not dumped.  Neither is which table
+ * is whose, nor the marks of unlogged versions, whose rows may be; how far one that
+ * was being loaded had come is not, so that it counts as lost.
  */
 static Outcome
 restore_pointer(Task *task, Store *store, Version *version)
@@ -248,6 +243,7 @@ restore_pointer(Task *task, Store *store, Version *version)
 	Oid			records = VersionRecords(version);
 	QuerySession session;
 	QueryArgs	args = {0};
+	ListCell   *cell;
 
 	if (version->state != VERSION_CURRENT || !OidIsValid(records))
 		return TASK_NOTHING;
@@ -261,6 +257,15 @@ restore_pointer(Task *task, Store *store, Version *version)
 					"OR pg_catalog.pg_relation_size(" RECORDS_OF_V ") > 0) "
 					"ON CONFLICT DO NOTHING", &args);
 	QueryEnd(&session);
+	foreach(cell, VersionList(store->name))
+	{
+		Version    *other = lfirst(cell);
+		Oid			schema = VersionSchema(store, other);
+		Oid			table = OidIsValid(schema) ? get_relname_relid("records", schema) : InvalidOid;
+
+		if (OidIsValid(table))
+			VersionTableWrite(store->name, other->number, table);
+	}
 	VersionPointerWrite(store->name, version->number, records);
 	return TASK_DONE;
 }
@@ -328,6 +333,7 @@ static const TaskKind task_kinds[] = {
 	"JOIN pg_catalog.pg_namespace n " \
 	"ON n.nspname = (v.store_name || '_v' || v.version)::pg_catalog.name " \
 	"JOIN pg_catalog.pg_namespace s ON s.nspname = v.store_name AND s.nspowner = n.nspowner " \
+	"JOIN venice.version_table t ON t.store_name = v.store_name AND t.version = v.version " \
 	"WHERE v.state IN ('failed', 'aborted') AND NOT EXISTS (" \
 	"SELECT FROM pg_catalog.pg_class c, venice_internal.dependents(c.oid) d " \
 	"WHERE c.relnamespace = n.oid AND c.relname = 'records' AND d.blocks) " \
@@ -341,7 +347,7 @@ static const TaskKind task_kinds[] = {
 	"AND EXISTS (SELECT FROM venice.version_pointer p WHERE p.store_name = v.store_name) " \
 	"UNION ALL SELECT 'dropped', v.store_name, v.version FROM venice.store_version v " \
 	"WHERE v.state IN ('started', 'building', 'ready', 'waiting_for_dump', 'backup', " \
-	"'rolled_back') AND " RECORDS_OF_V " IS NULL " \
+	"'rolled_back') AND " V_HAS_ITS_TABLE " IS NOT TRUE " \
 	"UNION ALL SELECT 'pointer', v.store_name, v.version FROM venice.store_version v " \
 	"WHERE v.state = 'current' AND NOT EXISTS (" \
 	"SELECT FROM venice.version_pointer p WHERE p.store_name = v.store_name) " \

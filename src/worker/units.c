@@ -28,6 +28,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "catalog/store.h"
 #include "common/guc.h"
 #include "common/query.h"
 #include "common/retry.h"
@@ -61,8 +62,7 @@ UnitsWanted(void)
 					"WHERE b.store_name = v.store_name AND b.version = v.version) p ON true "
 					"WHERE v.state = 'started' AND v.topic IS NOT NULL AND NOT s.paused "
 					"AND p.done IS NOT TRUE "
-					"AND pg_catalog.to_regclass(pg_catalog.quote_ident("
-					"v.store_name || '_v' || v.version) || '.records') IS NOT NULL "
+					"AND " V_HAS_ITS_TABLE " "
 					"AND (NOT (v.options ->> 'unlogged')::pg_catalog.bool OR EXISTS ("
 					"SELECT FROM venice.unlogged_version u "
 					"WHERE u.store_name = v.store_name AND u.version = v.version)) "

@@ -69,6 +69,7 @@ my %same = (
 	'pushes' => 'SELECT * FROM venice.pushes ORDER BY store, version',
 	'columns' => 'SELECT * FROM venice.columns',
 	'pointers' => 'SELECT store_name, version, records::regclass, swap_xid FROM venice.version_pointer ORDER BY 1',
+	'tables of versions' => 'SELECT store_name, version, records::regclass FROM venice.version_table ORDER BY 1, 2',
 	'backups and what made them such' => 'SELECT store_name, version, left_xid FROM venice.left_version ORDER BY 1, 2',
 	'positions' => 'SELECT store, kafka_offset, messages, rows_inserted FROM venice.stat_ingestion',
 	'the last row loaded' => 'SELECT loaded_through FROM venice.partition_state',
