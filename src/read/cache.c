@@ -22,8 +22,9 @@
  * removes the entry.  So an entry is always of the newest version of its row, but for
  * what writers in progress are about to do after they have removed it; and while they
  * are in progress, by (1), nobody brings it back, not even they themselves.
- * (3) is for writers that did not report, while the trigger was off: by the time that
- * it is on again they have ended, but S may be older than they are.
+ * (3) is for writers of whom this memory has not heard and who have done their
+ * writing, though S may be older than they are: those who wrote while the trigger was
+ * off, and prepared transactions that have reported before a restart.
  *
  * Hits.  A reader takes an entry only if its xmin is visible to its snapshot S: it was
  * committed when the entry was made, for whoever made it saw it and (2).  Being of
@@ -44,9 +45,7 @@
  * one goes to the index, and a writer reports the one that the table holds.
  *
  * Not in recovery, whose writer is the replay of WAL; not under SERIALIZABLE,
- * which wants to know what was read.  After a start nothing is filled under a
- * snapshot that sees a transaction from before as running: a prepared transaction
- * may have reported to a memory that is gone.
+ * which wants to know what was read.
  *
  * Memory.  A stripe is a ring of entries in the order of their making.  Room is
  * made at its tail, where an entry that was used since it was last there goes on
@@ -65,10 +64,8 @@
 #include "access/htup_details.h"
 #include "access/transam.h"
 #include "access/xact.h"
-#include "access/xlog.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
-#include "port/atomics.h"
 #include "port/pg_bitutils.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
@@ -122,7 +119,6 @@ typedef struct Stripe
 
 typedef struct Cache
 {
-	pg_atomic_uint64 first_xid; /* next when the first entry was to be made; 0: not yet */
 	int			stripes;		/* a power of two, as are buckets */
 	uint32		buckets;		/* of a stripe */
 	uint32		ring_bytes;		/* of a stripe */
@@ -190,7 +186,6 @@ create_memory(void)
 	cache = ShmemInitStruct("venice cache", MAXALIGN(sizeof(Cache)) + bytes, &found);
 	if (!found)
 	{
-		pg_atomic_init_u64(&cache->first_xid, 0);
 		cache->stripes = stripe_count();
 		cache->stripe_bytes = TYPEALIGN_DOWN(PG_CACHE_LINE_SIZE, bytes / cache->stripes);
 
@@ -234,9 +229,8 @@ CacheBytes(void)
 bool
 CacheMayAnswer(Snapshot snapshot)
 {
-	return cache != NULL && Settings.read_cache && !RecoveryInProgress() &&
-		!IsolationIsSerializable() && snapshot->snapshot_type == SNAPSHOT_MVCC &&
-		!snapshot->takenDuringRecovery;
+	return cache != NULL && Settings.read_cache && !IsolationIsSerializable() &&
+		snapshot->snapshot_type == SNAPSHOT_MVCC && !snapshot->takenDuringRecovery;
 }
 
 /*
@@ -528,13 +522,6 @@ CacheFill(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot
 											MAXALIGN(CACHE_KEY_BYTES) + MAXALIGN(CACHE_ROW_BYTES));
 
 	xmin = snapshot_xmin(snapshot);
-	if (pg_atomic_read_u64(&cache->first_xid) == 0)
-	{
-		uint64		unset = 0;
-		uint64		next = U64FromFullTransactionId(ReadNextFullTransactionId());
-
-		(void) pg_atomic_compare_exchange_u64(&cache->first_xid, &unset, next);
-	}
 	entry = buffers[0];
 	entry->size = size;
 	entry->hash = key->hash;
@@ -556,7 +543,7 @@ CacheFill(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot
 	memcpy(row_of(entry), bytes, length);
 
 	LWLockAcquire(&cache->locks[number].lock, LW_EXCLUSIVE);
-	if (stripe->last_writer < xmin && pg_atomic_read_u64(&cache->first_xid) <= xmin)
+	if (stripe->last_writer < xmin)
 	{
 		for (uint32 place = *bucket_of(stripe, key->hash); place != NOWHERE;)
 		{
