@@ -33,6 +33,12 @@ int			IngestClientsGeneration = 0;
 bool		IngestClientsWanted = false;
 
 static bool
+is_worn(const IngestClient *client)
+{
+	return KafkaClientPastAssignments(client->kafka) >= MAX_PAST_ASSIGNMENTS;
+}
+
+static bool
 is_read(const IngestClient *client, const char *topic, int32 partition)
 {
 	ListCell   *cell;
@@ -124,7 +130,7 @@ IngestClientAcquire(const ServerOptions *options, const char *topic, int32 parti
 			candidate->mapping_role == options->mapping_role &&
 			candidate->has_mapping == options->has_mapping &&
 			candidate->fingerprint == options->fingerprint && !candidate->broken &&
-			KafkaClientPastAssignments(candidate->kafka) < MAX_PAST_ASSIGNMENTS &&
+			!is_worn(candidate) &&
 			!is_read(candidate, topic, partition))
 		{
 			client = candidate;
@@ -178,7 +184,7 @@ IngestClientsCloseIdle(void)
 		IngestClient *client = lfirst(cell);
 
 		if (client->uses == NIL &&
-			(client->broken ||
+			(client->broken || is_worn(client) ||
 			 TimestampDifferenceExceeds(client->idle_since, now, IDLE_CLOSE_MS)))
 		{
 			close_client(client);

@@ -50,6 +50,7 @@
 #define REQUEST_SLICE_MS	700 /* longest that closing waits for the request thread */
 #define REQUEST_PAUSE_MS	100 /* between two attempts */
 #define SILENCE_MS			4000	/* less than the library waits for a connection */
+#define PAST_QUEUES_INTERVAL_MS 5000
 #define MESSAGE_OVERHEAD_BYTES	320 /* what the library allocates for one message, roughly */
 #define MIN_FETCH_BYTES		(1024 * 1024)	/* the library wants room for one large message */
 #define WAKE_MIN_PEAK		1000	/* a queue that was never longer was never full */
@@ -128,6 +129,7 @@ struct KafkaClient
 	const char *sasl_username;	/* for wake_brokers */
 	const char *sasl_password;
 	int			peak;			/* longest the queue was since the brokers were last woken */
+	instr_time	emptied;		/* when empty_past_queues last did it */
 	int			polled;			/* messages since its length was last looked at */
 
 	pthread_t	thread;
@@ -660,6 +662,50 @@ KafkaClientOpen(const List *options, const char *client_id, int64 memory_bytes,
 	return client;
 }
 
+#if RD_KAFKA_VERSION < 0x020100ff
+static void
+empty_queue(rd_kafka_queue_t *queue)
+{
+	rd_kafka_event_t *event;
+
+	while (queue != NULL && (event = rd_kafka_queue_poll(queue, 0)) != NULL)
+		rd_kafka_event_destroy(event);
+}
+
+/* The answer comes when all that was asked for before has been done. */
+static void
+ask_assignment(KafkaClient *client)
+{
+	rd_kafka_topic_partition_list_t *list;
+
+	if (rd_kafka_assignment(client->handle, &list) == RD_KAFKA_RESP_ERR_NO_ERROR)
+		rd_kafka_topic_partition_list_destroy(list);
+}
+#endif
+
+/*
+ * As long as we hold its queue, the library tells a partition whose topic is gone of
+ * that every second, although we do not read it any more, and nobody would take it.
+ *
+ * A queue that still leads to ours must not be emptied: the others' records would be
+ * lost.  Unassigning puts an end to that in the library's own thread, which has done
+ * it when it answers a later question.
+ */
+static void
+empty_past_queues(KafkaClient *client)
+{
+#if RD_KAFKA_VERSION < 0x020100ff
+	if (KafkaClientPastAssignments(client) == 0 ||
+		elapsed_ms(client->emptied) < PAST_QUEUES_INTERVAL_MS)
+		return;
+	INSTR_TIME_SET_CURRENT(client->emptied);
+	ask_assignment(client);
+	for (int i = 0; i < client->assignment_count; i++)
+		if (!client->assignments[i].assigned)
+			empty_queue(client->assignments[i].queue);
+#endif
+}
+
 /*
  * Before 2.1, what is left in a partition's queue keeps the partition, and this
  * the queue, for ever, once the topic is deleted; and something always is, when a
@@ -670,22 +716,14 @@ static void
 empty_queues(KafkaClient *client)
 {
 #if RD_KAFKA_VERSION < 0x020100ff
-	rd_kafka_topic_partition_list_t *none;
-
 	/* What it leaves in the queues is there when the next call returns. */
 	(void) rd_kafka_assign(client->handle, NULL);
-	if (rd_kafka_assignment(client->handle, &none) == RD_KAFKA_RESP_ERR_NO_ERROR)
-		rd_kafka_topic_partition_list_destroy(none);
+	ask_assignment(client);
 	for (int i = 0; i < client->assignment_count; i++)
 	{
-		rd_kafka_queue_t *queue = client->assignments[i].queue;
-		rd_kafka_event_t *event;
-
-		if (queue == NULL)
-			continue;
-		while ((event = rd_kafka_queue_poll(queue, 0)) != NULL)
-			rd_kafka_event_destroy(event);
-		rd_kafka_queue_destroy(queue);
+		empty_queue(client->assignments[i].queue);
+		if (client->assignments[i].queue != NULL)
+			rd_kafka_queue_destroy(client->assignments[i].queue);
 	}
 	client->assignment_count = 0;
 #endif
@@ -1176,6 +1214,7 @@ KafkaClientNext(KafkaClient *client, KafkaEvent *event)
 		if (taken == NULL)
 		{
 			wake_brokers(client);
+			empty_past_queues(client);
 			return next_answer(client, event);
 		}
 		if (take_event(client, taken, event))
