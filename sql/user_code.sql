@@ -88,6 +88,22 @@ CREATE VIEW code.over_records AS SELECT code.same('view', w) AS w FROM target.re
 CREATE MATERIALIZED VIEW code.of_records AS SELECT code.same('materialized view', w) AS w FROM target.records;
 RESET ROLE;
 
+-- A view follows with its owner's rights, but not if that has somebody else's domain look at its constants: then it stays behind, and says so.
+SET ROLE code_boss;
+CREATE VIEW public.of_boss AS SELECT id FROM target.records WHERE w <> ALL ('{70}'::code.constant[]);
+CREATE VIEW public.row_of_boss AS SELECT id FROM target.records WHERE w <> ('(71,0)'::code.pair).b;
+CREATE VIEW public.plain_of_boss AS SELECT id FROM target.records WHERE m = 'low';
+CREATE VIEW public.of_owner AS SELECT id FROM target.records WHERE w <> ALL ('{70}'::code.constant[]);
+GRANT CREATE ON SCHEMA public TO code_owner;
+ALTER VIEW public.of_owner OWNER TO code_owner;
+SET ROLE code_dba;
+TRUNCATE code.log;
+SELECT venice.push('target', 'SELECT n, n, n, n FROM generate_series(1, 3) n');
+SELECT who, escaped, count(*) > 0 AS ran FROM code.log WHERE place = 'constant' GROUP BY 1, 2;
+SELECT object, reason FROM venice.swap_dependents WHERE kind = 'view' ORDER BY object;
+RESET ROLE;
+DROP VIEW public.of_boss, public.row_of_boss, public.plain_of_boss, public.of_owner;
+
 -- Who pushes for the owner lends his rights to the query, and to the casts and domains that its rows pass through, as INSERT would.
 -- All that is done to the version after that is done as the owner.
 SET ROLE code_dba;

@@ -11,7 +11,8 @@
  *
  * A view may be of anybody's.  It is replaced with its owner's rights, in a
  * restricted context, and without event triggers; none of its functions is
- * called.  It fails alone: in a subtransaction.
+ * called, and a constant that somebody else's domain would have to check is not
+ * read.  It fails alone: in a subtransaction.
  *
  * Which views were over a version while that was current is written down in the
  * swap, in venice.lagging_view, until they have followed: who makes a view over
@@ -34,9 +35,11 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
+#include "parser/parse_type.h"
 #include "parser/parser.h"
 #include "storage/lmgr.h"
 #include "tcop/utility.h"
@@ -47,6 +50,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 
 #include "common/query.h"
 #include "common/retry.h"
@@ -61,6 +65,7 @@ typedef struct Redirection
 	const char *from_schema;
 	const char *to_schema;
 	bool		same_columns;	/* by name, number and order */
+	Oid			owner;			/* of the view */
 } Redirection;
 
 typedef struct Replacement
@@ -113,6 +118,57 @@ check_aliases(const Alias *alias, const Redirection *redirection)
 						alias->aliasname)));
 }
 
+static Oid
+type_owner(Oid type)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	Oid			owner = ((Form_pg_type) GETSTRUCT(tuple))->typowner;
+
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
+ * Raise 42501 if reading a value of the type runs code of somebody who is neither the
+ * view's owner nor a superuser.
+ */
+static void
+check_constant(Oid type, Oid view_owner)
+{
+	TupleDesc	descriptor;
+
+	check_stack_depth();
+	if (OidIsValid(get_element_type(type)))
+		check_constant(get_element_type(type), view_owner);
+	switch (get_typtype(type))
+	{
+		case TYPTYPE_DOMAIN:
+			if (DomainHasConstraints(type) && type_owner(type) != view_owner &&
+				!superuser_arg(type_owner(type)))
+				ereport(ERROR,
+						(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						 errmsg("a constant in it would be checked by domain %s, which is somebody else's",
+								format_type_be(type))));
+			check_constant(getBaseType(type), view_owner);
+			break;
+		case TYPTYPE_COMPOSITE:
+			descriptor = lookup_rowtype_tupdesc(type, -1);
+			for (int i = 0; i < descriptor->natts; i++)
+				if (!TupleDescAttr(descriptor, i)->attisdropped)
+					check_constant(TupleDescAttr(descriptor, i)->atttypid, view_owner);
+			ReleaseTupleDesc(descriptor);
+			break;
+		case TYPTYPE_RANGE:
+			check_constant(get_range_subtype(type), view_owner);
+			break;
+		case TYPTYPE_MULTIRANGE:
+			check_constant(get_multirange_range(type), view_owner);
+			break;
+		default:
+			break;
+	}
+}
+
 /* Change the schema of records wherever the parse tree names it: as table, as type, as regclass. */
 static bool
 redirect(Node *node, void *context)
@@ -150,6 +206,7 @@ redirect(Node *node, void *context)
 		TypeCast   *cast = (TypeCast *) node;
 		A_Const    *constant = (A_Const *) cast->arg;
 
+		check_constant(typenameTypeId(NULL, cast->typeName), redirection->owner);
 		if (!constant->isnull && IsA(&constant->val, String) &&
 			strcmp(strVal(llast(cast->typeName->names)), "regclass") == 0 &&
 			strcmp(strVal(&constant->val),
@@ -162,13 +219,14 @@ redirect(Node *node, void *context)
 
 /* The view's query as a parse tree, reading the other table. */
 static Node *
-redirected_query(const Replacement *replacement, char **sql)
+redirected_query(const Replacement *replacement, Oid owner, char **sql)
 {
 	Redirection redirection;
 	RawStmt    *raw;
 
 	redirection.from_schema = get_namespace_name(get_rel_namespace(replacement->from));
 	redirection.to_schema = get_namespace_name(get_rel_namespace(replacement->to));
+	redirection.owner = owner;
 	redirection.same_columns = same_columns(replacement->from, replacement->to);
 
 	/* pg_get_viewdef looks by the active snapshot, which may be older than the view is. */
@@ -233,7 +291,7 @@ replace_view(void *argument)
 	pin_text_formats();
 	view->view = makeRangeVar(get_namespace_name(form->relnamespace),
 							  pstrdup(NameStr(form->relname)), -1);
-	view->query = redirected_query(replacement, &sql);
+	view->query = redirected_query(replacement, form->relowner, &sql);
 	view->replace = true;
 	options = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_reloptions, &is_null);
 	view->options = is_null ? NIL : untransformRelOptions(options);
