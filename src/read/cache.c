@@ -81,6 +81,7 @@
 #define TRANCHE_NAME		"venice_cache"
 #define STRIPE_BYTES		(256 * 1024)	/* at least, if there is so much */
 #define MAX_STRIPES			256
+#define PREFETCH_LINES		5		/* of an entry of a few numbers */
 #define SECOND_CHANCES		8		/* entries that one fill moves from tail to head at most */
 
 /* For the age of entries. */
@@ -315,6 +316,24 @@ static uint32 *
 bucket_of(Stripe *stripe, uint32 hash)
 {
 	return &buckets_of(stripe)[hash & (cache->buckets - 1)];
+}
+
+/* Without a lock: what is fetched may be another entry by then, and cost a little. */
+void
+CachePrefetch(uint32 hash, int stage)
+{
+	Stripe	   *stripe = stripe_of(stripe_number(hash));
+	uint32	   *bucket = bucket_of(stripe, hash);
+
+	if (stage == 1)
+		__builtin_prefetch(bucket);
+	else
+	{
+		uint32		place = *(volatile uint32 *) bucket;
+
+		for (int line = 0; place != NOWHERE && line < PREFETCH_LINES; line++)
+			__builtin_prefetch((char *) entry_at(stripe, place) + line * PG_CACHE_LINE_SIZE / 2);
+	}
 }
 
 static char *

@@ -277,6 +277,31 @@ has_image(const StoreHandle *handle, TupleTableSlot *row, const CacheKey *asked)
 		memcmp(stored.bytes, asked->bytes, asked->length) == 0;
 }
 
+/* Keys of a batch whose entries are on their way from memory at a time. */
+#define PREFETCH_KEYS	16
+
+/* Most of what a row in the cache costs is waiting for memory: do so for many at once. */
+static void
+prefetch(const StoreHandle *handle, const LookupKeys *keys, int64 first)
+{
+	uint32		hashes[PREFETCH_KEYS];
+	int			count = 0;
+
+	for (int64 n = first; n < Min(first + PREFETCH_KEYS, keys->count); n++)
+	{
+		Datum		key[INDEX_MAX_KEYS];
+		CacheKey	cache_key;
+
+		if (!pick_key(handle, keys, n, key) ||
+			!CacheKeyMake(&handle->cache, key, &cache_key))
+			continue;
+		CachePrefetch(cache_key.hash, 1);
+		hashes[count++] = cache_key.hash;
+	}
+	for (int i = 0; i < count; i++)
+		CachePrefetch(hashes[i], 2);
+}
+
 /* Each key from the cache, if it has it, or else from the index. */
 static void
 look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
@@ -308,6 +333,8 @@ look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
 		bool		may_fill;
 
 		CHECK_FOR_INTERRUPTS();
+		if (cached && keys->count > 1 && n % PREFETCH_KEYS == 0)
+			prefetch(handle, keys, n);
 		if (!pick_key(handle, keys, n, key))
 			continue;
 		fetched.position = n;
