@@ -137,7 +137,10 @@ SELECT venice.push('cached_keys', $$VALUES ('x', 1.0, '00000000-0000-0000-0000-0
 SELECT a.v, b.v, c.v FROM cached_keys.get('x', 1.0, '00000000-0000-0000-0000-000000000001') a, cached_keys.get('x', 1.00, '00000000-0000-0000-0000-000000000001') b, cached_keys.get(repeat('long', 200), 2, '00000000-0000-0000-0000-000000000001') c;
 SELECT a.v, b.v, c.v FROM cached_keys.get('x', 1.0, '00000000-0000-0000-0000-000000000001') a, cached_keys.get('x', 1.00, '00000000-0000-0000-0000-000000000001') b, cached_keys.get(repeat('long', 200), 2, '00000000-0000-0000-0000-000000000001') c;
 SET venice.allow_direct_dml = on;
+-- Hits and misses are the keys that were looked for in memory, which the long one was not; what is written to leaves no bytes behind.
+SELECT gets, keys, hits, misses, bytes > 0 AS bytes FROM venice.stat_read WHERE store = 'cached_keys';
 UPDATE cached_keys.records SET v = v + 10;
+SELECT bytes FROM venice.stat_read WHERE store = 'cached_keys';
 RESET venice.allow_direct_dml;
 SELECT a.v, b.v, c.v FROM cached_keys.get('x', 1.0, '00000000-0000-0000-0000-000000000001') a, cached_keys.get('x', 1.00, '00000000-0000-0000-0000-000000000001') b, cached_keys.get(repeat('long', 200), 2, '00000000-0000-0000-0000-000000000001') c;
 
