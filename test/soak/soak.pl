@@ -17,6 +17,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $minutes = $ENV{VENICE_SOAK_MINUTES} || 120;
+die 'in less than 6 minutes nothing can be said to grow' if $minutes < 6;
+
 my $warm_up_s = max(20 * $minutes, 240);
 my $push_interval_s = 20;
 my $sample_interval_s = 10;
