@@ -534,6 +534,8 @@ set_properties(rd_kafka_conf_t *conf, const List *options, const char *client_id
 		{"log.queue", "true"},
 		{"log.connection.close", "false"},
 		{"group.id", "venice"},
+		/* Destroying waits so long for a commit that has found no coordinator yet. */
+		{"session.timeout.ms", "1000"},
 		{"socket.keepalive.enable", "true"},
 		{"fetch.wait.max.ms", "100"},
 		{"fetch.error.backoff.ms", "200"},

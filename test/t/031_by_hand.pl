@@ -97,6 +97,8 @@ like(sql_error($node, "SET ROLE alice; SELECT venice.end_push('given')"), qr/^42
 produce($topic, 101, 200);
 push_completes('given', 200, 'a push that began before goes on');
 $topic = store_of('reassigned', 'alice');
+# REASSIGN OWNED fails over a schema that a worker drops meanwhile.
+wait_for_sql($node, 'SELECT count(*) FROM venice.versions WHERE version = 0', '0', 'first versions are gone');
 $node->safe_psql('postgres', 'REASSIGN OWNED BY alice TO bob');
 is($node->safe_psql('postgres', "SELECT owner FROM venice.stores WHERE store = 'reassigned'"), 'bob', 'REASSIGN OWNED gives stores away');
 produce($topic, 101, 200);

@@ -107,7 +107,8 @@ wait_for_sql($node, "SELECT state IN ('running', 'retrying') FROM venice.stat_in
 stops_soon('smart', 'a smart stop, which waits for sessions only');
 $kafka->signal('CONT');
 $node->start;
-push_completes('postgres', 'silent', 100, 'when the broker answers the push completes');
+wait_for_sql($node, q{SELECT state FROM venice.versions WHERE store = 'silent' AND version = 1}, 'current', 'when the broker answers the push completes');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM silent.records'), 100, 'and with every record once');
 
 # A reload is enough to turn ingestion off and on, and to give workers less memory.
 $topic = push_to('postgres', 'reloaded');
