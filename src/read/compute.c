@@ -306,14 +306,7 @@ take_query(Computation *computation, ArrayType *query)
 static void
 begin_computation(FunctionCallInfo fcinfo, Computation *computation)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-
-	if (result == NULL || !IsA(result, ReturnSetInfo) || result->expectedDesc == NULL ||
-		!(result->allowedModes & SFRM_Materialize))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a look-up needs a column definition list"),
-				 errhint("Call the functions in the store's schema.")));
+	LookupRequireRows(fcinfo);
 	computation->store = required_text(fcinfo, 0, "store");
 	computation->operation = parse_operation(required_text(fcinfo, 1, "operation"));
 	computation->field = required_text(fcinfo, 2, "field");
@@ -331,20 +324,6 @@ begin_computation(FunctionCallInfo fcinfo, Computation *computation)
 	computation->is_null = PG_ARGISNULL(3);
 	if (!computation->is_null)
 		take_query(computation, PG_GETARG_ARRAYTYPE_P(3));
-}
-
-static Tuplestorestate *
-begin_result(FunctionCallInfo fcinfo)
-{
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	MemoryContext caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
-
-	result->returnMode = SFRM_Materialize;
-	result->setDesc = NULL;
-	result->setResult = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0,
-											  false, work_mem);
-	MemoryContextSwitchTo(caller);
-	return result->setResult;
 }
 
 /* What came of each key, by its position. */
@@ -417,7 +396,7 @@ venice_compute(PG_FUNCTION_ARGS)
 	descriptor = ((ReturnSetInfo *) fcinfo->resultinfo)->expectedDesc;
 	key_count = computation.handle.key_count;
 	LookupKeysArray(fcinfo, 4, computation.store, &computation.handle, &keys);
-	rows = begin_result(fcinfo);
+	rows = LookupBeginRows(fcinfo);
 	compute_keys(&computation, &keys, &results);
 	for (int64 n = 0; n < keys.count; n++)
 	{
@@ -614,7 +593,7 @@ venice_top_k(PG_FUNCTION_ARGS)
 	for (int i = 5; i < PG_NARGS(); i++)
 		all &= PG_ARGISNULL(i);
 	begin_best(&best, &computation, PG_GETARG_INT32(4));
-	rows = begin_result(fcinfo);
+	rows = LookupBeginRows(fcinfo);
 	if (all)
 		consider_all(&best);
 	else

@@ -131,19 +131,13 @@ look_up(FunctionCallInfo fcinfo, bool batch)
 	LookupKeys	keys;
 	Output		output;
 	RowSink		sink = {.row = emit, .argument = &output};
-	MemoryContext caller;
 	char	   *store;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("store must not be null")));
-	if (result == NULL || !IsA(result, ReturnSetInfo) || result->expectedDesc == NULL ||
-		!(result->allowedModes & SFRM_Materialize))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a look-up needs a column definition list"),
-				 errhint("Call the functions in the store's schema.")));
+	LookupRequireRows(fcinfo);
 	store = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	StoreHandleOpen(store, &handle);
 	if (site == NULL || site->build != handle.build)
@@ -156,16 +150,8 @@ look_up(FunctionCallInfo fcinfo, bool batch)
 	else
 		LookupKeysScalar(fcinfo, 1, store, &handle, &keys);
 
-	/* Without a descriptor of ours: the rows are made by the expected one. */
-	result->returnMode = SFRM_Materialize;
-	result->setDesc = NULL;
-	caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
-	result->setResult = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0,
-											  false, work_mem);
-	MemoryContextSwitchTo(caller);
-
 	output.site = site;
-	output.rows = result->setResult;
+	output.rows = LookupBeginRows(fcinfo);
 	output.descriptor = result->expectedDesc;
 	output.values = palloc(output.descriptor->natts * sizeof(Datum));
 	output.nulls = palloc(output.descriptor->natts * sizeof(bool));

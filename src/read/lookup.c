@@ -24,6 +24,7 @@
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "nodes/execnodes.h"
 #include "parser/parse_coerce.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -35,6 +36,34 @@
 #include "common/compat.h"
 #include "read/cache.h"
 #include "read/statistics.h"
+
+void
+LookupRequireRows(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	if (result == NULL || !IsA(result, ReturnSetInfo) || result->expectedDesc == NULL ||
+		!(result->allowedModes & SFRM_Materialize))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a look-up needs a column definition list"),
+				 errhint("Call the functions in the store's schema.")));
+}
+
+Tuplestorestate *
+LookupBeginRows(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+
+	/* A descriptor of our own would only be copied, and compared with the expected one. */
+	result->returnMode = SFRM_Materialize;
+	result->setDesc = NULL;
+	result->setResult = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0,
+											  false, work_mem);
+	MemoryContextSwitchTo(caller);
+	return result->setResult;
+}
 
 static void
 check_key_count(const StoreHandle *handle, const char *store, int given)

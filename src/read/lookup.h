@@ -10,6 +10,7 @@
 
 #include "executor/tuptable.h"
 #include "fmgr.h"
+#include "utils/tuplestore.h"
 
 #include "read/handle.h"
 
@@ -41,6 +42,12 @@ typedef struct RowSink
 							 TupleDesc descriptor);
 	void	   *argument;
 } RowSink;
+
+/* Raise 0A000 unless the function is called where it may return rows. */
+extern void LookupRequireRows(FunctionCallInfo fcinfo);
+
+/* Where such a function puts its rows, which are made by the expected descriptor. */
+extern Tuplestorestate *LookupBeginRows(FunctionCallInfo fcinfo);
 
 /*
  * The keys among a function's arguments, from number `first` on: one each, or an
