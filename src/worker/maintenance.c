@@ -695,7 +695,9 @@ run_round(NextTransaction next_transaction, MemoryContext context)
 			PopActiveSnapshot();
 			result.done += failed;
 			result.failed += !failed;
-			ereport(failed ? LOG : WARNING,
+
+			/* That a lock was not to be had in time is nothing to be warned of. */
+			ereport(failed || error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ? LOG : WARNING,
 					(errcode(error->sqlerrcode), errmsg_internal("%s", error->message),
 					 error->detail ? errdetail_internal("%s", error->detail) : 0,
 					 error->context ? errcontext("%s", error->context) : 0));
