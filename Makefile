@@ -106,6 +106,7 @@ INGEST_OBJS = \
 SQL_PARTS = \
 	src/catalog/schemas.sql \
 	src/catalog/tables.sql \
+	src/catalog/registry.sql \
 	src/compute/compute.sql \
 	src/kafka/kafka.sql \
 	src/read/read.sql \

@@ -1,0 +1,39 @@
+-- Every entry of the registry as an object of a definition file: what export writes, plan compares, and the audit keeps.
+-- Not for people: it withholds nothing.
+
+CREATE VIEW venice.definition AS
+    SELECT 'project' AS kind, p.project, p.project AS name, NULL::integer AS view_version, p.owner_name,
+           pg_catalog.jsonb_build_object('name', p.project, 'owner', p.owner_name) || p.options AS definition
+      FROM venice.project p
+    UNION ALL
+    SELECT 'entity', e.project, e.entity, NULL, e.owner_name,
+           pg_catalog.jsonb_build_object('name', e.entity, 'owner', e.owner_name, 'keys',
+               (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(k.name) || ' ' || k.type, ', ' ORDER BY k.position)
+                  FROM ROWS FROM (pg_catalog.unnest(e.key_names), pg_catalog.unnest(e.key_types))
+                       WITH ORDINALITY AS k (name, type, position))) || e.options
+      FROM venice.entity e
+    UNION ALL
+    SELECT 'source', s.project, s.source, NULL, s.owner_name,
+           pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('name', s.source, 'owner', s.owner_name,
+               'relation', s.relation, 'store', s.store_name, 'server', s.server_name, 'topic', s.topic,
+               'event_time', s.event_time, 'created_time', s.created_time_column)) || s.options
+      FROM venice.source s
+    UNION ALL
+    SELECT v.kind || '_view', v.project, v.view_name, v.view_version, v.owner_name,
+           pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('name', v.view_name, 'owner', v.owner_name,
+               'view_version', v.view_version) ||
+               CASE v.kind
+                   WHEN 'on_demand' THEN pg_catalog.jsonb_build_object(
+                        'inputs', v.inputs, 'expressions', v.features, 'request', v.request)
+                   ELSE pg_catalog.jsonb_build_object(
+                        'entities', v.entities, 'source', v.source, 'features', v.features, 'ttl', v.ttl,
+                        'window_length', v.window_length, 'online', v.online, 'offline', v.offline,
+                        'store', CASE WHEN v.owns_store AND v.store_name <> v.view_name THEN v.store_name END) END) || v.options
+      FROM venice.feature_view v
+    UNION ALL
+    SELECT 'service', s.project, s.service, NULL, pg_catalog.pg_get_userbyid(n.nspowner),
+           pg_catalog.jsonb_build_object('name', s.service, 'owner', pg_catalog.pg_get_userbyid(n.nspowner),
+               'features', s.features) || s.options
+      FROM venice.service s
+      LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.schema_name;
+COMMENT ON VIEW venice.definition IS 'Every entry of the registry, as an object of a definition file.';

@@ -1,0 +1,65 @@
+/*-------------------------------------------------------------------------
+ *
+ * entry.h
+ *		What all entries of the registry have: a lock, an owner, a project that
+ *		is looked in, options, and a history of changes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_ENTRY_H
+#define VENICE_ENTRY_H
+
+#include "nodes/pg_list.h"
+#include "utils/jsonb.h"
+
+/*
+ * The lock that serialises changes of the registry, to the end of the transaction.
+ * 25006 where nothing can be written; 40001 in REPEATABLE READ when somebody has
+ * changed it since the transaction's snapshot.
+ */
+extern void RegistryLock(FunctionCallInfo fcinfo);
+
+/* Has the role the rights of the role of that name?  Of one that is gone: the database's owner's. */
+extern bool RegistryHasMember(const char *owner, Oid role);
+
+/* Raise 42501 unless the current user may make entries in the project; 42704 for no such project. */
+extern void RegistryCheckProject(const char *project);
+
+/* Raise 42501 unless the current user has the rights of an entry's owner. */
+extern void RegistryCheckOwner(const char *what, const char *name, const char *owner);
+
+/*
+ * The owner that options give an entry, of whom the current user must be a member; else
+ * the default, which may be NULL: the current user.
+ */
+extern char *RegistryOwner(const Jsonb *options, const char *otherwise);
+
+/*
+ * What every kind of entry has among its options: description (string), tags (object
+ * of strings).  valid lists further keys, NULL-terminated.  22023.
+ */
+extern void RegistryCheckOptions(const Jsonb *options, const char *const *valid);
+
+/* options without the keys of a NULL-terminated list. */
+extern Jsonb *RegistryWithout(const Jsonb *options, const char *const *keys);
+
+/*
+ * The audit of one change: begin before it, end after it.  kind is one of
+ * venice.definition's; view_version 0 is all of them that have none.  An entry that
+ * is not there on one side was made or dropped; nothing is written when nothing changed.
+ */
+typedef struct AuditChange
+{
+	const char *kind;
+	const char *project;
+	const char *name;
+	int			view_version;
+	char	   *owner;
+	Jsonb	   *before;
+} AuditChange;
+
+extern void AuditBegin(AuditChange *change, const char *kind, const char *project,
+					   const char *name, int view_version);
+extern void AuditEnd(const AuditChange *change, const char *action);
+
+#endif							/* VENICE_ENTRY_H */
