@@ -605,16 +605,17 @@ fail_push(const Task *task, const ErrorData *error)
 	return true;
 }
 
-typedef struct FailedSwap
+typedef struct FailedTask
 {
 	const Task *task;
 	const ErrorData *error;
-} FailedSwap;
+} FailedTask;
 
+/* Tell in venice.versions why a push does not get on. */
 static void
-note_failed_swap(void *argument)
+note_failure(void *argument)
 {
-	const FailedSwap *failed = argument;
+	const FailedTask *failed = argument;
 	const Task *task = failed->task;
 	const ErrorData *error = failed->error;
 	Version    *version;
@@ -626,8 +627,8 @@ note_failed_swap(void *argument)
 	/* The dump is over: otherwise the swap would have waited on, without an error. */
 	if (version->state == VERSION_WAITING_FOR_DUMP)
 		VersionSetState(version, VERSION_READY);
-	VersionSetDetail(version, psprintf("The swap has failed and is tried again: %s.%s%s", error->message,
-									   error->detail ? " " : "",
+	VersionSetDetail(version, psprintf("The %s has failed and is tried again: %s.%s%s", task->kind,
+									   error->message, error->detail ? " " : "",
 									   error->detail ? error->detail : ""));
 }
 
@@ -685,12 +686,12 @@ run_round(NextTransaction next_transaction, MemoryContext context)
 
 			PushActiveSnapshot(GetTransactionSnapshot());
 			failed = fail_push(task, error);
-			if (strcmp(task->kind, "swap") == 0)
+			if (!failed && (strcmp(task->kind, "swap") == 0 || strcmp(task->kind, "build") == 0))
 			{
-				FailedSwap	swap = {task, error};
+				FailedTask	failure = {task, error};
 
 				/* Where the store is locked by somebody, the next failure is noted. */
-				(void) SubtransactionTry(note_failed_swap, &swap, SUBTRANSACTION_ANY_ERROR);
+				(void) SubtransactionTry(note_failure, &failure, SUBTRANSACTION_ANY_ERROR);
 			}
 			PopActiveSnapshot();
 			result.done += failed;

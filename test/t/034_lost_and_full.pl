@@ -148,6 +148,8 @@ wait_for_sql($node, 'SELECT sum(messages) FROM venice.stat_ingestion WHERE versi
 append_to_file("$directory.full", '');
 $node->safe_psql('small', "SELECT venice.end_push('clicks')");
 wait_for_sql($node, versions('clicks'), '1 current, 2 building', 'full while the index is built', dbname => 'small');
+wait_for_sql($node, 'SELECT detail FROM venice.versions WHERE version = 2', qr/^The build has failed and is tried again: could not extend file .* No space left on device/,
+	'the version says why it does not get on', dbname => 'small');
 ok($node->wait_for_log(qr/WARNING:  could not extend file .* No space left on device.*maintenance \(build\) of store "clicks", version 2/s), 'the log says so');
 is($node->safe_psql('small', "SELECT n FROM clicks.get('k7')"), '7', 'the current version is as it was');
 unlink "$directory.full";
