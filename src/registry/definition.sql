@@ -1,7 +1,7 @@
 -- Every entry of the registry as an object of a definition file: what export writes, plan compares, and the audit keeps.
 -- Not for people: it withholds nothing.
 
-CREATE VIEW venice.definition AS
+CREATE VIEW venice_internal.definition AS
     SELECT 'project' AS kind, p.project, p.project AS name, NULL::integer AS view_version, p.owner_name,
            pg_catalog.jsonb_build_object('name', p.project, 'owner', p.owner_name) || p.options AS definition
       FROM venice.project p
@@ -36,4 +36,4 @@ CREATE VIEW venice.definition AS
                'features', s.features) || s.options
       FROM venice.service s
       LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.schema_name;
-COMMENT ON VIEW venice.definition IS 'Every entry of the registry, as an object of a definition file.';
+COMMENT ON VIEW venice_internal.definition IS 'Every entry of the registry, as an object of a definition file.';

@@ -45,7 +45,7 @@ extern Jsonb *RegistryWithout(const Jsonb *options, const char *const *keys);
 
 /*
  * The audit of one change: begin before it, end after it.  kind is one of
- * venice.definition's; view_version 0 is all of them that have none.  An entry that
+ * venice_internal.definition's; view_version 0 is all of them that have none.  An entry that
  * is not there on one side was made or dropped; nothing is written when nothing changed.
  */
 typedef struct AuditChange
