@@ -28,6 +28,7 @@ OBJS = \
 	src/common/store_options.o \
 	src/common/server_options.o \
 	src/catalog/pointer.o \
+	src/catalog/audit.o \
 	src/catalog/store.o \
 	src/catalog/node.o \
 	src/avro/schema.o \
@@ -74,6 +75,8 @@ OBJS = \
 	src/store/create.o \
 	src/store/push.o \
 	src/store/versions.o \
+	src/registry/reference.o \
+	src/registry/entry.o \
 	src/worker/ledger.o \
 	src/worker/launcher.o \
 	src/worker/units.o \
@@ -113,6 +116,8 @@ SQL_PARTS = \
 	src/version/dependents.sql \
 	src/store/store.sql \
 	src/store/views.sql \
+	src/registry/definition.sql \
+	src/registry/entries.sql \
 	src/worker/worker.sql
 
 DATA_built = venice--$(EXTVERSION).sql

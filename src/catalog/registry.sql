@@ -145,8 +145,16 @@ COMMENT ON TABLE venice.audit_entry IS
 CREATE INDEX audit_entry_time ON venice.audit_entry (changed_time);
 CREATE INDEX audit_entry_name ON venice.audit_entry (name, audit_id);
 
+CREATE TABLE venice.registry_change (
+    changes bigint NOT NULL
+);
+COMMENT ON TABLE venice.registry_change IS
+    'One row, which every change of the registry updates: in REPEATABLE READ one that is based on what is no longer so fails.  Not dumped.';
+INSERT INTO venice.registry_change VALUES (0);
+
 GRANT SELECT, INSERT ON venice.project, venice.entity, venice.source, venice.feature_view, venice.feature, venice.service,
     venice.service_feature, venice.audit_entry TO pg_database_owner;
+GRANT SELECT, UPDATE ON SEQUENCE venice.audit_entry_audit_id_seq TO pg_database_owner;
 
 SELECT pg_catalog.pg_extension_config_dump('venice.project', '');
 SELECT pg_catalog.pg_extension_config_dump('venice.entity', '');

@@ -37,9 +37,11 @@ VeniceSettings Settings = {
 	.drop_lock_timeout_ms = 100,
 	.rejected_record_retention_s = 7 * SECONDS_PER_DAY,
 	.run_retention_s = 90 * SECONDS_PER_DAY,
+	.audit_retention_s = 400 * SECONDS_PER_DAY,
 	.ingestion = true,
 	.allow_direct_dml = false,
 	.read_cache = true,
+	.project = DEFAULT_PROJECT,
 };
 
 void
@@ -53,6 +55,10 @@ DefineSettings(void)
 							 "Meant for data-only restores: such changes are in no log and gone at the next push.",
 							 &Settings.allow_direct_dml, Settings.allow_direct_dml,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("venice.audit_retention",
+							"How long the history of changes of the registry is kept.",
+							NULL, &Settings.audit_retention_s, Settings.audit_retention_s,
+							0, INT_MAX, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomIntVariable("venice.batch_delay",
 							"Longest time that an ingested record waits for its batch to fill.",
 							NULL, &Settings.batch_delay_ms, Settings.batch_delay_ms,
@@ -80,6 +86,11 @@ DefineSettings(void)
 							"Most processes that consume from Kafka at one time.",
 							NULL, &Settings.max_ingest_workers, Settings.max_ingest_workers,
 							0, 256, at_start, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("venice.project",
+							   "Project in which names without one are looked for first.",
+							   "New entries of the registry are made in it.",
+							   &Settings.project, Settings.project,
+							   PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("venice.read_cache",
 							 "Lets look-ups be answered from shared memory.",
 							 "Off: from the index always.",

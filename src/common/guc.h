@@ -8,6 +8,9 @@
 #ifndef VENICE_GUC_H
 #define VENICE_GUC_H
 
+/* The project that is always there. */
+#define DEFAULT_PROJECT "default"
+
 typedef struct VeniceSettings
 {
 	int			cache_size_kb;
@@ -19,9 +22,11 @@ typedef struct VeniceSettings
 	int			drop_lock_timeout_ms;
 	int			rejected_record_retention_s;
 	int			run_retention_s;
+	int			audit_retention_s;
 	bool		ingestion;
 	bool		allow_direct_dml;
 	bool		read_cache;
+	char	   *project;
 } VeniceSettings;
 
 extern VeniceSettings Settings;

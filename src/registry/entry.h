@@ -9,8 +9,10 @@
 #ifndef VENICE_ENTRY_H
 #define VENICE_ENTRY_H
 
-#include "nodes/pg_list.h"
+#include "fmgr.h"
 #include "utils/jsonb.h"
+
+#include "registry/reference.h"
 
 /*
  * The lock that serialises changes of the registry, to the end of the transaction.
@@ -22,8 +24,27 @@ extern void RegistryLock(FunctionCallInfo fcinfo);
 /* Has the role the rights of the role of that name?  Of one that is gone: the database's owner's. */
 extern bool RegistryHasMember(const char *owner, Oid role);
 
-/* Raise 42501 unless the current user may make entries in the project; 42704 for no such project. */
+/* Has the role USAGE on the schema of a store's records, and SELECT on a column of them? */
+extern bool RegistryCanRead(Oid records, Oid role);
+
+/*
+ * Raise 42704 unless the current user may make entries in the project, and so knows
+ * of it: "default", or one of whose owner he is a member.
+ */
 extern void RegistryCheckProject(const char *project);
+
+/*
+ * Take apart what a new entry is to be called, with the current project where none is
+ * given.  Raises what RegistryCheckName and RegistryCheckProject raise.
+ */
+extern void RegistryParseNew(const char *what, const char *text, Reference *reference);
+
+/*
+ * The project of the entry that a reference names, among those that one of the views
+ * for people ("entities", …; its columns are project and name) shows the current user;
+ * NULL when there is none.
+ */
+extern char *RegistryFindProject(const char *view, const Reference *reference);
 
 /* Raise 42501 unless the current user has the rights of an entry's owner. */
 extern void RegistryCheckOwner(const char *what, const char *name, const char *owner);
@@ -35,8 +56,8 @@ extern void RegistryCheckOwner(const char *what, const char *name, const char *o
 extern char *RegistryOwner(const Jsonb *options, const char *otherwise);
 
 /*
- * What every kind of entry has among its options: description (string), tags (object
- * of strings).  valid lists further keys, NULL-terminated.  22023.
+ * What every kind of entry has among its options: description (string), owner, tags
+ * (object of strings).  valid lists further keys, NULL-terminated.  22023.
  */
 extern void RegistryCheckOptions(const Jsonb *options, const char *const *valid);
 

@@ -10,6 +10,8 @@
  */
 #include "postgres.h"
 
+#include "store/create.h"
+
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_database.h"
@@ -51,9 +53,8 @@ PG_FUNCTION_INFO_V1(venice_register_value_schema);
 PG_FUNCTION_INFO_V1(venice_rebuild_functions);
 PG_FUNCTION_INFO_V1(venice_effective_options);
 
-/* Does the name end like that of a version's or history's schema? */
-static bool
-has_reserved_ending(const char *name)
+bool
+StoreNameIsReserved(const char *name)
 {
 	const char *history = "_history";
 	size_t		length = strlen(name);
@@ -74,7 +75,7 @@ check_store_name(const char *name)
 				(errcode(ERRCODE_INVALID_NAME),
 				 errmsg("invalid store name: \"%s\"", name),
 				 errdetail("A store's name has 1 to %d bytes.", STORE_NAME_MAX_BYTES)));
-	if (has_reserved_ending(name))
+	if (StoreNameIsReserved(name))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
 				 errmsg("invalid store name: \"%s\"", name),

@@ -1,0 +1,66 @@
+-- Projects, entities, sources and the audit.  The functions are executable by PUBLIC: each demands what core's equivalent
+-- command demands.
+
+CREATE FUNCTION venice_internal.is_entry_member(owner name)
+    RETURNS boolean
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'venice_is_entry_member';
+COMMENT ON FUNCTION venice_internal.is_entry_member(name) IS
+    'Has the current user the rights of an entry''s owner? Where that role is gone, or none is given: of the database''s owner.';
+
+CREATE FUNCTION venice_internal.can_read(records oid)
+    RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'venice_can_read';
+COMMENT ON FUNCTION venice_internal.can_read(oid) IS
+    'Has the current user USAGE on the schema of a store''s records, and SELECT on a column of them?';
+
+CREATE VIEW venice.projects WITH (security_barrier) AS
+    SELECT p.project AS name, p.owner_name AS owner, p.options ->> 'description' AS description,
+           p.options -> 'tags' AS tags, p.created_time
+      FROM venice.project p
+     WHERE venice_internal.is_entry_member(p.owner_name);
+COMMENT ON VIEW venice.projects IS 'Projects of whose owner you are a member. "default", which everybody has, is here once somebody has altered it.';
+GRANT SELECT ON venice.projects TO PUBLIC;
+
+CREATE VIEW venice.entities WITH (security_barrier) AS
+    SELECT e.entity AS name, e.project, e.owner_name AS owner,
+           (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(k.name) || ' ' || k.type, ', ' ORDER BY k.position)
+              FROM ROWS FROM (pg_catalog.unnest(e.key_names), pg_catalog.unnest(e.key_types))
+                   WITH ORDINALITY AS k (name, type, position)) AS keys,
+           e.options ->> 'description' AS description, e.options -> 'tags' AS tags, e.created_time
+      FROM venice.entity e
+      LEFT JOIN venice.project p ON p.project = e.project
+     WHERE venice_internal.is_entry_member(e.owner_name)
+        OR venice_internal.is_entry_member(p.owner_name)
+        OR EXISTS (SELECT FROM venice.feature_view v
+                     JOIN venice.version_pointer r USING (store_name)
+                    WHERE (e.project || '.' || e.entity) = ANY (v.entities)
+                      AND venice_internal.can_read(r.records));
+COMMENT ON VIEW venice.entities IS
+    'Entities that you own, of projects that you own, and of feature views whose rows you may read.';
+GRANT SELECT ON venice.entities TO PUBLIC;
+
+CREATE VIEW venice.sources WITH (security_barrier) AS
+    SELECT s.source AS name, s.project, s.owner_name AS owner, s.relation, s.store_name AS store,
+           s.server_name AS server, s.topic, s.event_time, s.created_time_column AS created_time_column,
+           s.options ->> 'columns' AS columns,
+           s.options - '{description,tags,columns}'::text[] AS store_options,
+           s.options ->> 'description' AS description, s.options -> 'tags' AS tags, s.created_time
+      FROM venice.source s
+      LEFT JOIN venice.project p ON p.project = s.project
+     WHERE venice_internal.is_entry_member(s.owner_name)
+        OR venice_internal.is_entry_member(p.owner_name);
+COMMENT ON VIEW venice.sources IS 'Sources that you own, and those of projects that you own.';
+GRANT SELECT ON venice.sources TO PUBLIC;
+
+CREATE VIEW venice.audit WITH (security_barrier) AS
+    SELECT a.audit_id, a.changed_time, a.role_name AS role, a.session_role_name AS session_role, a.action, a.kind,
+           a.project, a.name, a.owner_name AS owner, a.before, a.after
+      FROM venice.audit_entry a
+      LEFT JOIN venice.project p ON p.project = a.project
+     WHERE venice_internal.is_entry_member(a.owner_name)
+        OR a.project IS NOT NULL AND venice_internal.is_entry_member(p.owner_name);
+COMMENT ON VIEW venice.audit IS
+    'Every change of stores and registry entries that you own, or of projects that you own: who, when, from what to what.';
+GRANT SELECT ON venice.audit TO PUBLIC;

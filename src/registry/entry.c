@@ -1,0 +1,299 @@
+/*-------------------------------------------------------------------------
+ *
+ * entry.c
+ *		What all entries of the registry have: a lock, an owner, a project that
+ *		is looked in, options, and a history of changes.
+ *
+ * Owners are kept by name, because a dump restores names; a role that is gone
+ * leaves its entries to the database's owner.  What somebody may not see does
+ * not exist for him: errors say so.
+ *
+ * Locks: RegistryLock is a lock on an object of class venice.project.
+ * Must not know: the kinds of entries.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "registry/entry.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "catalog/audit.h"
+#include "common/compat.h"
+#include "common/guc.h"
+#include "common/query.h"
+#include "common/store_options.h"
+#include "store/arguments.h"
+
+PG_FUNCTION_INFO_V1(venice_is_entry_member);
+PG_FUNCTION_INFO_V1(venice_can_read);
+
+void
+RegistryLock(FunctionCallInfo fcinfo)
+{
+	QuerySession session;
+
+	FunctionRequireWritable(fcinfo);
+	LockDatabaseObject(get_relname_relid("project", get_namespace_oid("venice", false)), 0, 0,
+					   ExclusiveLock);
+	QueryBeginRegistry(&session);
+	(void) QueryRun("UPDATE venice.registry_change SET changes = changes + 1", NULL);
+	QueryEnd(&session);
+}
+
+bool
+RegistryHasMember(const char *owner, Oid role)
+{
+	Oid			owner_oid = owner != NULL ? get_role_oid(owner, true) : InvalidOid;
+
+	return OidIsValid(owner_oid) ? has_privs_of_role(role, owner_oid) :
+		object_ownercheck(DatabaseRelationId, MyDatabaseId, role);
+}
+
+bool
+RegistryCanRead(Oid records, Oid role)
+{
+	Oid			schema = get_rel_namespace(records);
+
+	return OidIsValid(schema) &&
+		object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK &&
+		(pg_class_aclcheck(records, role, ACL_SELECT) == ACLCHECK_OK ||
+		 pg_attribute_aclcheck_all(records, role, ACL_SELECT, ACLMASK_ANY) == ACLCHECK_OK);
+}
+
+/*
+ * venice_is_entry_member
+ *		is_entry_member(owner): for the views.  NULL: of the default project's owner.
+ */
+Datum
+venice_is_entry_member(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(RegistryHasMember(PG_ARGISNULL(0) ? NULL : NameStr(*PG_GETARG_NAME(0)),
+									 GetUserId()));
+}
+
+/*
+ * venice_can_read
+ *		can_read(records): for the views.
+ */
+Datum
+venice_can_read(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(RegistryCanRead(PG_GETARG_OID(0), GetUserId()));
+}
+
+void
+RegistryCheckProject(const char *project)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	bool		found;
+
+	if (strcmp(project, DEFAULT_PROJECT) == 0)
+		return;
+	QueryBegin(&session, GetUserId());
+	QueryArgText(&args, project);
+	found = QueryRun("SELECT FROM venice.projects WHERE name = $1::name", &args) > 0;
+	QueryEnd(&session);
+	if (!found)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("project \"%s\" does not exist", project),
+				 errhint("SELECT name FROM venice.projects lists the projects that you may use.")));
+}
+
+void
+RegistryCheckOwner(const char *what, const char *name, const char *owner)
+{
+	if (!RegistryHasMember(owner, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of %s \"%s\"", what, name)));
+}
+
+char *
+RegistryOwner(const Jsonb *options, const char *otherwise)
+{
+	char	   *name = OptionString(options, "owner");
+	Oid			owner;
+
+	if (name == NULL)
+		return otherwise != NULL ? pstrdup(otherwise) : GetUserNameFromId(GetUserId(), false);
+	owner = get_role_oid(name, false);
+	check_can_set_role(GetUserId(), owner);
+	return name;
+}
+
+void
+RegistryParseNew(const char *what, const char *text, Reference *reference)
+{
+	ReferenceParse(text, reference);
+	if (reference->view_version != 0 || reference->feature != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("invalid %s name: \"%s\"", what, text),
+				 errdetail("A new %s is [project.]name.", what)));
+	if (reference->project == NULL)
+		reference->project = pstrdup(CurrentProject());
+	RegistryCheckName(what, reference->name);
+	RegistryCheckProject(reference->project);
+}
+
+char *
+RegistryFindProject(const char *view, const Reference *reference)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	char	   *project = NULL;
+
+	QueryBegin(&session, GetUserId());
+	QueryArgText(&args, reference->name);
+	QueryArgText(&args, reference->project != NULL ? reference->project : CurrentProject());
+	QueryArgText(&args, reference->project != NULL ? reference->project : DEFAULT_PROJECT);
+	if (QueryRun(psprintf("SELECT project::text FROM venice.%s WHERE name = $1::name "
+						  "AND project IN ($2::name, $3::name) ORDER BY project <> $2::name LIMIT 1",
+						  view), &args) > 0)
+		project = QueryText(0, 1, session.result_context);
+	QueryEnd(&session);
+	return project;
+}
+
+pg_noreturn static void
+refuse_option(const Jsonb *options, const char *key, const char *wanted)
+{
+	char	   *given = OptionText(options, key);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for option \"%s\": \"%s\"", key, given),
+			 errhint("It takes %s.", wanted)));
+	pg_unreachable();
+}
+
+static void
+check_tags(const Jsonb *options)
+{
+	JsonbValue	buffer;
+	const JsonbValue *tags;
+	JsonbIterator *iterator;
+	JsonbValue	token;
+	JsonbIteratorToken kind;
+
+	tags = getKeyJsonValueFromContainer(unconstify(JsonbContainer *, &options->root), "tags",
+										strlen("tags"), &buffer);
+	if (tags == NULL || tags->type == jbvNull)
+		return;
+	if (tags->type != jbvBinary || !JsonContainerIsObject(tags->val.binary.data))
+		refuse_option(options, "tags", "an object of strings");
+	iterator = JsonbIteratorInit(tags->val.binary.data);
+	while ((kind = JsonbIteratorNext(&iterator, &token, true)) != WJB_DONE)
+		if (kind == WJB_VALUE && token.type != jbvString)
+			refuse_option(options, "tags", "an object of strings");
+}
+
+static int
+compare_strings(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+void
+RegistryCheckOptions(const Jsonb *options, const char *const *valid)
+{
+	static const char *const common[] = {"description", "owner", "tags"};
+	int			count = 0;
+	const char **all;
+
+	while (valid[count] != NULL)
+		count++;
+	all = palloc0((count + lengthof(common) + 1) * sizeof(char *));
+	memcpy(all, valid, count * sizeof(char *));
+	memcpy(all + count, common, sizeof(common));
+	qsort(all, count + lengthof(common), sizeof(char *), compare_strings);
+	OptionsCheckKeys(options, all);
+	(void) OptionString(options, "description");
+	check_tags(options);
+}
+
+Jsonb *
+RegistryWithout(const Jsonb *options, const char *const *keys)
+{
+	Datum		elements[16];
+	int			count = 0;
+
+	for (; keys[count] != NULL; count++)
+	{
+		Assert(count < lengthof(elements));
+		elements[count] = CStringGetTextDatum(keys[count]);
+	}
+	return DatumGetJsonbP(DirectFunctionCall2(jsonb_delete_array, PointerGetDatum(options),
+											  PointerGetDatum(construct_array(elements, count, TEXTOID,
+																			  -1, false,
+																			  TYPALIGN_INT))));
+}
+
+/* The entry as the definitions have it now; NULL when there is none. */
+static Jsonb *
+read_definition(const AuditChange *change, char **owner)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	Jsonb	   *definition = NULL;
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, change->kind);
+	QueryArgText(&args, change->project);
+	QueryArgText(&args, change->name);
+	QueryArgInt4(&args, change->view_version);
+	if (QueryRun("SELECT definition, owner_name::text FROM venice_internal.definition "
+				 "WHERE kind = $1 AND project = $2::name AND name = $3::name "
+				 "AND ($4 = 0 OR view_version = $4)", &args) > 0)
+	{
+		MemoryContext old = MemoryContextSwitchTo(session.result_context);
+		bool		is_null;
+
+		definition = DatumGetJsonbPCopy(QueryDatum(0, 1, &is_null));
+		MemoryContextSwitchTo(old);
+		*owner = QueryText(0, 2, session.result_context);
+	}
+	QueryEnd(&session);
+	return definition;
+}
+
+void
+AuditBegin(AuditChange *change, const char *kind, const char *project, const char *name,
+		   int view_version)
+{
+	change->kind = kind;
+	change->project = project;
+	change->name = name;
+	change->view_version = view_version;
+	change->owner = NULL;
+	change->before = read_definition(change, &change->owner);
+}
+
+void
+AuditEnd(const AuditChange *change, const char *action)
+{
+	char	   *owner = change->owner;
+	Jsonb	   *after = read_definition(change, &owner);
+	const char *name = change->view_version == 0 ? change->name :
+		psprintf("%s@%d", change->name, change->view_version);
+
+	if (change->before != NULL && after != NULL &&
+		VARSIZE(change->before) == VARSIZE(after) &&
+		memcmp(change->before, after, VARSIZE(after)) == 0)
+		return;
+	if (change->before != NULL || after != NULL)
+		AuditWrite(action, change->kind, change->project, name, owner, change->before, after);
+}

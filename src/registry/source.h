@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ *
+ * source.h
+ *		Sources: where feature values come from.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_SOURCE_H
+#define VENICE_SOURCE_H
+
+#include "utils/jsonb.h"
+
+/* Exactly one of relation, store and topic is there. */
+typedef struct Source
+{
+	char	   *project;
+	char	   *name;
+	char	   *owner;			/* role name */
+	Oid			relation;		/* InvalidOid: none, or it was dropped: see relation_text */
+	char	   *relation_text;	/* how it reads, or NULL */
+	char	   *store;
+	char	   *server;
+	char	   *topic;
+	char	   *columns;		/* of a topic's records: a column list, or an Avro schema */
+	char	   *event_time;		/* column or field, or NULL */
+	char	   *created_time;
+	Jsonb	   *options;
+	Jsonb	   *store_options;	/* those of options that a topic's store is made with */
+} Source;
+
+/*
+ * The source that "[project.]name" means, if the current user may see it; palloc'd in
+ * CurrentMemoryContext.  42704 when there is none, or NULL with missing_ok.
+ */
+extern Source *SourceLookup(const char *reference, bool missing_ok);
+
+#endif							/* VENICE_SOURCE_H */
