@@ -116,7 +116,7 @@ describe_columns(BatchTarget *target, const Store *store, Relation relation,
 
 	target->natts = desc->natts;
 	target->ncolumns = 0;
-	target->event_time = -1;
+	target->record_time = -1;
 	target->arrival = -1;
 	for (int i = 0; i < desc->natts; i++)
 	{
@@ -124,8 +124,8 @@ describe_columns(BatchTarget *target, const Store *store, Relation relation,
 		char	   *name = NameStr(attribute->attname);
 		RecordColumn *column = &columns[i];
 
-		if (strcmp(name, "_event_time") == 0)
-			target->event_time = i;
+		if (strcmp(name, "_record_time") == 0)
+			target->record_time = i;
 		else if (strcmp(name, "_arrival") == 0)
 			target->arrival = i;
 		else
@@ -235,10 +235,10 @@ decode_one(const BatchTarget *target, const KafkaRecord *record, Change *change,
 		reject(change, error.sqlstate, error.message);
 	else if (change->verdict != RECORD_NEEDS_SCHEMA)
 	{
-		if (target->event_time >= 0)
+		if (target->record_time >= 0)
 		{
-			change->isnull[target->event_time] = record->timestamp_ms < 0;
-			change->values[target->event_time] =
+			change->isnull[target->record_time] = record->timestamp_ms < 0;
+			change->values[target->record_time] =
 				TimestampTzGetDatum(RecordTimestamp(record->timestamp_ms));
 		}
 		if (target->arrival >= 0)

@@ -21,7 +21,7 @@ typedef struct BatchTarget
 	Load	   *load;
 	int			ncolumns;		/* attributes that come from the record */
 	int			natts;			/* all */
-	int			event_time;		/* index of the attribute, -1: none */
+	int			record_time;		/* index of the attribute, -1: none */
 	int			arrival;
 	MemoryContext context;		/* of the batch being written, whosever it is */
 } BatchTarget;

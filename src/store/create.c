@@ -1,10 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * create.c
- *		Making, altering and dropping stores.
+ *		Making, altering and dropping stores, for the SQL functions and for
+ *		other rooms.
+ *
+ * A feature view has a store of its own or uses somebody's: what would take that
+ * away from it is refused here.
  *
  * Locks: StoreLock, exclusively; those of the DDL.
- * Must not know: how versions are filled or swapped.
+ * Must not know: how versions are filled or swapped, what a feature view is.
  *
  *-------------------------------------------------------------------------
  */
@@ -32,6 +36,7 @@
 #include "utils/lsyscache.h"
 
 #include "avro/reader.h"
+#include "catalog/audit.h"
 #include "catalog/node.h"
 #include "catalog/pointer.h"
 #include "catalog/store.h"
@@ -291,6 +296,105 @@ warn_of_missing_registry(const Store *store)
 				 errhint("Set the server's option schema_registry_url, or the store's options key_format and value_format.")));
 }
 
+/* A store as the audit keeps it; NULL when there is none. */
+static Jsonb *
+describe_store(const char *name)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	Jsonb	   *definition = NULL;
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, name);
+	if (QueryRun("SELECT pg_catalog.jsonb_build_object('name', s.store_name, "
+				 "'owner', pg_catalog.pg_get_userbyid(n.nspowner), 'server', s.server_name, "
+				 "'key', (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(c.column_name) || ' ' || "
+				 "c.column_type, ', ' ORDER BY c.position) FROM venice.store_column c "
+				 "WHERE c.store_name = s.store_name AND c.is_key), "
+				 "'value', (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(c.column_name) || ' ' || "
+				 "c.column_type, ', ' ORDER BY c.position) FROM venice.store_column c "
+				 "WHERE c.store_name = s.store_name AND NOT c.is_key)) || s.options "
+				 "FROM venice.store s LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.store_name "
+				 "WHERE s.store_name = $1::name", &args) == 1)
+	{
+		MemoryContext old = MemoryContextSwitchTo(session.result_context);
+		bool		is_null;
+
+		definition = DatumGetJsonbPCopy(QueryDatum(0, 1, &is_null));
+		MemoryContextSwitchTo(old);
+	}
+	QueryEnd(&session);
+	return definition;
+}
+
+/* owner is a member's who may read of it: the one that the store has now, or had. */
+static void
+audit_store(const char *action, const Store *store, Oid owner, const Jsonb *before)
+{
+	Jsonb	   *after = describe_store(store->name);
+
+	if (before == NULL || after == NULL || VARSIZE(before) != VARSIZE(after) ||
+		memcmp(before, after, VARSIZE(after)) != 0)
+		AuditWrite(action, "store", NULL, store->name,
+				   OidIsValid(owner) ? GetUserNameFromId(owner, true) : NULL, before, after);
+}
+
+Store *
+StoreCreate(const StoreSpec *spec)
+{
+	Store	   *store;
+	Jsonb	   *none;
+	QuerySession session;
+	QueryArgs	args = {0};
+	AclResult	acl;
+
+	acl = object_aclcheck(DatabaseRelationId, MyDatabaseId, GetUserId(), ACL_CREATE);
+	if (acl != ACLCHECK_OK)
+		aclcheck_error(acl, OBJECT_DATABASE, get_database_name(MyDatabaseId));
+	StoreLock(spec->name, ExclusiveLock);
+	check_store_name(spec->name);
+
+	store = palloc0(sizeof(Store));
+	store->name = spec->name;
+	store->owner = spec->owner;
+	store->server = spec->server;
+	none = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+	store->set_options = StoreOptionsMerge(none, without_owner(spec->options));
+	store->options = StoreOptionsParse(store->set_options);
+	store->key_schema = spec->key_schema;
+	store->value_schema = spec->value_schema;
+	store->columns = spec->columns;
+	DefinitionCheck(store->columns);
+	check_consistency(store->options, store->owner, store->columns, store->key_schema,
+					  store->value_schema);
+	if (store->server != NULL)
+	{
+		ServerOptionsCheckUsage(store->server, store->owner);
+		warn_of_missing_registry(store);
+	}
+	warn_of_publications();
+
+	if (store->server != NULL)
+		enable_node();
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store->name);
+	QueryArgText(&args, store->server);
+	QueryArgText(&args, store->key_schema);
+	QueryArgText(&args, store->value_schema);
+	QueryArgJsonb(&args, store->set_options);
+	(void) QueryRun("INSERT INTO venice.store (store_name, server_name, key_schema, value_schema, options) "
+					"VALUES ($1::name, $2::name, $3, $4, $5)", &args);
+	write_columns(store->name, store->columns);
+	args.count = 1;
+	(void) QueryRun("INSERT INTO venice.store_stat (store_name) VALUES ($1::name)", &args);
+	QueryEnd(&session);
+
+	create_first_version(store);
+	audit_store("create", store, store->owner, NULL);
+	SupervisorWakeAtCommit();
+	return store;
+}
+
 /*
  * venice_create_store
  *		create_store(store, key, value, server, options).
@@ -298,63 +402,21 @@ warn_of_missing_registry(const Store *store)
 Datum
 venice_create_store(PG_FUNCTION_ARGS)
 {
-	char	   *name = ArgumentText(fcinfo, 0, "store", true);
 	char	   *key = ArgumentText(fcinfo, 1, "key", true);
 	char	   *value = ArgumentText(fcinfo, 2, "value", true);
-	char	   *server = ArgumentText(fcinfo, 3, "server", false);
-	Jsonb	   *options = ArgumentOptions(fcinfo, 4);
-	Jsonb	   *none;
-	Store	   *store;
-	QuerySession session;
-	QueryArgs	args = {0};
-	AclResult	acl;
+	StoreSpec	spec = {0};
 
+	spec.name = ArgumentText(fcinfo, 0, "store", true);
+	spec.server = ArgumentText(fcinfo, 3, "server", false);
+	spec.options = ArgumentOptions(fcinfo, 4);
 	FunctionRequireWritable(fcinfo);
-	StoreOptionsCheck(options);
-	acl = object_aclcheck(DatabaseRelationId, MyDatabaseId, GetUserId(), ACL_CREATE);
-	if (acl != ACLCHECK_OK)
-		aclcheck_error(acl, OBJECT_DATABASE, get_database_name(MyDatabaseId));
-	StoreLock(name, ExclusiveLock);
-	check_store_name(name);
-
-	store = palloc0(sizeof(Store));
-	store->name = name;
-	store->owner = owner_from_options(options);
-	store->server = server;
-	none = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
-	store->set_options = StoreOptionsMerge(none, without_owner(options));
-	store->options = StoreOptionsParse(store->set_options);
-	store->key_schema = DefinitionIsAvro(key) ? key : NULL;
-	store->value_schema = DefinitionIsAvro(value) ? value : NULL;
-	store->columns = list_concat(DefinitionParse(key, true, "key"),
-								 DefinitionParse(value, false, "value"));
-	DefinitionCheck(store->columns);
-	check_consistency(store->options, store->owner, store->columns, store->key_schema,
-					  store->value_schema);
-	if (server != NULL)
-	{
-		ServerOptionsCheckUsage(server, store->owner);
-		warn_of_missing_registry(store);
-	}
-	warn_of_publications();
-
-	if (server != NULL)
-		enable_node();
-	QueryBeginRegistry(&session);
-	QueryArgText(&args, name);
-	QueryArgText(&args, server);
-	QueryArgText(&args, store->key_schema);
-	QueryArgText(&args, store->value_schema);
-	QueryArgJsonb(&args, store->set_options);
-	(void) QueryRun("INSERT INTO venice.store (store_name, server_name, key_schema, value_schema, options) "
-					"VALUES ($1::name, $2::name, $3, $4, $5)", &args);
-	write_columns(name, store->columns);
-	args.count = 1;
-	(void) QueryRun("INSERT INTO venice.store_stat (store_name) VALUES ($1::name)", &args);
-	QueryEnd(&session);
-
-	create_first_version(store);
-	SupervisorWakeAtCommit();
+	StoreOptionsCheck(spec.options);
+	spec.owner = owner_from_options(spec.options);
+	spec.key_schema = DefinitionIsAvro(key) ? key : NULL;
+	spec.value_schema = DefinitionIsAvro(value) ? value : NULL;
+	spec.columns = list_concat(DefinitionParse(key, true, "key"),
+							   DefinitionParse(value, false, "value"));
+	(void) StoreCreate(&spec);
 	PG_RETURN_VOID();
 }
 
@@ -417,7 +479,7 @@ check_compatible(const Store *store, const List *new_columns)
 		int32		old_modifier;
 		int32		new_modifier;
 
-		if (old->is_key)
+		if (old->is_key || strcmp(old->name, EVENT_TIME_COLUMN) == 0)
 			continue;
 		foreach(other, new_columns)
 			if (strcmp(((StoreColumn *) lfirst(other))->name, old->name) == 0)
@@ -457,8 +519,8 @@ check_compatible(const Store *store, const List *new_columns)
 	}
 }
 
-static void
-change_owner(const Store *store, Oid owner)
+void
+StoreChangeOwner(const Store *store, Oid owner)
 {
 	UserContext user;
 	ListCell   *cell;
@@ -488,6 +550,56 @@ change_owner(const Store *store, Oid owner)
 	CommandCounterIncrement();
 }
 
+void
+StoreChangeColumns(Store *store, List *value_columns, const char *value_schema)
+{
+	List	   *columns = NIL;
+	QuerySession session;
+	QueryArgs	args = {0};
+	ListCell   *cell;
+
+	check_compatible(store, value_columns);
+	foreach(cell, store->columns)
+		if (((StoreColumn *) lfirst(cell))->is_key)
+			columns = lappend(columns, lfirst(cell));
+	columns = list_concat(columns, value_columns);
+	foreach(cell, store->columns)
+		if (strcmp(((StoreColumn *) lfirst(cell))->name, EVENT_TIME_COLUMN) == 0)
+			columns = lappend(columns, lfirst(cell));
+	DefinitionCheck(columns);
+	store->columns = columns;
+	store->value_schema = value_schema ? pstrdup(value_schema) : NULL;
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store->name);
+	QueryArgText(&args, value_schema);
+	(void) QueryRun("UPDATE venice.store SET value_schema = $2 WHERE store_name = $1::name", &args);
+	args.count = 1;
+	(void) QueryRun("DELETE FROM venice.store_column WHERE store_name = $1::name", &args);
+	write_columns(store->name, columns);
+	QueryEnd(&session);
+}
+
+/* "project.view@1, …" of those that use the store, or of those that it belongs to; NULL for none. */
+static char *
+feature_views(const char *store, bool owned_only)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	char	   *names;
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store);
+	QueryArgBool(&args, owned_only);
+	(void) QueryRun("SELECT pg_catalog.string_agg(pg_catalog.format('%s.%s@%s', project, view_name, "
+					"view_version), ', ' ORDER BY project, view_name, view_version) "
+					"FROM venice.feature_view WHERE store_name = $1::name AND (owns_store OR NOT $2)",
+					&args);
+	names = QueryText(0, 1, session.result_context);
+	QueryEnd(&session);
+	return names;
+}
+
 /* Whether rows are cached is remembered by readers together with the versions' tables. */
 static void
 forget_caching(const Store *store)
@@ -514,11 +626,13 @@ venice_alter_store(PG_FUNCTION_ARGS)
 	Store	   *store;
 	char	   *value;
 	char	   *later;
+	char	   *view;
 	QuerySession session;
 	QueryArgs	args = {0};
 	StoreOptions *options;
 	Jsonb	   *merged;
-	const char *value_schema;
+	Jsonb	   *before;
+	Oid			owner;
 
 	store = ArgumentOwnedStore(fcinfo);
 	StoreCheckSchema(store);
@@ -528,38 +642,32 @@ venice_alter_store(PG_FUNCTION_ARGS)
 
 	merged = StoreOptionsMerge(store->set_options, without_owner(changes));
 	options = StoreOptionsParse(merged);
-	value_schema = value == NULL ? store->value_schema : DefinitionIsAvro(value) ? value : NULL;
+	view = feature_views(store->name, true);
+	if (view != NULL && (value != NULL || OptionText(changes, "owner") != NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("columns and owner of store \"%s\" are those of its feature view", store->name),
+				 errdetail("Feature view: %s.", view),
+				 errhint("Change them with venice.alter_feature_view(%s).", quote_literal_cstr(view))));
+	before = describe_store(store->name);
 	if (value != NULL)
-	{
-		List	   *new_columns = DefinitionParse(value, false, "value");
-		List	   *columns = NIL;
-		ListCell   *cell;
-
-		check_compatible(store, new_columns);
-		foreach(cell, store->columns)
-			if (((StoreColumn *) lfirst(cell))->is_key)
-				columns = lappend(columns, lfirst(cell));
-		columns = list_concat(columns, new_columns);
-		DefinitionCheck(columns);
-		store->columns = columns;
-	}
-	check_consistency(options, store->owner, store->columns, store->key_schema, value_schema);
+		StoreChangeColumns(store, DefinitionParse(value, false, "value"),
+						   DefinitionIsAvro(value) ? value : NULL);
+	check_consistency(options, store->owner, store->columns, store->key_schema,
+					  store->value_schema);
+	owner = store->owner;
 	if (OptionText(changes, "owner") != NULL)
-		change_owner(store, owner_from_options(changes));
+	{
+		owner = owner_from_options(changes);
+		StoreChangeOwner(store, owner);
+	}
 
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, store->name);
 	QueryArgJsonb(&args, merged);
-	QueryArgText(&args, value_schema);
-	(void) QueryRun("UPDATE venice.store SET options = $2, value_schema = $3 "
-					"WHERE store_name = $1::name", &args);
-	if (value != NULL)
-	{
-		args.count = 1;
-		(void) QueryRun("DELETE FROM venice.store_column WHERE store_name = $1::name", &args);
-		write_columns(store->name, store->columns);
-	}
+	(void) QueryRun("UPDATE venice.store SET options = $2 WHERE store_name = $1::name", &args);
 	QueryEnd(&session);
+	audit_store("alter", store, owner, before);
 
 	forget_caching(store);
 	later = StoreOptionsNextVersion(changes);
@@ -599,26 +707,22 @@ drop_version_or_say_how(const Store *store, const Version *version)
 	PG_END_TRY();
 }
 
-/*
- * venice_drop_store
- *		drop_store(store, force).
- */
-Datum
-venice_drop_store(PG_FUNCTION_ARGS)
+void
+StoreDrop(const Store *store, bool force)
 {
-	Store	   *store = ArgumentOwnedStore(fcinfo);
-	/* Of a store whose schema is gone there is nothing left to be careful about. */
-	bool		force = (!PG_ARGISNULL(1) && PG_GETARG_BOOL(1)) || !OidIsValid(store->schema_oid);
 	static const char *const tables[] = {
 		"lagging_view", "left_version", "partition_state", "push", "rejected_record",
 		"store_column", "store_schema", "store_stat", "store_version",
 		"unlogged_partition_state", "unlogged_version", "version_table", "store"
 	};
 	Version    *future = VersionFuture(store->name);
+	Jsonb	   *before = describe_store(store->name);
 	QuerySession session;
 	QueryArgs	args = {0};
 	ListCell   *cell;
 
+	/* Of a store whose schema is gone there is nothing left to be careful about. */
+	force |= !OidIsValid(store->schema_oid);
 	if (future != NULL && !force)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
@@ -664,6 +768,26 @@ venice_drop_store(PG_FUNCTION_ARGS)
 		(void) QueryRun(psprintf("DELETE FROM venice.%s WHERE store_name = $1::name", tables[i]),
 						&args);
 	QueryEnd(&session);
+	audit_store("drop", store, store->owner, before);
+}
+
+/*
+ * venice_drop_store
+ *		drop_store(store, force).
+ */
+Datum
+venice_drop_store(PG_FUNCTION_ARGS)
+{
+	Store	   *store = ArgumentOwnedStore(fcinfo);
+	char	   *views = feature_views(store->name, false);
+
+	if (views != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("cannot drop store \"%s\" because feature views use it", store->name),
+				 errdetail("Feature views: %s.", views),
+				 errhint("Drop them with venice.drop_feature_view: a store that was made with its view goes with it.")));
+	StoreDrop(store, !PG_ARGISNULL(1) && PG_GETARG_BOOL(1));
 	PG_RETURN_VOID();
 }
 

@@ -1,14 +1,58 @@
 /*-------------------------------------------------------------------------
  *
  * create.h
- *		Making and dropping stores, for SQL functions and for other rooms.
+ *		Making, altering and dropping stores, for the SQL functions and for
+ *		other rooms.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef VENICE_CREATE_H
 #define VENICE_CREATE_H
 
+#include "catalog/store.h"
+
+/*
+ * A bookkeeping column that a store may have as the last of its columns: when the
+ * row's values became true.  A push or a record fills it like any other;
+ * venice_internal.get returns it to whoever asks, no generated function does.
+ */
+#define EVENT_TIME_COLUMN "_event_time"
+
+/* What a store is made of. */
+typedef struct StoreSpec
+{
+	char	   *name;
+	Oid			owner;			/* the caller has checked that the user may act for him */
+	char	   *server;			/* or NULL */
+	List	   *columns;		/* of StoreColumn: keys, values, _event_time */
+	char	   *key_schema;		/* Avro, or NULL */
+	char	   *value_schema;
+	Jsonb	   *options;		/* StoreOptionsCheck has seen them; "owner" among them is not looked at */
+} StoreSpec;
+
 /* Does the name end like that of a version's or history's schema? */
 extern bool StoreNameIsReserved(const char *name);
+
+/*
+ * Make a store with an empty current version, as create_store does: under StoreLock,
+ * with the current user's CREATE on the database.
+ */
+extern Store *StoreCreate(const StoreSpec *spec);
+
+/*
+ * Give the next version other value columns (without _event_time, which stays), which
+ * must be compatible: 2BP01 with a list of what is not.  value_schema is Avro, or NULL.
+ * StoreLock is held.
+ */
+extern void StoreChangeColumns(Store *store, List *value_columns, const char *value_schema);
+
+/* Change who owns a store and all that is its; the caller has checked rights.  StoreLock is held. */
+extern void StoreChangeOwner(const Store *store, Oid owner);
+
+/*
+ * Drop a store, whoever uses it.  force: also while a push runs, and with what depends
+ * on it.  StoreLock is held.
+ */
+extern void StoreDrop(const Store *store, bool force);
 
 #endif							/* VENICE_CREATE_H */

@@ -7,7 +7,7 @@
  * duplicate, or where there are tombstones, does a repair pass sort the table
  * first: per key the row that came last stays.  "Last" is the greater ctid,
  * because a partition's rows are appended in offset order; where one key may
- * come by several partitions, _event_time and _arrival decide between them.
+ * come by several partitions, _record_time and _arrival decide between them.
  *
  * Everything here may run code of the store's owner (defaults, index
  * expressions, CHECKs, triggers' definitions), so that it runs as him, in a
@@ -54,7 +54,7 @@ repair(const Store *store, const Version *version, const char *records, const ch
 {
 	const char *keys = KeyColumnList(store, "");
 	bool		arrival = VersionHasArrival(version->options, version->origin);
-	const char *extra = arrival ? ", _event_time, _arrival" : "";
+	const char *extra = arrival ? ", _record_time, _arrival" : "";
 	StringInfoData words;
 	const char *order;
 
@@ -77,7 +77,7 @@ repair(const Store *store, const Version *version, const char *records, const ch
 		initStringInfo(&words);
 		appendStringInfo(&words, "SELECT *, pg_catalog.row_number() OVER (PARTITION BY %s, _arrival >> 48 "
 						 "ORDER BY _arrival DESC) AS recency FROM (%s) AS word", keys, inner);
-		order = "recency > 1, _event_time DESC NULLS LAST, _arrival DESC";
+		order = "recency > 1, _record_time DESC NULLS LAST, _arrival DESC";
 	}
 	else
 		order = "place DESC NULLS LAST, is_row";

@@ -50,7 +50,7 @@
 #include "version/clone.h"
 
 /* Columns of ours, where one key can come by several partitions. */
-#define EVENT_TIME_COLUMN "_event_time"
+#define RECORD_TIME_COLUMN "_record_time"
 #define ARRIVAL_COLUMN "_arrival"
 
 bool
@@ -125,7 +125,7 @@ VersionCreate(const Store *store, int number, VersionState state, const char *or
 	appendStringInfo(&sql, "CREATE %sTABLE %s.records (", persistence, quote_identifier(schema));
 	append_columns(&sql, store, false);
 	if (arrival)
-		appendStringInfoString(&sql, ", " EVENT_TIME_COLUMN " pg_catalog.timestamptz, "
+		appendStringInfoString(&sql, ", " RECORD_TIME_COLUMN " pg_catalog.timestamptz, "
 							   ARRIVAL_COLUMN " pg_catalog.int8");
 	/* Nothing but the push writes before the build, and ANALYZE is part of that. */
 	appendStringInfo(&sql, ") WITH (fillfactor = %d%s)", store->options->fillfactor,
@@ -141,7 +141,7 @@ VersionCreate(const Store *store, int number, VersionState state, const char *or
 						 quote_identifier(schema));
 		append_columns(&sql, store, true);
 		appendStringInfo(&sql, "%s, _loaded_through pg_catalog.tid) WITH (autovacuum_enabled = false)",
-						 arrival ? ", " EVENT_TIME_COLUMN " pg_catalog.timestamptz, " ARRIVAL_COLUMN " pg_catalog.int8" : "");
+						 arrival ? ", " RECORD_TIME_COLUMN " pg_catalog.timestamptz, " ARRIVAL_COLUMN " pg_catalog.int8" : "");
 		QueryRunf("%s", sql.data);
 	}
 	/* How rows are stored is settled when they are. */
@@ -329,7 +329,7 @@ is_store_column(const Store *store, const char *name)
 	foreach(cell, store->columns)
 		if (strcmp(((StoreColumn *) lfirst(cell))->name, name) == 0)
 			return true;
-	return strcmp(name, EVENT_TIME_COLUMN) == 0 || strcmp(name, ARRIVAL_COLUMN) == 0;
+	return strcmp(name, RECORD_TIME_COLUMN) == 0 || strcmp(name, ARRIVAL_COLUMN) == 0;
 }
 
 /* What somebody has done to records that no other table can have, or that a store does not have. */
