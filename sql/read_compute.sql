@@ -18,6 +18,13 @@ SELECT bool_and(f.result = p.result) AS same, bool_and(f.result = venice.cosine_
   JOIN shop.compute('cosine_similarity', 'precise', '{3,4}', '{1,2,3,4}', '{a,a,a,a}') p USING (ordinality)
   JOIN shop.batch_get('{1,2,3,4}', '{a,a,a,a}') g USING (ordinality);
 
+-- compute_packed has compute's results in binary COPY format: a row for each key, without fields for one that is not there.
+SELECT substring(shop.compute_packed('dot_product', 'embedding', '{3,4}', '{4,9,1,5,6}', '{a,a,a,a,a}'), 20) =
+       '\x0001'::bytea || int4send(4) || float4send(5) || '\x0000' || '\x0001' || int4send(4) || float4send(3) ||
+       '\x0001' || int4send(-1) || '\x0001' || int4send(-1) || '\xffff' AS as_in_copy;
+SELECT shop.compute_packed('dot_product', 'embedding', '{3,4}', '{}', '{}') AS no_keys, shop.compute_packed('dot_product', 'embedding', '{3,4}', NULL, NULL) AS no_array;
+SELECT substring(shop.compute_packed('dot_product', 'embedding', NULL, '{1,9}', '{a,a}'), 20) AS no_query;
+
 -- top_k puts the most similar first, the nearest for a distance; of some keys, or of all rows.
 SELECT item, "Site", round(result::numeric, 4) AS result FROM shop.top_k('dot_product', 'embedding', '{3,4}', 3);
 SELECT item, round(result::numeric, 4) AS result FROM shop.top_k('l2_distance', 'embedding', '{3,4}', 3);
@@ -36,6 +43,7 @@ SELECT * FROM shop.compute('dot_product', 'embedding', '{3,NULL}', '{1}', '{a}')
 SELECT * FROM shop.compute('dot_product', 'embedding', '{{3,4}}', '{1}', '{a}');
 SELECT * FROM shop.compute(NULL, 'embedding', '{3,4}', '{1}', '{a}');
 SELECT * FROM shop.compute('dot_product', 'embedding', '{3,4}', '{1}', '{a,b}');
+SELECT shop.compute_packed('dot_product', 'embedding', '{3,4,5}', '{1}', '{a}');
 SELECT * FROM shop.top_k('dot_product', 'embedding', '{3,4}', 0);
 SELECT * FROM shop.top_k('dot_product', 'embedding', '{3,4}', NULL);
 SELECT * FROM shop.top_k('dot_product', 'embedding', '{1}', 1);
@@ -54,11 +62,13 @@ GRANT SELECT (item, "Site", embedding) ON shop.records TO shop_reader;
 SET ROLE shop_reader;
 SELECT item FROM shop.compute('dot_product', 'embedding', '{3,4}', '{1}', '{a}');
 SELECT item FROM shop.compute('dot_product', 'precise', '{3,4}', '{1}', '{a}');
+SELECT shop.compute_packed('dot_product', 'precise', '{3,4}', '{1}', '{a}');
 RESET ROLE;
 ALTER TABLE shop.records ENABLE ROW LEVEL SECURITY;
 CREATE POLICY shop_odd ON shop.records USING (item % 2 = 1);
 SET ROLE shop_reader;
 SELECT item FROM shop.compute('dot_product', 'embedding', '{3,4}', '{1,2,3,4}', '{a,a,a,a}');
+SELECT substring(shop.compute_packed('dot_product', 'embedding', '{3,4}', '{1,2,3,4}', '{a,a,a,a}'), 20);
 SELECT item FROM shop.top_k('dot_product', 'embedding', '{3,4}', 10);
 RESET ROLE;
 ALTER TABLE shop.records DISABLE ROW LEVEL SECURITY;
@@ -66,16 +76,17 @@ ALTER TABLE shop.records DISABLE ROW LEVEL SECURITY;
 -- From memory the results are the same, of vectors short and long.
 SELECT venice.create_store('large', 'id integer', 'short real[], long real[], name text', options => '{"cache": true}');
 SELECT venice.push('large', $$SELECT g, ARRAY[g, 1, 2]::real[], (SELECT array_agg(sin(g * i)::real) FROM generate_series(1, 768) i), 'x' FROM generate_series(1, 200) g$$);
-CREATE FUNCTION sums(OUT short numeric, OUT long numeric) LANGUAGE sql AS $$
+CREATE FUNCTION sums(OUT short numeric, OUT long numeric, OUT packed text) LANGUAGE sql AS $$
     SELECT (SELECT sum(result::numeric) FROM large.compute('l2_distance', 'short', '{1,2,3}', ARRAY(SELECT generate_series(1, 300)))),
-           (SELECT sum(result::numeric) FROM large.compute('cosine_similarity', 'long', (SELECT array_agg(i::real) FROM generate_series(1, 768) i), ARRAY(SELECT generate_series(1, 300))))$$;
+           (SELECT sum(result::numeric) FROM large.compute('cosine_similarity', 'long', (SELECT array_agg(i::real) FROM generate_series(1, 768) i), ARRAY(SELECT generate_series(1, 300)))),
+           md5(large.compute_packed('dot_product', 'long', (SELECT array_agg(i::real) FROM generate_series(1, 768) i), ARRAY(SELECT generate_series(1, 300))))$$;
 SELECT count(*) = 200 AS kept FROM large.compute('dot_product', 'short', '{1,2,3}', ARRAY(SELECT generate_series(1, 200)));
 SET venice.read_cache = off;
 SELECT * FROM sums() \gset index_
 RESET venice.read_cache;
 SELECT hits FROM venice.stat_read WHERE store = 'large' \gset before_
 SELECT * FROM sums() \gset cache_
-SELECT :index_short = :cache_short AND :index_long = :cache_long AS same;
+SELECT :index_short = :cache_short AND :index_long = :cache_long AND :'index_packed' = :'cache_packed' AS same;
 SELECT hits - :before_hits AS hits FROM venice.stat_read WHERE store = 'large';
 SELECT id FROM large.top_k('cosine_similarity', 'long', (SELECT array_agg(sin(7 * i)::real) FROM generate_series(1, 768) i), 1);
 

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * compute.c
- *		The functions behind a store's compute and top_k: arithmetic where the rows
- *		are.
+ *		The functions behind a store's compute, compute_packed and top_k: arithmetic
+ *		where the rows are.
  *
  * A client that wants the similarity of a query to some hundred vectors wants a
  * hundred numbers, not the vectors.  A vector that is in the cache is not even
@@ -25,6 +25,7 @@
 #include "funcapi.h"
 #include "lib/binaryheap.h"
 #include "miscadmin.h"
+#include "port/pg_bswap.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -36,10 +37,12 @@
 #include "common/compat.h"
 #include "compute/kernels.h"
 #include "compute/vector.h"
+#include "read/encode.h"
 #include "read/handle.h"
 #include "read/lookup.h"
 
 PG_FUNCTION_INFO_V1(venice_compute);
+PG_FUNCTION_INFO_V1(venice_compute_packed);
 PG_FUNCTION_INFO_V1(venice_top_k);
 
 /* Most rows of a top_k: they are kept in memory. */
@@ -302,11 +305,10 @@ take_query(Computation *computation, ArrayType *query)
 															 computation->count);
 }
 
-/* The arguments that compute and top_k have in common: store, operation, field, query. */
+/* The arguments that they have in common: store, operation, field, query. */
 static void
 begin_computation(FunctionCallInfo fcinfo, Computation *computation)
 {
-	LookupRequireRows(fcinfo);
 	computation->store = required_text(fcinfo, 0, "store");
 	computation->operation = parse_operation(required_text(fcinfo, 1, "operation"));
 	computation->field = required_text(fcinfo, 2, "field");
@@ -392,6 +394,7 @@ venice_compute(PG_FUNCTION_ARGS)
 	bool		nulls[INDEX_MAX_KEYS + 2] = {false};
 	int			key_count;
 
+	LookupRequireRows(fcinfo);
 	begin_computation(fcinfo, &computation);
 	descriptor = ((ReturnSetInfo *) fcinfo->resultinfo)->expectedDesc;
 	key_count = computation.handle.key_count;
@@ -411,6 +414,55 @@ venice_compute(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(rows, descriptor, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+/* Append a row of one field: its number of fields, the field's length, and the field. */
+static void
+encode_result(StringInfo bytes, bool is_null, float result)
+{
+	struct
+	{
+		uint16		fields;
+		uint32		length;
+		uint32		bits;
+	} pg_attribute_packed() row;
+
+	memcpy(&row.bits, &result, sizeof(row.bits));
+	row.fields = pg_hton16(1);
+	row.length = pg_hton32(is_null ? (uint32) -1 : sizeof(row.bits));
+	row.bits = pg_hton32(row.bits);
+	appendBinaryStringInfo(bytes, (char *) &row,
+						   is_null ? sizeof(row) - sizeof(row.bits) : sizeof(row));
+}
+
+/*
+ * venice_compute_packed
+ *		compute_packed(store, operation, field, query, VARIADIC keys "any"): the results
+ *		as one value in binary COPY format, a row for each key.
+ */
+Datum
+venice_compute_packed(PG_FUNCTION_ARGS)
+{
+	Computation computation = {0};
+	LookupKeys	keys;
+	Results		results;
+	StringInfoData bytes;
+
+	begin_computation(fcinfo, &computation);
+	LookupKeysArray(fcinfo, 4, computation.store, &computation.handle, &keys);
+	compute_keys(&computation, &keys, &results);
+	initStringInfo(&bytes);
+	bytes.len = VARHDRSZ;
+	EncodeBegin(&bytes);
+	for (int64 n = 0; n < keys.count; n++)
+		if (results.outcomes[n] == OUTCOME_ABSENT)
+			RowEncodeAbsent(&bytes);
+		else
+			encode_result(&bytes, results.outcomes[n] == OUTCOME_NULL,
+						  (float) results.values[n]);
+	EncodeEnd(&bytes);
+	SET_VARSIZE(bytes.data, bytes.len);
+	PG_RETURN_BYTEA_P(bytes.data);
 }
 
 /* One of the best so far. */
@@ -580,6 +632,7 @@ venice_top_k(PG_FUNCTION_ARGS)
 	LookupKeys	keys;
 	bool		all = true;
 
+	LookupRequireRows(fcinfo);
 	begin_computation(fcinfo, &computation);
 	if (PG_ARGISNULL(4))
 		ereport(ERROR,

@@ -44,6 +44,13 @@ CREATE FUNCTION venice_internal.compute(store text, operation text, field text, 
 COMMENT ON FUNCTION venice_internal.compute(text, text, text, real[], "any") IS
     'Body of a store''s compute: position, key and result of each key that is there.';
 
+CREATE FUNCTION venice_internal.compute_packed(store text, operation text, field text, query real[], VARIADIC keys "any")
+    RETURNS bytea
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'venice_compute_packed';
+COMMENT ON FUNCTION venice_internal.compute_packed(text, text, text, real[], "any") IS
+    'Body of a store''s compute_packed: the result of each key in binary COPY format.';
+
 CREATE FUNCTION venice_internal.top_k(store text, operation text, field text, query real[], k integer, VARIADIC keys "any")
     RETURNS SETOF record
     LANGUAGE c STABLE PARALLEL SAFE COST 1000 ROWS 10

@@ -64,11 +64,12 @@ typedef struct Definition
 	int			rows;			/* estimate, for a table */
 } Definition;
 
-#define DEFINITION_COUNT 6
+#define DEFINITION_COUNT 7
 #define ROW_DEFINITION_COUNT 2	/* the first ones return the version's columns */
 
 static const char *const definition_names[DEFINITION_COUNT] =
-{"get", "batch_get", "get_packed", "batch_get_packed", "compute", "top_k"};
+{"get", "batch_get", "get_packed", "batch_get_packed", "compute", "compute_packed",
+"top_k"};
 
 static bool
 is_key(const Store *store, const char *name)
@@ -233,6 +234,16 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 	definitions[5] = (Definition)
 	{
 		.name = definition_names[5],
+		.arguments = definitions[4].arguments,
+		.argument_types = definitions[4].argument_types,
+		.returns = "bytea",
+		.body = psprintf("SELECT venice_internal.compute_packed(%s, $1, $2, $3, %s)", literal,
+						 after_query.data),
+		.comment = "The results of compute in binary COPY format: a row for each key, without fields for absent keys."
+	};
+	definitions[6] = (Definition)
+	{
+		.name = definition_names[6],
 		.arguments = psprintf("%s, %s integer, %s", query, our_name(store, "k"),
 							  optional_arrays.data),
 		.argument_types = psprintf("text, text, real[], integer, %s", array_types.data),

@@ -251,11 +251,12 @@ SELECT results_eq('SELECT name, arguments, result, prorows::integer FROM generat
     ('batch_get_packed', 'user_id bigint[], country text[]', 'bytea', 0),
     ('compute', 'operation text, field text, query real[], user_id bigint[], country text[]',
      'TABLE(ordinality bigint, user_id bigint, country text, result real)', 100),
+    ('compute_packed', 'operation text, field text, query real[], user_id bigint[], country text[]', 'bytea', 0),
     ('get', 'user_id bigint, country text', 'TABLE(clicks bigint, ctr double precision, embedding real[], ordinality integer)', 1),
     ('get_packed', 'user_id bigint, country text', 'bytea', 0),
     ('top_k', 'operation text, field text, query real[], k integer, user_id bigint[] DEFAULT NULL::bigint[], country text[] DEFAULT NULL::text[]',
      'TABLE(user_id bigint, country text, result real)', 10)$$,
-    'a store has get and batch_get, their packed forms, compute and top_k, typed by its columns, to which our names give way, and nothing else');
+    'a store has get, batch_get, compute, the packed forms of them, and top_k, typed by its columns, to which our names give way, and nothing else');
 SELECT is_empty($$
     SELECT name FROM generated WHERE lanname <> 'sql' OR provolatile <> 's' OR proparallel <> 's' OR proisstrict OR prosecdef
         OR proconfig IS NOT NULL OR proowner <> 'contract_owner'::regrole OR NOT has_function_privilege('public', oid, 'EXECUTE')
