@@ -29,12 +29,14 @@
 
 #include "version/functions.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_depend.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -43,7 +45,7 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/catcache.h"
+#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -277,22 +279,45 @@ create_functions(const Store *store, Oid schema_oid, const Definition *definitio
 	QueryEnd(&session);
 }
 
-/* A schema's function of this name; InvalidOid if it has none. */
-static Oid
-find_function(Oid schema, const char *name)
+/* A function of a schema, and the row of pg_depend that says so. */
+typedef struct Generated
 {
-	CatCList   *candidates = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
-	Oid			found = InvalidOid;
+	Oid			function;		/* InvalidOid: there is none */
+	HeapTuple	dependency;
+} Generated;
 
-	for (int i = 0; i < candidates->n_members; i++)
+/*
+ * A schema's functions, in the order of definition_names.  Not looked for by name,
+ * which those of every other store and version have as well.
+ */
+static void
+find_functions(Oid schema, Generated *functions)
+{
+	Relation	catalog = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	memset(functions, 0, sizeof(Generated) * DEFINITION_COUNT);
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(NamespaceRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(schema));
+	scan = systable_beginscan(catalog, DependReferenceIndexId, true, NULL, 2, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		Form_pg_proc form = (Form_pg_proc) GETSTRUCT(&candidates->members[i]->tuple);
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+		char	   *name;
 
-		if (form->pronamespace == schema)
-			found = form->oid;
+		if (form->classid != ProcedureRelationId)
+			continue;
+		name = get_func_name(form->objid);
+		for (int i = 0; name != NULL && i < DEFINITION_COUNT; i++)
+			if (strcmp(name, definition_names[i]) == 0)
+				functions[i] = (Generated) {form->objid, heap_copytuple(tuple)};
 	}
-	ReleaseSysCacheList(candidates);
-	return found;
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
 }
 
 void
@@ -308,14 +333,14 @@ bool
 GeneratedFunctionsFit(const Store *store, Oid records)
 {
 	Definition	definitions[DEFINITION_COUNT];
+	Generated	functions[DEFINITION_COUNT];
 	bool		fit = true;
 
 	make_definitions(store, records, definitions);
+	find_functions(store->schema_oid, functions);
 	for (int i = 0; i < DEFINITION_COUNT && fit; i++)
 	{
-		HeapTuple	tuple = SearchSysCache1(PROCOID,
-											ObjectIdGetDatum(find_function(store->schema_oid,
-																		   definitions[i].name)));
+		HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(functions[i].function));
 		Datum		body;
 		bool		is_null = true;
 
@@ -330,55 +355,75 @@ GeneratedFunctionsFit(const Store *store, Oid records)
 	return fit;
 }
 
-/* Put a function into a schema under a name.  No SQL: see the header of swap.c. */
-static void
-place_function(Oid function, const char *name, Oid schema)
+/* A function's row as it is to be in another schema; it is taken out of its own. */
+static HeapTuple
+take_function(Relation catalog, Oid function, Oid schema)
 {
-	Relation	catalog = table_open(ProcedureRelationId, RowExclusiveLock);
 	HeapTuple	tuple = SearchSysCacheCopy1(PROCOID, ObjectIdGetDatum(function));
-	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(tuple);
-	Oid			old_schema = form->pronamespace;
 
-	namestrcpy(&form->proname, name);
-	form->pronamespace = schema;
-	CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
-	if (schema != old_schema &&
-		changeDependencyFor(ProcedureRelationId, function, NamespaceRelationId, old_schema,
-							schema) != 1)
-		elog(ERROR, "could not change schema dependency of function %u", function);
-	table_close(catalog, RowExclusiveLock);
-	CommandCounterIncrement();
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	((Form_pg_proc) GETSTRUCT(tuple))->pronamespace = schema;
+	CatalogTupleDelete(catalog, &tuple->t_self);
+	return tuple;
 }
 
+/*
+ * No SQL: see the header of swap.c.  Two of one name and signature cannot be in one
+ * schema: so rows are taken out of pg_proc before they are put back, which needs no
+ * third name and half the writing.  What is found by a scan of pg_depend is written
+ * after its end: one that writes into the page of the index that it reads does not
+ * mark there what is dead, and the next swaps would read on through all that the
+ * earlier ones left.
+ */
 void
 GeneratedFunctionsExchange(Oid one, Oid other)
 {
-	for (int i = 0; i < DEFINITION_COUNT; i++)
-	{
-		const char *name = definition_names[i];
-		Oid			first = find_function(one, name);
-		Oid			second = find_function(other, name);
+	Oid			schemas[2] = {one, other};
+	Generated	functions[2][DEFINITION_COUNT];
+	HeapTuple	rows[2][DEFINITION_COUNT];
+	Relation	procedures = table_open(ProcedureRelationId, RowExclusiveLock);
+	Relation	dependencies = table_open(DependRelationId, RowExclusiveLock);
+	CatalogIndexState procedure_indexes = CatalogOpenIndexes(procedures);
+	CatalogIndexState dependency_indexes = CatalogOpenIndexes(dependencies);
 
-		/* Two of one name and signature cannot be in one schema, not even on the way. */
-		if (OidIsValid(second))
-			place_function(second, "_exchanged", other);
-		if (OidIsValid(first))
-			place_function(first, name, other);
-		if (OidIsValid(second))
-			place_function(second, name, one);
+	for (int side = 0; side < 2; side++)
+	{
+		find_functions(schemas[side], functions[side]);
+		for (int i = 0; i < DEFINITION_COUNT; i++)
+			if (OidIsValid(functions[side][i].function))
+				rows[side][i] = take_function(procedures, functions[side][i].function,
+											  schemas[1 - side]);
 	}
+	for (int side = 0; side < 2; side++)
+		for (int i = 0; i < DEFINITION_COUNT; i++)
+		{
+			HeapTuple	dependency = functions[side][i].dependency;
+
+			if (!OidIsValid(functions[side][i].function))
+				continue;
+			CatalogTupleInsertWithInfo(procedures, rows[side][i], procedure_indexes);
+			((Form_pg_depend) GETSTRUCT(dependency))->refobjid = schemas[1 - side];
+			CatalogTupleUpdateWithInfo(dependencies, &dependency->t_self, dependency,
+									   dependency_indexes);
+		}
+	CatalogCloseIndexes(dependency_indexes);
+	CatalogCloseIndexes(procedure_indexes);
+	table_close(dependencies, RowExclusiveLock);
+	table_close(procedures, RowExclusiveLock);
+	CommandCounterIncrement();
 }
 
 void
 GeneratedFunctionsInvalidate(Oid schema)
 {
 	Relation	catalog = table_open(ProcedureRelationId, AccessShareLock);
+	Generated	functions[DEFINITION_COUNT];
 
+	find_functions(schema, functions);
 	for (int i = 0; i < DEFINITION_COUNT; i++)
 	{
-		HeapTuple	tuple = SearchSysCache1(PROCOID,
-											ObjectIdGetDatum(find_function(schema,
-																		   definition_names[i])));
+		HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(functions[i].function));
 
 		if (!HeapTupleIsValid(tuple))
 			continue;
@@ -391,11 +436,14 @@ GeneratedFunctionsInvalidate(Oid schema)
 void
 GeneratedFunctionsDrop(Oid schema)
 {
+	Generated	functions[DEFINITION_COUNT];
+
+	find_functions(schema, functions);
 	for (int i = 0; i < DEFINITION_COUNT; i++)
 	{
 		ObjectAddress address;
 
-		ObjectAddressSet(address, ProcedureRelationId, find_function(schema, definition_names[i]));
+		ObjectAddressSet(address, ProcedureRelationId, functions[i].function);
 		if (OidIsValid(address.objectId))
 			performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
 	}
@@ -405,13 +453,12 @@ GeneratedFunctionsDrop(Oid schema)
 void
 GeneratedFunctionsChangeOwner(Oid schema, Oid owner)
 {
-	for (int i = 0; i < DEFINITION_COUNT; i++)
-	{
-		Oid			function = find_function(schema, definition_names[i]);
+	Generated	functions[DEFINITION_COUNT];
 
-		if (OidIsValid(function))
-			ObjectChangeOwner(ProcedureRelationId, function, owner);
-	}
+	find_functions(schema, functions);
+	for (int i = 0; i < DEFINITION_COUNT; i++)
+		if (OidIsValid(functions[i].function))
+			ObjectChangeOwner(ProcedureRelationId, functions[i].function, owner);
 	CommandCounterIncrement();
 }
 
@@ -487,16 +534,17 @@ static void
 renew(void *argument)
 {
 	Renewal    *renewal = argument;
+	Generated	functions[DEFINITION_COUNT];
 	Datum		acls[DEFINITION_COUNT];
 	bool		acl_nulls[DEFINITION_COUNT];
 
+	find_functions(renewal->schema, functions);
 	for (int i = 0; i < DEFINITION_COUNT; i++)
 	{
 		ObjectAddress address;
 
 		acl_nulls[i] = true;
-		ObjectAddressSet(address, ProcedureRelationId,
-						 find_function(renewal->schema, definition_names[i]));
+		ObjectAddressSet(address, ProcedureRelationId, functions[i].function);
 		if (!OidIsValid(address.objectId))
 			continue;
 		acls[i] = function_acl(address.objectId, &acl_nulls[i]);
@@ -505,10 +553,10 @@ renew(void *argument)
 	}
 	create_functions(renewal->store, renewal->schema, renewal->definitions);
 	CommandCounterIncrement();
+	find_functions(renewal->schema, functions);
 	for (int i = 0; i < DEFINITION_COUNT; i++)
 		if (!acl_nulls[i])
-			set_function_acl(find_function(renewal->schema, definition_names[i]),
-							 renewal->store->owner, acls[i]);
+			set_function_acl(functions[i].function, renewal->store->owner, acls[i]);
 }
 
 void
@@ -516,6 +564,7 @@ GeneratedFunctionsRenew(const Store *store)
 {
 	Renewal		renewal = {store, get_namespace_oid(store->name, false)};
 	Oid			records = get_relname_relid("records", renewal.schema);
+	Generated	functions[DEFINITION_COUNT];
 	ErrorData  *error;
 
 	make_definitions(store, records, renewal.definitions);
@@ -523,8 +572,9 @@ GeneratedFunctionsRenew(const Store *store)
 	if (error == NULL)
 		return;
 
+	find_functions(renewal.schema, functions);
 	for (int i = 0; i < ROW_DEFINITION_COUNT; i++)
-		if (!still_answers(find_function(renewal.schema, definition_names[i]), records))
+		if (!still_answers(functions[i].function, records))
 			ereport(ERROR,
 					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 					 errmsg("functions of store \"%s\" cannot change their columns", store->name),
