@@ -44,6 +44,7 @@
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -272,13 +273,18 @@ carry_class_row(Oid from, Oid to)
 	CommandCounterIncrement();
 }
 
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
 static void
 carry_comment(Oid class_id, Oid from, int32 from_number, Oid to, int32 to_number)
 {
 	char	   *wanted = GetComment(from, class_id, from_number);
-	char	   *present = GetComment(to, class_id, to_number);
 
-	if (wanted == NULL ? present != NULL : present == NULL || strcmp(wanted, present) != 0)
+	if (!same_text(wanted, GetComment(to, class_id, to_number)))
 		CreateComments(to, class_id, to_number, wanted);
 }
 
@@ -438,9 +444,8 @@ find_policy(List *policies, const char *name)
 static bool
 same_policy(const Policy *a, const Policy *b)
 {
-	return a != NULL && b != NULL && strcmp(a->definition, b->definition) == 0 &&
-		(a->comment == NULL ? b->comment == NULL :
-		 b->comment != NULL && strcmp(a->comment, b->comment) == 0);
+	return a != NULL && b != NULL && same_text(a->definition, b->definition) &&
+		same_text(a->comment, b->comment);
 }
 
 static void
@@ -463,6 +468,86 @@ create_policy(const Policy *policy)
 		CreateComments(address.objectId, PolicyRelationId, 0, policy->comment);
 }
 
+/* Have the same numbers the same names, so that an expression means the same over both? */
+static bool
+same_numbers(Oid from, Oid to)
+{
+	Relation	left = table_open(from, AccessShareLock);
+	Relation	right = table_open(to, AccessShareLock);
+	int			count = RelationGetNumberOfAttributes(left);
+	bool		same = count == RelationGetNumberOfAttributes(right);
+
+	for (int i = 0; i < count && same; i++)
+		same = strcmp(NameStr(TupleDescAttr(RelationGetDescr(left), i)->attname),
+					  NameStr(TupleDescAttr(RelationGetDescr(right), i)->attname)) == 0;
+	table_close(right, AccessShareLock);
+	table_close(left, AccessShareLock);
+	return same;
+}
+
+/* Compare two rows of pg_policy in a field, which may be an expression. */
+static bool
+same_field(TupleDesc descriptor, AttrNumber field, HeapTuple a, HeapTuple b)
+{
+	Form_pg_attribute attribute = TupleDescAttr(descriptor, field - 1);
+	bool		a_null;
+	bool		b_null;
+	Datum		a_value = heap_getattr(a, field, descriptor, &a_null);
+	Datum		b_value = heap_getattr(b, field, descriptor, &b_null);
+
+	if (a_null || b_null)
+		return a_null && b_null;
+	if (attribute->atttypid == PG_NODE_TREEOID)
+		return equal(stringToNode(TextDatumGetCString(a_value)),
+					 stringToNode(TextDatumGetCString(b_value)));
+	return datumIsEqual(a_value, b_value, attribute->attbyval, attribute->attlen);
+}
+
+/*
+ * Have two tables the same policies, as they have before most swaps?  Deparsing them
+ * to find out would cost more than all that is carried.  One that mentions its
+ * own table is not found to be the same, but may be.
+ */
+static bool
+same_policies(Oid from, Oid to)
+{
+	static const AttrNumber fields[] = {
+		Anum_pg_policy_polname, Anum_pg_policy_polcmd, Anum_pg_policy_polpermissive,
+		Anum_pg_policy_polroles, Anum_pg_policy_polqual, Anum_pg_policy_polwithcheck
+	};
+	Oid			tables[2] = {from, to};
+	Relation	catalog = table_open(PolicyRelationId, AccessShareLock);
+	SysScanDesc scans[2];
+	HeapTuple	rows[2];
+	bool		same = same_numbers(from, to);
+
+	for (int i = 0; i < 2; i++)
+	{
+		ScanKeyData key;
+
+		ScanKeyInit(&key, Anum_pg_policy_polrelid, BTEqualStrategyNumber, F_OIDEQ,
+					ObjectIdGetDatum(tables[i]));
+		scans[i] = systable_beginscan(catalog, PolicyPolrelidPolnameIndexId, true, NULL, 1, &key);
+	}
+	while (same)
+	{
+		for (int i = 0; i < 2; i++)
+			rows[i] = systable_getnext(scans[i]);
+		same = HeapTupleIsValid(rows[0]) == HeapTupleIsValid(rows[1]);
+		if (!same || !HeapTupleIsValid(rows[0]))
+			break;
+		for (int i = 0; i < lengthof(fields) && same; i++)
+			same = same_field(RelationGetDescr(catalog), fields[i], rows[0], rows[1]);
+		same = same &&
+			same_text(GetComment(((Form_pg_policy) GETSTRUCT(rows[0]))->oid, PolicyRelationId, 0),
+					  GetComment(((Form_pg_policy) GETSTRUCT(rows[1]))->oid, PolicyRelationId, 0));
+	}
+	for (int i = 0; i < 2; i++)
+		systable_endscan(scans[i]);
+	table_close(catalog, AccessShareLock);
+	return same;
+}
+
 static void
 carry_policies(Oid from, Oid to)
 {
@@ -471,6 +556,8 @@ carry_policies(Oid from, Oid to)
 	UserContext user;
 	ListCell   *cell;
 
+	if (same_policies(from, to))
+		return;
 	read_policies(from, to, &wanted, &present);
 	foreach(cell, present)
 	{
