@@ -30,6 +30,9 @@
 #include "common/compat.h"
 #include "common/guc.h"
 
+/* When the plans that a swap has mixed are made again, at the latest. */
+#define MAINTENANCE_SOON_MS	1000
+
 VeniceShared *Shared = NULL;
 
 static shmem_request_hook_type previous_request_hook = NULL;
@@ -38,6 +41,7 @@ static shmem_startup_hook_type previous_startup_hook = NULL;
 static bool transaction_callback_registered = false;
 static bool exit_callback_registered = false;
 static bool wake_supervisor = false;
+static bool maintenance_soon = false;
 static bool wake_launcher = false;
 static bool holding = false;
 static bool building = false;
@@ -202,6 +206,27 @@ wake_processes(void)
 	LWLockRelease(Shared->lock);
 }
 
+/* Have the supervisor look in a second, unless it does before that anyway. */
+static void
+schedule_maintenance(void)
+{
+	TimestampTz soon = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), MAINTENANCE_SOON_MS);
+	SharedDatabase *entry;
+	bool		supervised;
+
+	LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
+	entry = SharedDatabaseFind(MyDatabaseId, false);
+	supervised = entry != NULL && entry->latch != NULL;
+	if (supervised && (entry->next_maintenance_time == 0 || entry->next_maintenance_time > soon))
+	{
+		entry->next_maintenance_time = soon;
+		SetLatch(entry->latch);
+	}
+	LWLockRelease(Shared->lock);
+	if (!supervised)
+		wake_processes();
+}
+
 static void
 release_holds(void)
 {
@@ -230,7 +255,10 @@ end_transaction(XactEvent event, void *argument)
 	}
 	else if ((wake_supervisor || wake_launcher) && event == XACT_EVENT_COMMIT)
 		wake_processes();
+	else if (maintenance_soon && event == XACT_EVENT_COMMIT)
+		schedule_maintenance();
 	wake_supervisor = false;
+	maintenance_soon = false;
 	wake_launcher = false;
 }
 
@@ -250,6 +278,15 @@ SupervisorWakeAtCommit(void)
 		return;
 	register_transaction_callback();
 	wake_supervisor = true;
+}
+
+void
+MaintenanceSoonAtCommit(void)
+{
+	if (!WorkersPreloaded())
+		return;
+	register_transaction_callback();
+	maintenance_soon = true;
 }
 
 void

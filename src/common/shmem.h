@@ -36,6 +36,13 @@ extern void WorkersRequire(const char *what);
  */
 extern void SupervisorWakeAtCommit(void);
 
+/*
+ * Likewise, but in a second: for what a swap leaves, which nobody waits for.  Looking
+ * for it and starting a worker costs several times what the swap does, so that
+ * those which come together share it, and stay out of each other's way.
+ */
+extern void MaintenanceSoonAtCommit(void);
+
 /* Likewise the launcher, so that it looks at this database again. */
 extern void LauncherWakeAtCommit(void);
 
@@ -79,7 +86,7 @@ typedef struct SharedDatabase
 	TimestampTz next_start_time;
 	TimestampTz starved_since;	/* wants a worker and has none; 0: not starved */
 	int			maintenance_failures;	/* rounds in a row that left something undone */
-	TimestampTz next_maintenance_time;
+	TimestampTz next_maintenance_time;	/* 0: at the supervisor's next look */
 	pid_t		held_by;		/* a backend that needs the database to itself; 0: none */
 } SharedDatabase;
 

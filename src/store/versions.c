@@ -73,7 +73,7 @@ venice_swap_version(PG_FUNCTION_ARGS)
 		default:
 			refuse_state(version, "swap in");
 	}
-	SupervisorWakeAtCommit();
+	MaintenanceSoonAtCommit();
 	PG_RETURN_VOID();
 }
 
@@ -112,7 +112,7 @@ venice_rollback_version(PG_FUNCTION_ARGS)
 	if (version->state != VERSION_BACKUP || version->number == 0)
 		refuse_state(version, "roll back to");
 	(void) VersionSwap(store, version, SWAP_ROLLBACK);
-	SupervisorWakeAtCommit();
+	MaintenanceSoonAtCommit();
 	PG_RETURN_INT32(version->number);
 }
 

@@ -54,6 +54,7 @@
 
 #include "common/query.h"
 #include "common/retry.h"
+#include "common/shmem.h"
 #include "common/subtransaction.h"
 
 /* Not to be waited for; a lock_timeout of 0 would be for ever. */
@@ -419,6 +420,9 @@ ViewsSwap(const Store *store, const Version *left, const Version *current)
 						   "AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass "
 						   "AND d.refobjid = $3", &args);
 	QueryEnd(&session);
-	if (views > 0)
-		(void) ViewsFollow(store, left, INSTANT_MS);
+	if (views == 0)
+		return;
+	(void) ViewsFollow(store, left, INSTANT_MS);
+	/* Whoever reads one that could not follow reads the version that was left. */
+	SupervisorWakeAtCommit();
 }

@@ -729,13 +729,16 @@ note_result(RoundResult result)
 	if (entry != NULL)
 	{
 		int			delay_ms;
+		TimestampTz next;
 
 		entry->maintenance_failures = left ? Min(entry->maintenance_failures + 1, 60) : 0;
 		delay_ms = RetryDelayMs(entry->maintenance_failures);
 		if (result.failed == 0)
 			delay_ms = Min(delay_ms, MAX_WAIT_MS);
-		entry->next_maintenance_time =
-			left ? TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay_ms) : 0;
+		next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay_ms);
+		/* There may be a time already, from a swap that came during the round. */
+		if (left && (entry->next_maintenance_time == 0 || entry->next_maintenance_time > next))
+			entry->next_maintenance_time = next;
 	}
 	LWLockRelease(Shared->lock);
 }

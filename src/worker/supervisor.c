@@ -157,6 +157,8 @@ maintenance_is_due(bool woken)
 		entry->next_maintenance_time = 0;
 	}
 	due = entry != NULL && entry->next_maintenance_time <= GetCurrentTimestamp();
+	if (due)
+		entry->next_maintenance_time = 0;
 	LWLockRelease(Shared->lock);
 	return due;
 }
