@@ -62,6 +62,7 @@ OBJS = \
 	src/read/cache.o \
 	src/read/forget.o \
 	src/read/handle.o \
+	src/read/call_site.o \
 	src/read/lookup.o \
 	src/read/encode.o \
 	src/read/get.o \

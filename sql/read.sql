@@ -54,6 +54,11 @@ SELECT * FROM venice_internal.batch_get('features', 1::bigint) AS r(ordinality b
 SELECT venice_internal.get('features', 1::bigint);
 SELECT * FROM venice_internal.batch_get('features', '{1}'::bigint[]) AS r(ordinality text, user_id bigint);
 
+-- Of two statements that want other columns of one version, each gets its own.
+SELECT * FROM venice_internal.get('features', 1::bigint) AS r(clicks bigint);
+SELECT * FROM venice_internal.get('features', 1::bigint) AS r(name text);
+SELECT * FROM venice_internal.get('features', 1::bigint) AS r(name text, clicks bigint);
+
 -- Columns are found by name, with row security too, and whatever was dropped before them.
 CREATE ROLE read_policy;
 SELECT venice.create_store('narrowed', 'k integer', 'a integer, b text, c text');

@@ -51,6 +51,9 @@
  * made at its tail, where an entry that was used since it was last there goes on
  * to the head once more: CLOCK, without holes.
  *
+ * Speed.  A hit waits twice for memory, once for its bucket and once for its entry,
+ * and that is most of what it costs; hence CachePrefetch.
+ *
  * Locks: one LWLock for each stripe, shared for a hit, exclusive for all else;
  * held for copying one row at most.
  * Must not know: stores, versions, and how rows are read.
@@ -190,8 +193,8 @@ create_memory(void)
 		cache->stripes = stripe_count();
 		cache->stripe_bytes = TYPEALIGN_DOWN(PG_CACHE_LINE_SIZE, bytes / cache->stripes);
 
-		/* A bucket for each row of a few numbers. */
-		cache->buckets = pg_prevpower2_32(cache->stripe_bytes / 256);
+		/* More buckets than rows of a few numbers: whoever shares one costs a wait for memory. */
+		cache->buckets = pg_prevpower2_32(cache->stripe_bytes / 128);
 		cache->ring_bytes = TYPEALIGN_DOWN(MAXIMUM_ALIGNOF, cache->stripe_bytes -
 										   MAXALIGN(sizeof(Stripe)) -
 										   cache->buckets * sizeof(uint32) - sizeof(Entry));
@@ -312,18 +315,19 @@ stripe_number(uint32 hash)
 	return cache->stripes == 1 ? 0 : hash >> (32 - pg_ceil_log2_32(cache->stripes));
 }
 
+/* A row in another form is in another bucket, so as not to be in the way. */
 static uint32 *
-bucket_of(Stripe *stripe, uint32 hash)
+bucket_of(Stripe *stripe, uint32 hash, CacheForm form)
 {
-	return &buckets_of(stripe)[hash & (cache->buckets - 1)];
+	return &buckets_of(stripe)[(hash + form) & (cache->buckets - 1)];
 }
 
 /* Without a lock: what is fetched may be another entry by then, and cost a little. */
 void
-CachePrefetch(uint32 hash, int stage)
+CachePrefetch(uint32 hash, CacheForm form, int stage)
 {
 	Stripe	   *stripe = stripe_of(stripe_number(hash));
-	uint32	   *bucket = bucket_of(stripe, hash);
+	uint32	   *bucket = bucket_of(stripe, hash, form);
 
 	if (stage == 1)
 		__builtin_prefetch(bucket);
@@ -376,7 +380,7 @@ CacheProbe(const CacheTable *table, const CacheKey *key, CacheForm form, Snapsho
 	bool		found = false;
 
 	LWLockAcquire(&cache->locks[number].lock, LW_SHARED);
-	for (uint32 place = *bucket_of(stripe, key->hash); place != NOWHERE;)
+	for (uint32 place = *bucket_of(stripe, key->hash, form); place != NOWHERE;)
 	{
 		Entry	   *entry = entry_at(stripe, place);
 
@@ -402,7 +406,7 @@ CacheProbe(const CacheTable *table, const CacheKey *key, CacheForm form, Snapsho
 static void
 unlink_entry(Stripe *stripe, Entry *entry)
 {
-	uint32	   *link = bucket_of(stripe, entry->hash);
+	uint32	   *link = bucket_of(stripe, entry->hash, entry->form);
 
 	while (entry_at(stripe, *link) != entry)
 		link = &entry_at(stripe, *link)->next;
@@ -414,7 +418,7 @@ unlink_entry(Stripe *stripe, Entry *entry)
 static void
 link_entry(Stripe *stripe, Entry *entry, uint32 place)
 {
-	uint32	   *bucket = bucket_of(stripe, entry->hash);
+	uint32	   *bucket = bucket_of(stripe, entry->hash, entry->form);
 
 	entry->next = *bucket;
 	*bucket = place;
@@ -564,7 +568,7 @@ CacheFill(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot
 	LWLockAcquire(&cache->locks[number].lock, LW_EXCLUSIVE);
 	if (stripe->last_writer < xmin)
 	{
-		for (uint32 place = *bucket_of(stripe, key->hash); place != NOWHERE;)
+		for (uint32 place = *bucket_of(stripe, key->hash, form); place != NOWHERE;)
 		{
 			Entry	   *other = entry_at(stripe, place);
 
@@ -599,14 +603,15 @@ CacheForget(const CacheTable *table, const CacheKey *key)
 	stripe = stripe_of(number);
 
 	LWLockAcquire(&cache->locks[number].lock, LW_EXCLUSIVE);
-	for (uint32 place = *bucket_of(stripe, key->hash); place != NOWHERE;)
-	{
-		Entry	   *entry = entry_at(stripe, place);
+	for (CacheForm form = CACHE_TUPLE; form <= CACHE_PACKED; form++)
+		for (uint32 place = *bucket_of(stripe, key->hash, form); place != NOWHERE;)
+		{
+			Entry	   *entry = entry_at(stripe, place);
 
-		place = entry->next;
-		if (is_key(entry, table, key))
-			unlink_entry(stripe, entry);
-	}
+			place = entry->next;
+			if (is_key(entry, table, key))
+				unlink_entry(stripe, entry);
+		}
 	stripe->last_writer = Max(stripe->last_writer, writer);
 	LWLockRelease(&cache->locks[number].lock);
 }

@@ -65,7 +65,7 @@ extern bool CacheKeyMake(const CacheTable *table, const Datum *values, CacheKey 
  * Fetch into the processor's caches what CacheProbe will touch first, for several
  * keys before the first of them is probed: all the first stage, then all the second.
  */
-extern void CachePrefetch(uint32 hash, int stage);
+extern void CachePrefetch(uint32 hash, CacheForm form, int stage);
 
 /*
  * Called with an entry's bytes while it cannot go away: must be short and must not

@@ -4,7 +4,7 @@
  *		The functions behind a store's get and batch_get: rows as rows.
  *
  * Which columns are wanted is what the generated wrapper's column definition list
- * says; they are found in the version's table by name, once per statement.
+ * says; they are found in the version's table by name.
  *
  * Locks: see handle.c and lookup.c.
  * Must not know: how rows are found.
@@ -30,6 +30,7 @@
 #include "utils/tuplestore.h"
 
 #include "common/compat.h"
+#include "read/call_site.h"
 #include "read/handle.h"
 #include "read/lookup.h"
 
@@ -37,18 +38,19 @@ PG_FUNCTION_INFO_V1(venice_get);
 PG_FUNCTION_INFO_V1(venice_batch_get);
 PG_FUNCTION_INFO_V1(venice_batch_get_support);
 
-/* Where a result column comes from; kept for as long as the statement's call site lives. */
-typedef struct CallSite
+/* Where result columns come from. */
+typedef struct RowsSite
 {
-	uint64		build;			/* of the handle that this was made for */
+	CallSite	site;
+	TupleDesc	descriptor;		/* of the result */
 	bool		with_ordinality;	/* the first result column is the key's position */
 	int			count;			/* of result columns, but for the ordinality */
 	AttrNumber	attributes[FLEXIBLE_ARRAY_MEMBER];	/* of the table */
-} CallSite;
+} RowsSite;
 
 typedef struct Output
 {
-	const CallSite *site;
+	const RowsSite *site;
 	Tuplestorestate *rows;
 	TupleDesc	descriptor;
 	Datum	   *values;
@@ -60,7 +62,7 @@ static void
 emit(void *argument, int64 position, const Datum *values, const bool *nulls)
 {
 	Output	   *output = argument;
-	const CallSite *site = output->site;
+	const RowsSite *site = output->site;
 	int			column = 0;
 
 	if (site->with_ordinality)
@@ -77,18 +79,20 @@ emit(void *argument, int64 position, const Datum *values, const bool *nulls)
 }
 
 /* Find each result column in the version's table, by name. */
-static CallSite *
-make_site(MemoryContext context, const char *store, const StoreHandle *handle,
-		  TupleDesc descriptor, bool with_ordinality)
+static RowsSite *
+make_site(FunctionCallInfo fcinfo, const char *store, const StoreHandle *handle,
+		  bool with_ordinality)
 {
+	TupleDesc	descriptor = ((ReturnSetInfo *) fcinfo->resultinfo)->expectedDesc;
 	Relation	records = table_open(handle->records, NoLock);
 	TupleDesc	table = RelationGetDescr(records);
-	CallSite   *site = MemoryContextAlloc(context, offsetof(CallSite, attributes) +
-										  descriptor->natts * sizeof(AttrNumber));
+	RowsSite   *site = (RowsSite *) CallSiteMake(fcinfo, offsetof(RowsSite, attributes) +
+												 descriptor->natts * sizeof(AttrNumber));
+	MemoryContext caller = MemoryContextSwitchTo(site->site.context);
 
-	site->build = handle->build;
+	site->descriptor = CreateTupleDescCopy(descriptor);
+	MemoryContextSwitchTo(caller);
 	site->with_ordinality = with_ordinality;
-	site->count = 0;
 	for (int i = 0; i < descriptor->natts; i++)
 	{
 		Form_pg_attribute wanted = TupleDescAttr(descriptor, i);
@@ -119,14 +123,36 @@ make_site(MemoryContext context, const char *store, const StoreHandle *handle,
 		site->attributes[site->count++] = found;
 	}
 	table_close(records, NoLock);
+	site->site.reusable = true;
+	site->site.build = handle->build;
 	return site;
+}
+
+/* Does another statement's call want the same columns? */
+static bool
+fits(const CallSite *site, FunctionCallInfo fcinfo)
+{
+	TupleDesc	has = ((const RowsSite *) site)->descriptor;
+	TupleDesc	wanted = ((ReturnSetInfo *) fcinfo->resultinfo)->expectedDesc;
+
+	if (has->natts != wanted->natts)
+		return false;
+	for (int i = 0; i < has->natts; i++)
+	{
+		Form_pg_attribute a = TupleDescAttr(has, i);
+		Form_pg_attribute b = TupleDescAttr(wanted, i);
+
+		if (a->atttypid != b->atttypid || strcmp(NameStr(a->attname), NameStr(b->attname)) != 0)
+			return false;
+	}
+	return true;
 }
 
 static Datum
 look_up(FunctionCallInfo fcinfo, bool batch)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	CallSite   *site = fcinfo->flinfo->fn_extra;
+	RowsSite   *site;
 	StoreHandle handle;
 	LookupKeys	keys;
 	Output		output;
@@ -140,11 +166,9 @@ look_up(FunctionCallInfo fcinfo, bool batch)
 	LookupRequireRows(fcinfo);
 	store = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	StoreHandleOpen(store, &handle);
-	if (site == NULL || site->build != handle.build)
-	{
-		site = make_site(fcinfo->flinfo->fn_mcxt, store, &handle, result->expectedDesc, batch);
-		fcinfo->flinfo->fn_extra = site;
-	}
+	site = (RowsSite *) CallSiteFind(fcinfo, handle.build, fits);
+	if (site == NULL)
+		site = make_site(fcinfo, store, &handle, batch);
 	if (batch)
 		LookupKeysArray(fcinfo, 1, store, &handle, &keys);
 	else

@@ -309,26 +309,30 @@ has_image(const StoreHandle *handle, TupleTableSlot *row, const CacheKey *asked)
 /* Keys of a batch whose entries are on their way from memory at a time. */
 #define PREFETCH_KEYS	16
 
-/* Most of what a row in the cache costs is waiting for memory: do so for many at once. */
+/*
+ * Most of what a row in the cache costs is waiting for memory: do so for many at
+ * once, and for a single one as early as can be.  A key that is not cached gets no
+ * length.
+ */
 static void
-prefetch(const StoreHandle *handle, const LookupKeys *keys, int64 first)
+prefetch(const StoreHandle *handle, const LookupKeys *keys, int64 first, CacheForm form,
+		 CacheKey *cache_keys)
 {
-	uint32		hashes[PREFETCH_KEYS];
-	int			count = 0;
+	int			count = Min(PREFETCH_KEYS, keys->count - first);
 
-	for (int64 n = first; n < Min(first + PREFETCH_KEYS, keys->count); n++)
+	for (int i = 0; i < count; i++)
 	{
 		Datum		key[INDEX_MAX_KEYS];
-		CacheKey	cache_key;
 
-		if (!pick_key(handle, keys, n, key) ||
-			!CacheKeyMake(&handle->cache, key, &cache_key))
-			continue;
-		CachePrefetch(cache_key.hash, 1);
-		hashes[count++] = cache_key.hash;
+		if (!pick_key(handle, keys, first + i, key) ||
+			!CacheKeyMake(&handle->cache, key, &cache_keys[i]))
+			cache_keys[i].length = 0;
+		else
+			CachePrefetch(cache_keys[i].hash, form, 1);
 	}
 	for (int i = 0; i < count; i++)
-		CachePrefetch(hashes[i], 2);
+		if (cache_keys[i].length > 0)
+			CachePrefetch(cache_keys[i].hash, form, 2);
 }
 
 /* Each key from the cache, if it has it, or else from the index. */
@@ -336,19 +340,26 @@ static void
 look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
 {
 	Snapshot	snapshot = GetActiveSnapshot();
-	IndexLookup lookup = {table_open(handle->records, NoLock)};
-	TupleDesc	descriptor = RelationGetDescr(lookup.records);
+	IndexLookup lookup = {0};
+	TupleDesc	descriptor;
 	bool		cached = handle->cached && CacheMayAnswer(snapshot);
 	CacheForm	form = sink->encoded != NULL ? CACHE_PACKED : CACHE_TUPLE;
 	bool		copies = form == CACHE_TUPLE && sink->in_place == NULL;
-	Fetched		fetched = {sink, descriptor};
+	Fetched		fetched = {.sink = sink};
+	CacheKey	cache_keys[PREFETCH_KEYS];
 	Datum	   *values = NULL;
 	bool	   *nulls = NULL;
 	int64		hits = 0;
 	int64		misses = 0;
 
 	if (cached)
+	{
+		prefetch(handle, keys, 0, form, cache_keys);
 		ReadStatisticsForm(handle->cache.statistics, form);
+	}
+	lookup.records = table_open(handle->records, NoLock);
+	descriptor = RelationGetDescr(lookup.records);
+	fetched.descriptor = descriptor;
 	if (cached && copies)
 	{
 		initStringInfo(&fetched.tuple);
@@ -358,17 +369,15 @@ look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
 	for (int64 n = 0; n < keys->count; n++)
 	{
 		Datum		key[INDEX_MAX_KEYS];
-		CacheKey	cache_key;
+		CacheKey   *cache_key = &cache_keys[n % PREFETCH_KEYS];
 		bool		may_fill;
 
 		CHECK_FOR_INTERRUPTS();
-		if (cached && keys->count > 1 && n % PREFETCH_KEYS == 0)
-			prefetch(handle, keys, n);
-		if (!pick_key(handle, keys, n, key))
-			continue;
+		if (cached && n > 0 && n % PREFETCH_KEYS == 0)
+			prefetch(handle, keys, n, form, cache_keys);
+		may_fill = cached && cache_key->length > 0;
 		fetched.position = n;
-		may_fill = cached && CacheKeyMake(&handle->cache, key, &cache_key);
-		if (may_fill && CacheProbe(&handle->cache, &cache_key, form, snapshot, fetch, &fetched))
+		if (may_fill && CacheProbe(&handle->cache, cache_key, form, snapshot, fetch, &fetched))
 		{
 			hits++;
 			if (copies)
@@ -384,11 +393,11 @@ look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
 			continue;
 		}
 		misses += may_fill;
-		if (!find_in_index(handle, &lookup, key))
+		if (!pick_key(handle, keys, n, key) || !find_in_index(handle, &lookup, key))
 			continue;
 		sink->row(sink->argument, n, lookup.row->tts_values, lookup.row->tts_isnull);
-		if (may_fill && has_image(handle, lookup.row, &cache_key))
-			fill_cache(handle, &cache_key, sink, lookup.row);
+		if (may_fill && has_image(handle, lookup.row, cache_key))
+			fill_cache(handle, cache_key, sink, lookup.row);
 	}
 	close_index(&lookup);
 	table_close(lookup.records, NoLock);

@@ -25,26 +25,26 @@
 #include "utils/rel.h"
 
 #include "common/compat.h"
+#include "read/call_site.h"
 #include "read/handle.h"
 #include "read/lookup.h"
 
 PG_FUNCTION_INFO_V1(venice_get_packed);
 PG_FUNCTION_INFO_V1(venice_batch_get_packed);
 
-/* Kept for as long as the statement's call site lives. */
-typedef struct CallSite
+/* How rows are written. */
+typedef struct PackedSite
 {
-	uint64		build;			/* of the handle that this was made for */
+	CallSite	site;
 	int			encoding;		/* of the client, that it was made for */
-	MemoryContext context;		/* of what follows */
 	RowEncoder *encoder;
 	AttrNumber *attributes;
 	int			count;
-} CallSite;
+} PackedSite;
 
 typedef struct Output
 {
-	const CallSite *site;
+	const PackedSite *site;
 	StringInfoData bytes;
 	int64		next;			/* position of the first key that has no row yet */
 	int			last;			/* where the last row begins */
@@ -107,24 +107,28 @@ PackedEncoderMake(MemoryContext context, TupleDesc table, const AttrNumber *keys
 	return RowEncoderMake(context, table, attributes, count);
 }
 
-static void
-make_site(CallSite *site, const StoreHandle *handle)
+static PackedSite *
+make_site(FunctionCallInfo fcinfo, const StoreHandle *handle)
 {
 	Relation	records = table_open(handle->records, NoLock);
+	PackedSite *packed = (PackedSite *) CallSiteMake(fcinfo, sizeof(PackedSite));
+	CallSite   *site = &packed->site;
 
-	MemoryContextReset(site->context);
-	site->encoder = PackedEncoderMake(site->context, RelationGetDescr(records),
-									  handle->key_attributes, handle->key_count);
-	site->attributes = RowEncoderAttributes(site->encoder, site->context, &site->count);
+	packed->encoding = pg_get_client_encoding();
+	packed->encoder = PackedEncoderMake(site->context, RelationGetDescr(records),
+										handle->key_attributes, handle->key_count);
+	packed->attributes = RowEncoderAttributes(packed->encoder, site->context, &packed->count);
+	/* The functions of users' types may be other ones in another statement. */
+	site->reusable = RowEncoderIsStable(packed->encoder);
 	site->build = handle->build;
-	site->encoding = pg_get_client_encoding();
 	table_close(records, NoLock);
+	return packed;
 }
 
 static Datum
 look_up(FunctionCallInfo fcinfo, bool batch)
 {
-	CallSite   *site = fcinfo->flinfo->fn_extra;
+	PackedSite *site;
 	StoreHandle handle;
 	LookupKeys	keys;
 	Output		output;
@@ -137,15 +141,9 @@ look_up(FunctionCallInfo fcinfo, bool batch)
 				 errmsg("store must not be null")));
 	store = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	StoreHandleOpen(store, &handle);
-	if (site == NULL)
-	{
-		site = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(CallSite));
-		site->context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "venice call site",
-											  ALLOCSET_SMALL_SIZES);
-		fcinfo->flinfo->fn_extra = site;
-	}
-	if (site->build != handle.build || site->encoding != pg_get_client_encoding())
-		make_site(site, &handle);
+	site = (PackedSite *) CallSiteFind(fcinfo, handle.build, NULL);
+	if (site == NULL || site->encoding != pg_get_client_encoding())
+		site = make_site(fcinfo, &handle);
 	if (batch)
 		LookupKeysArray(fcinfo, 1, store, &handle, &keys);
 	else
