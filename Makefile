@@ -78,6 +78,8 @@ OBJS = \
 	src/store/versions.o \
 	src/registry/reference.o \
 	src/registry/entry.o \
+	src/registry/expression.o \
+	src/registry/view.o \
 	src/worker/ledger.o \
 	src/worker/launcher.o \
 	src/worker/units.o \
@@ -119,6 +121,7 @@ SQL_PARTS = \
 	src/store/views.sql \
 	src/registry/definition.sql \
 	src/registry/entries.sql \
+	src/registry/views.sql \
 	src/worker/worker.sql
 
 DATA_built = venice--$(EXTVERSION).sql

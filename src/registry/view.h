@@ -10,6 +10,7 @@
 
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
+#include "utils/array.h"
 #include "utils/jsonb.h"
 
 #include "registry/reference.h"
@@ -43,6 +44,7 @@ typedef struct FeatureView
 	List	   *request_names;	/* of char * */
 	List	   *request_types;	/* of char * */
 	Interval   *ttl;			/* or NULL */
+	Interval   *window_length;	/* of a label view, or NULL */
 	bool		online;
 	bool		offline;
 	char	   *store;			/* or NULL */
@@ -59,6 +61,18 @@ typedef struct FeatureView
  * CurrentMemoryContext.
  */
 extern FeatureView *FeatureViewLookup(const Reference *reference, bool missing_ok);
+
+/* "feature view", "on-demand view", "label view". */
+extern const char *FeatureViewKind(const FeatureView *view);
+
+/* "<project>.<name>@<n>", as it is stored. */
+extern char *FeatureViewReference(const FeatureView *view);
+
+/* For messages, and to be typed: without what goes without saying. */
+extern char *FeatureViewShortName(const FeatureView *view);
+
+/* Of an array of text; NULLs are 22004. */
+extern List *TextArrayList(ArrayType *array);
 
 /* The feature of that name; 42703, with the names that there are, or NULL with missing_ok. */
 extern ViewFeature *FeatureViewFeature(const FeatureView *view, const char *feature,

@@ -75,18 +75,11 @@ ArgumentInt4(FunctionCallInfo fcinfo, int number, const char *name)
 	return PG_GETARG_INT32(number);
 }
 
-typedef struct UserText
-{
-	const char *text;
-	int			offset;			/* where it begins in what is parsed */
-	const char *hint;			/* or NULL */
-} UserText;
-
 /* Positions are in a statement that the user has never seen: make them his. */
-static void
-point_into_user_text(void *argument)
+void
+UserTextPoint(void *user_text)
 {
-	const UserText *user = argument;
+	const UserText *user = user_text;
 	int			position = geterrposition();
 
 	if (position > 0)
@@ -104,7 +97,7 @@ ParseUserText(const char *before, const char *text, const char *after, const cha
 {
 	char	   *sql = psprintf("%s%s%s", before, text, after);
 	UserText	user = {text, pg_mbstrlen(before), hint};
-	ErrorContextCallback callback = {error_context_stack, point_into_user_text, &user};
+	ErrorContextCallback callback = {error_context_stack, UserTextPoint, &user};
 	List	   *statements;
 
 	error_context_stack = &callback;

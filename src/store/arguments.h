@@ -36,6 +36,19 @@ extern Store *ArgumentOwnedStore(FunctionCallInfo fcinfo);
 extern int32 ArgumentInt4(FunctionCallInfo fcinfo, int number, const char *name);
 
 /*
+ * For the error context stack while something is done to what a user wrote, standing
+ * in a text of ours: UserTextPoint makes positions his.
+ */
+typedef struct UserText
+{
+	const char *text;
+	int			offset;			/* characters of ours before it */
+	const char *hint;			/* or NULL */
+} UserText;
+
+extern void UserTextPoint(void *user_text);
+
+/*
  * Parse what a user wrote, standing between two texts of ours.  An error points
  * into his text, and has the hint, if there is one.
  */

@@ -438,9 +438,8 @@ column_type(const Store *store, const StoreColumn *column, Oid *type, int32 *mod
 		parseTypeString(column->type_name, type, modifier, false);
 }
 
-/* May a column be changed from one type to the other without losing a value? */
-static bool
-is_widening(Oid from, int32 from_modifier, Oid to, int32 to_modifier)
+bool
+StoreTypeWidens(Oid from, int32 from_modifier, Oid to, int32 to_modifier)
 {
 	static const struct
 	{
@@ -491,7 +490,7 @@ check_compatible(const Store *store, const List *new_columns)
 		}
 		column_type(store, old, &old_type, &old_modifier);
 		parseTypeString(new->type_name, &new_type, &new_modifier, false);
-		if (!is_widening(old_type, old_modifier, new_type, new_modifier))
+		if (!StoreTypeWidens(old_type, old_modifier, new_type, new_modifier))
 			appendStringInfo(&changes, "Column \"%s\" changes type from %s to %s. ", old->name,
 							 old->type_name, new->type_name);
 		if (new->not_null && !old->not_null)

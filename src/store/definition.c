@@ -76,9 +76,8 @@ check_name(const char *name)
 				 errdetail("Names that begin with \"_\" are for bookkeeping.")));
 }
 
-/* The type's name with modifiers, qualified unless it is in pg_catalog. */
-static char *
-type_text(Oid type, int32 typmod)
+char *
+DefinitionTypeName(Oid type, int32 typmod)
 {
 	int			nest_level = NewGUCNestLevel();
 	char	   *text;
@@ -150,7 +149,7 @@ column_from_sql(ColumnDef *definition, bool is_key, const char *what)
 	if (get_typtype(type) == TYPTYPE_PSEUDO)
 		refuse_definition(what, psprintf("Column \"%s\" has pseudo-type %s.", column->name,
 										 format_type_be(type)));
-	column->type_name = type_text(type, typmod);
+	column->type_name = DefinitionTypeName(type, typmod);
 	if (definition->collClause != NULL)
 		refuse_definition(what, psprintf("Column \"%s\" has a COLLATE clause.", column->name));
 
@@ -235,7 +234,7 @@ columns_from_avro(const char *definition, bool is_key, const char *what)
 			refuse_definition(what, psprintf("Key field \"%s\" may be null.", field->name));
 		column->is_key = is_key;
 		column->not_null = is_key || !field->nullable;
-		column->type_name = type_text(type, typmod);
+		column->type_name = DefinitionTypeName(type, typmod);
 		column->default_expression = is_key ? NULL : field->default_expr;
 		column->source_type = field->source_type;
 		columns = lappend(columns, column);

@@ -24,4 +24,7 @@ extern List *DefinitionParse(const char *definition, bool is_key, const char *wh
 /* Raise 42701 for a name that stands twice, 22023 where there is no value column. */
 extern void DefinitionCheck(List *columns);
 
+/* The type's name with modifiers, qualified unless it is in pg_catalog. */
+extern char *DefinitionTypeName(Oid type, int32 typmod);
+
 #endif							/* VENICE_DEFINITION_H */
