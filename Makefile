@@ -78,6 +78,9 @@ OBJS = \
 	src/store/versions.o \
 	src/registry/reference.o \
 	src/registry/entry.o \
+	src/registry/project.o \
+	src/registry/entity.o \
+	src/registry/source.o \
 	src/registry/expression.o \
 	src/registry/view.o \
 	src/worker/ledger.o \

@@ -137,18 +137,6 @@ find_schema(const char *store, Snapshot snapshot, Oid *schema, Oid *owner)
 	}
 }
 
-static Jsonb *
-copy_jsonb(uint64 row, int column, MemoryContext context)
-{
-	bool		is_null;
-	Datum		value = QueryDatum(row, column, &is_null);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	Jsonb	   *result = is_null ? NULL : DatumGetJsonbPCopy(value);
-
-	MemoryContextSwitchTo(old);
-	return result;
-}
-
 static List *
 read_columns(const char *store, MemoryContext context, int *key_count)
 {
@@ -202,7 +190,7 @@ StoreLookup(const char *name, bool missing_ok)
 		store->server = QueryText(0, 1, context);
 		store->key_schema = QueryText(0, 2, context);
 		store->value_schema = QueryText(0, 3, context);
-		store->set_options = copy_jsonb(0, 4, context);
+		store->set_options = QueryJsonb(0, 4, context);
 		store->paused = QueryBool(0, 5);
 		store->last_version = QueryInt4(0, 6, 0);
 		store->columns = read_columns(name, context, &store->key_count);
@@ -306,9 +294,9 @@ read_version(uint64 row, const char *store, MemoryContext context)
 	swapped = QueryDatum(row, 11, &is_null);
 	version->swapped_time = is_null ? 0 : DatumGetTimestampTz(swapped);
 	version->error = QueryText(row, 12, context);
-	version->attachments = copy_jsonb(row, 13, context);
+	version->attachments = QueryJsonb(row, 13, context);
 	old = MemoryContextSwitchTo(context);
-	version->options = StoreOptionsParse(copy_jsonb(row, 6, context));
+	version->options = StoreOptionsParse(QueryJsonb(row, 6, context));
 	MemoryContextSwitchTo(old);
 	return version;
 }

@@ -166,6 +166,18 @@ QueryText(uint64 row, int column, MemoryContext context)
 	return value ? MemoryContextStrdup(context, value) : NULL;
 }
 
+Jsonb *
+QueryJsonb(uint64 row, int column, MemoryContext context)
+{
+	bool		is_null;
+	Datum		value = QueryDatum(row, column, &is_null);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Jsonb	   *result = is_null ? NULL : DatumGetJsonbPCopy(value);
+
+	MemoryContextSwitchTo(old);
+	return result;
+}
+
 int64
 QueryInt8(uint64 row, int column, int64 if_null)
 {

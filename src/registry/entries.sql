@@ -15,6 +15,71 @@ CREATE FUNCTION venice_internal.can_read(records oid)
 COMMENT ON FUNCTION venice_internal.can_read(oid) IS
     'Has the current user USAGE on the schema of a store''s records, and SELECT on a column of them?';
 
+CREATE FUNCTION venice.create_project(project text, owner name DEFAULT current_user, options jsonb DEFAULT '{}')
+    RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'venice_create_project';
+COMMENT ON FUNCTION venice.create_project(text, name, jsonb) IS
+    'Make a project: members of its owner see its entries, and add to it.';
+
+CREATE FUNCTION venice.alter_project(project text, options jsonb)
+    RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'venice_alter_project';
+COMMENT ON FUNCTION venice.alter_project(text, jsonb) IS
+    'Change the options of a project; JSON null resets one.';
+
+CREATE FUNCTION venice.drop_project(project text, force boolean DEFAULT false)
+    RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'venice_drop_project';
+COMMENT ON FUNCTION venice.drop_project(text, boolean) IS
+    'Drop a project that is empty. force: with all that is in it.';
+
+CREATE FUNCTION venice.create_entity(entity text, keys text, options jsonb DEFAULT '{}')
+    RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'venice_create_entity';
+COMMENT ON FUNCTION venice.create_entity(text, text, jsonb) IS
+    'Make an entity: what features are about. keys is a column list, such as ''user_id bigint''.';
+
+CREATE FUNCTION venice.alter_entity(entity text, options jsonb)
+    RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'venice_alter_entity';
+COMMENT ON FUNCTION venice.alter_entity(text, jsonb) IS
+    'Change the options of an entity, and its keys while no view uses it; JSON null resets an option.';
+
+CREATE FUNCTION venice.drop_entity(entity text, force boolean DEFAULT false)
+    RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'venice_drop_entity';
+COMMENT ON FUNCTION venice.drop_entity(text, boolean) IS
+    'Drop an entity that no view uses. force: with the views that use it.';
+
+CREATE FUNCTION venice.create_source(source text, relation regclass DEFAULT NULL, store text DEFAULT NULL,
+                                     server text DEFAULT NULL, topic text DEFAULT NULL, event_time text DEFAULT NULL,
+                                     created_time text DEFAULT NULL, options jsonb DEFAULT '{}')
+    RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'venice_create_source';
+COMMENT ON FUNCTION venice.create_source(text, regclass, text, text, text, text, text, jsonb) IS
+    'Make a source: where feature values come from. It is exactly one of a relation, a store, and a topic of a server.';
+
+CREATE FUNCTION venice.alter_source(source text, options jsonb)
+    RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'venice_alter_source';
+COMMENT ON FUNCTION venice.alter_source(text, jsonb) IS
+    'Change a source, its relation and times among the options; what views read of it has to stay. JSON null resets an option.';
+
+CREATE FUNCTION venice.drop_source(source text, force boolean DEFAULT false)
+    RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'venice_drop_source';
+COMMENT ON FUNCTION venice.drop_source(text, boolean) IS
+    'Drop a source that no view uses. force: with the views that use it.';
+
 CREATE VIEW venice.projects WITH (security_barrier) AS
     SELECT p.project AS name, p.owner_name AS owner, p.options ->> 'description' AS description,
            p.options -> 'tags' AS tags, p.created_time
@@ -43,9 +108,8 @@ GRANT SELECT ON venice.entities TO PUBLIC;
 
 CREATE VIEW venice.sources WITH (security_barrier) AS
     SELECT s.source AS name, s.project, s.owner_name AS owner, s.relation, s.store_name AS store,
-           s.server_name AS server, s.topic, s.event_time, s.created_time_column AS created_time_column,
-           s.options ->> 'columns' AS columns,
-           s.options - '{description,tags,columns}'::text[] AS store_options,
+           s.server_name AS server, s.topic, s.event_time, s.created_time_column,
+           s.options ->> 'columns' AS columns, s.options - '{columns,description,tags}'::text[] AS options,
            s.options ->> 'description' AS description, s.options -> 'tags' AS tags, s.created_time
       FROM venice.source s
       LEFT JOIN venice.project p ON p.project = s.project

@@ -168,6 +168,54 @@ RegistryFindProject(const char *view, const Reference *reference)
 	return project;
 }
 
+List *
+RegistryUsers(const char *column, const char *project, const char *name)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	List	   *users = NIL;
+	uint64		rows;
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, psprintf("%s.%s", project, name));
+	rows = QueryRun(psprintf("SELECT kind || '_view', project::text, view_name::text, view_version "
+							 "FROM venice.feature_view WHERE ARRAY[$1] && (ARRAY[]::text[] || %s) "
+							 "ORDER BY project, view_name, view_version", column), &args);
+	for (uint64 i = 0; i < rows; i++)
+	{
+		RegistryUser *user = MemoryContextAllocZero(session.result_context, sizeof(RegistryUser));
+		MemoryContext old;
+
+		user->kind = QueryText(i, 1, session.result_context);
+		user->reference.project = QueryText(i, 2, session.result_context);
+		user->reference.name = QueryText(i, 3, session.result_context);
+		user->reference.view_version = QueryInt4(i, 4, 0);
+		old = MemoryContextSwitchTo(session.result_context);
+		users = lappend(users, user);
+		MemoryContextSwitchTo(old);
+	}
+	QueryEnd(&session);
+	return users;
+}
+
+char *
+RegistryUserList(const List *users)
+{
+	StringInfoData list;
+	ListCell   *cell;
+
+	initStringInfo(&list);
+	foreach(cell, users)
+	{
+		Reference	reference = ((RegistryUser *) lfirst(cell))->reference;
+
+		if (strcmp(reference.project, DEFAULT_PROJECT) == 0)
+			reference.project = NULL;
+		appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", ReferenceText(&reference));
+	}
+	return list.data;
+}
+
 pg_noreturn static void
 refuse_option(const Jsonb *options, const char *key, const char *wanted)
 {
@@ -242,6 +290,47 @@ RegistryWithout(const Jsonb *options, const char *const *keys)
 																			  TYPALIGN_INT))));
 }
 
+Jsonb *
+EntryOptionsMerge(const Jsonb *options, const Jsonb *changes, const char *const *elsewhere)
+{
+	if (options == NULL)
+		options = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+	return StoreOptionsMerge(options, RegistryWithout(changes, elsewhere));
+}
+
+void
+RegistryDrop(const char *kind, const Reference *reference)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+
+	QueryBegin(&session, GetUserId());
+	QueryArgText(&args, ReferenceText(reference));
+	(void) QueryRun(psprintf("SELECT venice.drop_%s($1, force => true)", kind), &args);
+	QueryEnd(&session);
+}
+
+void
+RegistryDropUsers(const char *what, const char *column, const char *project, const char *name,
+				  bool force)
+{
+	List	   *users;
+
+	/* One takes others along, so that they are looked for again. */
+	while ((users = RegistryUsers(column, project, name)) != NIL)
+	{
+		const RegistryUser *first = linitial(users);
+
+		if (!force)
+			ereport(ERROR,
+					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+					 errmsg("cannot drop %s \"%s\" because views use it", what, name),
+					 errdetail("Used by: %s.", RegistryUserList(users)),
+					 errhint("Drop them first, or drop them too with force => true.")));
+		RegistryDrop(first->kind, &first->reference);
+	}
+}
+
 /* The entry as the definitions have it now; NULL when there is none. */
 static Jsonb *
 read_definition(const AuditChange *change, char **owner)
@@ -259,11 +348,7 @@ read_definition(const AuditChange *change, char **owner)
 				 "WHERE kind = $1 AND project = $2::name AND name = $3::name "
 				 "AND ($4 = 0 OR view_version = $4)", &args) > 0)
 	{
-		MemoryContext old = MemoryContextSwitchTo(session.result_context);
-		bool		is_null;
-
-		definition = DatumGetJsonbPCopy(QueryDatum(0, 1, &is_null));
-		MemoryContextSwitchTo(old);
+		definition = QueryJsonb(0, 1, session.result_context);
 		*owner = QueryText(0, 2, session.result_context);
 	}
 	QueryEnd(&session);

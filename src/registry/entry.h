@@ -10,6 +10,7 @@
 #define VENICE_ENTRY_H
 
 #include "fmgr.h"
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
 #include "registry/reference.h"
@@ -61,8 +62,44 @@ extern char *RegistryOwner(const Jsonb *options, const char *otherwise);
  */
 extern void RegistryCheckOptions(const Jsonb *options, const char *const *valid);
 
+/*
+ * The options to keep: those there are, NULL for none, with changes, in which a JSON
+ * null resets one, but for the keys that are kept elsewhere.
+ */
+extern Jsonb *EntryOptionsMerge(const Jsonb *options, const Jsonb *changes,
+								const char *const *elsewhere);
+
 /* options without the keys of a NULL-terminated list. */
 extern Jsonb *RegistryWithout(const Jsonb *options, const char *const *keys);
+
+/* A view version that uses an entity or a source. */
+typedef struct RegistryUser
+{
+	char	   *kind;			/* "feature_view", … */
+	Reference	reference;
+} RegistryUser;
+
+/*
+ * Those that use it, in the order of their names, as a list of RegistryUser.  column
+ * is "entities" or "source", of venice.feature_view.
+ */
+extern List *RegistryUsers(const char *column, const char *project, const char *name);
+
+/* "view@1, growth.view@2" of such a list, for a DETAIL. */
+extern char *RegistryUserList(const List *users);
+
+/*
+ * Before an entity or a source is dropped: 2BP01 naming its users, or drop them with
+ * force.  what is "entity" or "source".
+ */
+extern void RegistryDropUsers(const char *what, const char *column, const char *project,
+							  const char *name, bool force);
+
+/*
+ * Drop an entry, and what uses it, by the function that people call, so that the
+ * current user needs the rights for each of them.  kind is one of the definitions'.
+ */
+extern void RegistryDrop(const char *kind, const Reference *reference);
 
 /*
  * The audit of one change: begin before it, end after it.  kind is one of

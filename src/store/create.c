@@ -316,13 +316,7 @@ describe_store(const char *name)
 				 "WHERE c.store_name = s.store_name AND NOT c.is_key)) || s.options "
 				 "FROM venice.store s LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.store_name "
 				 "WHERE s.store_name = $1::name", &args) == 1)
-	{
-		MemoryContext old = MemoryContextSwitchTo(session.result_context);
-		bool		is_null;
-
-		definition = DatumGetJsonbPCopy(QueryDatum(0, 1, &is_null));
-		MemoryContextSwitchTo(old);
-	}
+		definition = QueryJsonb(0, 1, session.result_context);
 	QueryEnd(&session);
 	return definition;
 }
@@ -590,8 +584,8 @@ feature_views(const char *store, bool owned_only)
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, store);
 	QueryArgBool(&args, owned_only);
-	(void) QueryRun("SELECT pg_catalog.string_agg(pg_catalog.format('%s.%s@%s', project, view_name, "
-					"view_version), ', ' ORDER BY project, view_name, view_version) "
+	(void) QueryRun("SELECT pg_catalog.string_agg(CASE project WHEN 'default' THEN '' ELSE "
+					"project || '.' END || view_name || '@' || view_version, ', ' ORDER BY project, view_name, view_version) "
 					"FROM venice.feature_view WHERE store_name = $1::name AND (owns_store OR NOT $2)",
 					&args);
 	names = QueryText(0, 1, session.result_context);
