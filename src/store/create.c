@@ -44,6 +44,7 @@
 #include "common/query.h"
 #include "common/server_options.h"
 #include "common/shmem.h"
+#include "read/cache.h"
 #include "store/arguments.h"
 #include "store/definition.h"
 #include "version/functions.h"
@@ -296,6 +297,16 @@ warn_of_missing_registry(const Store *store)
 				 errhint("Set the server's option schema_registry_url, or the store's options key_format and value_format.")));
 }
 
+/* The store's wish is kept, for when there is such memory. */
+static void
+notice_missing_cache(const char *store)
+{
+	if (!CacheIsConfigured())
+		ereport(NOTICE,
+				(errmsg("this server has no memory for the rows of store \"%s\"", store),
+				 errhint("Set \"venice.cache_size\" and restart the server.")));
+}
+
 /* A store as the audit keeps it; NULL when there is none. */
 static Jsonb *
 describe_store(const char *name)
@@ -367,6 +378,8 @@ StoreCreate(const StoreSpec *spec)
 		warn_of_missing_registry(store);
 	}
 	warn_of_publications();
+	if (store->options->cache)
+		notice_missing_cache(store->name);
 
 	if (store->server != NULL)
 		enable_node();
@@ -663,6 +676,8 @@ venice_alter_store(PG_FUNCTION_ARGS)
 	audit_store("alter", store, owner, before);
 
 	forget_caching(store);
+	if (options->cache && !store->options->cache)
+		notice_missing_cache(store->name);
 	later = StoreOptionsNextVersion(changes);
 	if (later != NULL || value != NULL)
 		ereport(NOTICE,

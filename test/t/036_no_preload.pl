@@ -42,6 +42,20 @@ like(sql_error($node, 'SELECT n FROM u.get(1)'), qr/^55000: .*lost in a crash/, 
 $node->safe_psql('postgres', 'CALL venice.run_maintenance()');
 is($node->safe_psql('postgres', q{SELECT state FROM venice.versions WHERE store = 'u'}), 'lost', 'run_maintenance says that it is lost');
 
+# A store that wants its rows in memory is told that there is none, when it begins to want it.
+sub notices
+{
+	my ($query) = @_;
+	my (undef, undef, $notices) = $node->psql('postgres', $query);
+
+	return $notices;
+}
+my $no_memory = qr/^psql:<stdin>:1: NOTICE:  this server has no memory for the rows of store "m"\n.*HINT:  Set "venice.cache_size" and restart the server\.$/;
+like(notices(q{SELECT venice.create_store('m', 'id int', 'n int', options => '{"cache": true}')}), $no_memory, 'a new store');
+is(notices(q{SELECT venice.alter_store('m', '{"cache_ttl": "1 hour"}')}), '', 'not again');
+is(notices(q{SELECT venice.alter_store('m', '{"cache": false}')}), '', 'nor where it does not want it any more');
+like(notices(q{SELECT venice.alter_store('m', '{"cache": true}')}), $no_memory, 'but when it wants it again');
+
 # Kafka needs workers: to look at it is possible, to ingest is not.
 my $topic = unique_name('clicks');
 $kafka->topic($topic, 1);
