@@ -84,7 +84,7 @@
 #define TRANCHE_NAME		"venice_cache"
 #define STRIPE_BYTES		(256 * 1024)	/* at least, if there is so much */
 #define MAX_STRIPES			256
-#define PREFETCH_LINES		5		/* of an entry of a few numbers */
+#define PREFETCH_BYTES		320		/* an entry of a few numbers */
 #define SECOND_CHANCES		8		/* entries that one fill moves from tail to head at most */
 
 /* For the age of entries. */
@@ -334,9 +334,16 @@ CachePrefetch(uint32 hash, CacheForm form, int stage)
 	else
 	{
 		uint32		place = *(volatile uint32 *) bucket;
+		Entry	   *entry = entry_at(stripe, place);
+		uint32		begin = stage == 2 ? 0 : PREFETCH_BYTES;
+		uint32		end = PREFETCH_BYTES;
 
-		for (int line = 0; place != NOWHERE && line < PREFETCH_LINES; line++)
-			__builtin_prefetch((char *) entry_at(stripe, place) + line * PG_CACHE_LINE_SIZE / 2);
+		if (place == NOWHERE)
+			return;
+		if (stage == 3)
+			end = Min(*(volatile uint32 *) &entry->size, CACHE_ROW_BYTES);
+		for (uint32 at = begin; at < end; at += PG_CACHE_LINE_SIZE / 2)
+			__builtin_prefetch((char *) entry + at);
 	}
 }
 

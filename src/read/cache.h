@@ -63,7 +63,8 @@ extern bool CacheKeyMake(const CacheTable *table, const Datum *values, CacheKey 
 
 /*
  * Fetch into the processor's caches what CacheProbe will touch first, for several
- * keys before the first of them is probed: all the first stage, then all the second.
+ * keys before the first of them is probed: all the first stage, then all the second;
+ * and the third, which is the rest of a long row, shortly before the row's turn.
  */
 extern void CachePrefetch(uint32 hash, CacheForm form, int stage);
 

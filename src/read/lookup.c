@@ -309,6 +309,9 @@ has_image(const StoreHandle *handle, TupleTableSlot *row, const CacheKey *asked)
 /* Keys of a batch whose entries are on their way from memory at a time. */
 #define PREFETCH_KEYS	16
 
+/* How many of them before their turn the rest of a long row is: more drive each other out. */
+#define PREFETCH_AHEAD	3
+
 /*
  * Most of what a row in the cache costs is waiting for memory: do so for many at
  * once, and for a single one as early as can be.  A key that is not cached gets no
@@ -333,6 +336,9 @@ prefetch(const StoreHandle *handle, const LookupKeys *keys, int64 first, CacheFo
 	for (int i = 0; i < count; i++)
 		if (cache_keys[i].length > 0)
 			CachePrefetch(cache_keys[i].hash, form, 2);
+	for (int i = 1; i < Min(count, PREFETCH_AHEAD); i++)
+		if (cache_keys[i].length > 0)
+			CachePrefetch(cache_keys[i].hash, form, 3);
 }
 
 /* Each key from the cache, if it has it, or else from the index. */
@@ -369,12 +375,16 @@ look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
 	for (int64 n = 0; n < keys->count; n++)
 	{
 		Datum		key[INDEX_MAX_KEYS];
+		int			ahead = n % PREFETCH_KEYS + PREFETCH_AHEAD;
 		CacheKey   *cache_key = &cache_keys[n % PREFETCH_KEYS];
 		bool		may_fill;
 
 		CHECK_FOR_INTERRUPTS();
 		if (cached && n > 0 && n % PREFETCH_KEYS == 0)
 			prefetch(handle, keys, n, form, cache_keys);
+		if (cached && ahead < PREFETCH_KEYS && n + PREFETCH_AHEAD < keys->count &&
+			cache_keys[ahead].length > 0)
+			CachePrefetch(cache_keys[ahead].hash, form, 3);
 		may_fill = cached && cache_key->length > 0;
 		fetched.position = n;
 		if (may_fill && CacheProbe(&handle->cache, cache_key, form, snapshot, fetch, &fetched))
