@@ -67,9 +67,12 @@ extern uint64 QueryRunLatest(const char *sql, const QueryArgs *args);
 /* Run one utility or DML statement made of trusted, quoted parts. */
 extern void QueryRunf(const char *format,...) pg_attribute_printf(1, 2);
 
-/* Columns of row `row` of SPI_tuptable, by number from 1; text and jsonb are copied into `context`. */
-extern char *QueryText(uint64 row, int column, MemoryContext context);	/* NULL for NULL */
-extern Jsonb *QueryJsonb(uint64 row, int column, MemoryContext context);	/* NULL for NULL */
+/*
+ * Columns of row `row` of SPI_tuptable, by number from 1.  Text and jsonb are copied
+ * into `context`, and NULL for NULL.
+ */
+extern char *QueryText(uint64 row, int column, MemoryContext context);
+extern Jsonb *QueryJsonb(uint64 row, int column, MemoryContext context);
 extern Datum QueryDatum(uint64 row, int column, bool *is_null);
 extern int64 QueryInt8(uint64 row, int column, int64 if_null);
 extern int32 QueryInt4(uint64 row, int column, int32 if_null);

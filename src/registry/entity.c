@@ -126,8 +126,8 @@ arg_text_array(QueryArgs *args, const List *texts)
 	foreach(cell, texts)
 		elements[count++] = CStringGetTextDatum(lfirst(cell));
 	QueryArgDatum(args, TEXTARRAYOID,
-				  PointerGetDatum(construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT)),
-				  false);
+				  PointerGetDatum(construct_array(elements, count, TEXTOID, -1, false,
+												  TYPALIGN_INT)), false);
 }
 
 static void

@@ -277,6 +277,7 @@ Jsonb *
 RegistryWithout(const Jsonb *options, const char *const *keys)
 {
 	Datum		elements[16];
+	ArrayType  *array;
 	int			count = 0;
 
 	for (; keys[count] != NULL; count++)
@@ -284,10 +285,9 @@ RegistryWithout(const Jsonb *options, const char *const *keys)
 		Assert(count < lengthof(elements));
 		elements[count] = CStringGetTextDatum(keys[count]);
 	}
+	array = construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT);
 	return DatumGetJsonbP(DirectFunctionCall2(jsonb_delete_array, PointerGetDatum(options),
-											  PointerGetDatum(construct_array(elements, count, TEXTOID,
-																			  -1, false,
-																			  TYPALIGN_INT))));
+											  PointerGetDatum(array)));
 }
 
 Jsonb *

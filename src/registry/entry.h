@@ -22,7 +22,7 @@
  */
 extern void RegistryLock(FunctionCallInfo fcinfo);
 
-/* Has the role the rights of the role of that name?  Of one that is gone: the database's owner's. */
+/* Has a role the rights of the role of that name?  Of one that is gone: the database's owner's. */
 extern bool RegistryHasMember(const char *owner, Oid role);
 
 /* Has the role USAGE on the schema of a store's records, and SELECT on a column of them? */

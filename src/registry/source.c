@@ -466,7 +466,7 @@ check_not_used(const Source *source, const Jsonb *changes)
 					 errhint("Change the stores with venice.alter_store, or make another source.")));
 }
 
-/* A value of the options that stands for an argument of create_source: as it was unless it is there. */
+/* An argument of create_source as the options have it: as it was unless it is among them. */
 static char *
 changed_text(const Jsonb *changes, const char *key, char *before)
 {

@@ -317,14 +317,14 @@ describe_store(const char *name)
 
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, name);
-	if (QueryRun("SELECT pg_catalog.jsonb_build_object('name', s.store_name, "
+	if (QueryRun("SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('name', s.store_name, "
 				 "'owner', pg_catalog.pg_get_userbyid(n.nspowner), 'server', s.server_name, "
 				 "'key', (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(c.column_name) || ' ' || "
 				 "c.column_type, ', ' ORDER BY c.position) FROM venice.store_column c "
 				 "WHERE c.store_name = s.store_name AND c.is_key), "
 				 "'value', (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(c.column_name) || ' ' || "
 				 "c.column_type, ', ' ORDER BY c.position) FROM venice.store_column c "
-				 "WHERE c.store_name = s.store_name AND NOT c.is_key)) || s.options "
+				 "WHERE c.store_name = s.store_name AND NOT c.is_key))) || s.options "
 				 "FROM venice.store s LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.store_name "
 				 "WHERE s.store_name = $1::name", &args) == 1)
 		definition = QueryJsonb(0, 1, session.result_context);
@@ -586,7 +586,10 @@ StoreChangeColumns(Store *store, List *value_columns, const char *value_schema)
 	QueryEnd(&session);
 }
 
-/* "project.view@1, …" of those that use the store, or of those that it belongs to; NULL for none. */
+/*
+ * "project.view@1, …" of those that use the store, or of those that it belongs to; NULL
+ * for none.  Who makes a view on a store of others holds its StoreLock, too.
+ */
 static char *
 feature_views(const char *store, bool owned_only)
 {
@@ -597,10 +600,10 @@ feature_views(const char *store, bool owned_only)
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, store);
 	QueryArgBool(&args, owned_only);
-	(void) QueryRun("SELECT pg_catalog.string_agg(CASE project WHEN 'default' THEN '' ELSE "
-					"project || '.' END || view_name || '@' || view_version, ', ' ORDER BY project, view_name, view_version) "
-					"FROM venice.feature_view WHERE store_name = $1::name AND (owns_store OR NOT $2)",
-					&args);
+	(void) QueryRunLatest("SELECT pg_catalog.string_agg(CASE project WHEN 'default' THEN '' ELSE "
+						  "project || '.' END || view_name || '@' || view_version, ', ' "
+						  "ORDER BY project, view_name, view_version) FROM venice.feature_view "
+						  "WHERE store_name = $1::name AND (owns_store OR NOT $2)", &args);
 	names = QueryText(0, 1, session.result_context);
 	QueryEnd(&session);
 	return names;

@@ -49,7 +49,7 @@ extern void StoreChangeColumns(Store *store, List *value_columns, const char *va
 /* May a column be changed from one type to the other without losing a value? */
 extern bool StoreTypeWidens(Oid from, int32 from_modifier, Oid to, int32 to_modifier);
 
-/* Change who owns a store and all that is its; the caller has checked rights.  StoreLock is held. */
+/* Change who owns a store, once rights have been checked.  StoreLock is held. */
 extern void StoreChangeOwner(const Store *store, Oid owner);
 
 /*

@@ -359,7 +359,9 @@ static const TaskKind task_kinds[] = {
 	"SELECT FROM venice.rejected_record " \
 	"WHERE rejected_time < pg_catalog.now() - pg_catalog.make_interval(secs => $1) " \
 	"UNION ALL SELECT FROM venice.push " \
-	"WHERE ended_time < pg_catalog.now() - pg_catalog.make_interval(secs => $2) LIMIT 1"
+	"WHERE ended_time < pg_catalog.now() - pg_catalog.make_interval(secs => $2) " \
+	"UNION ALL SELECT FROM venice.audit_entry " \
+	"WHERE changed_time < pg_catalog.now() - pg_catalog.make_interval(secs => $3) LIMIT 1"
 
 static void
 arg_seconds(QueryArgs *args, int seconds)
@@ -476,6 +478,7 @@ something_expired(void)
 	QueryBeginRegistry(&session);
 	arg_seconds(&args, Settings.rejected_record_retention_s);
 	arg_seconds(&args, Settings.run_retention_s);
+	arg_seconds(&args, Settings.audit_retention_s);
 	found = QueryRun(EXPIRED_QUERY, &args) > 0;
 	QueryEnd(&session);
 	return found;
@@ -508,6 +511,11 @@ delete_expired(void)
 	arg_seconds(&args, Settings.run_retention_s);
 	(void) QueryRun("DELETE FROM venice.push "
 					"WHERE ended_time < pg_catalog.now() - pg_catalog.make_interval(secs => $1)",
+					&args);
+	args.count = 0;
+	arg_seconds(&args, Settings.audit_retention_s);
+	(void) QueryRun("DELETE FROM venice.audit_entry "
+					"WHERE changed_time < pg_catalog.now() - pg_catalog.make_interval(secs => $1)",
 					&args);
 	QueryEnd(&session);
 }
