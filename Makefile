@@ -83,6 +83,10 @@ OBJS = \
 	src/registry/source.o \
 	src/registry/expression.o \
 	src/registry/view.o \
+	src/registry/derive.o \
+	src/registry/change.o \
+	src/registry/define.o \
+	src/registry/share.o \
 	src/worker/ledger.o \
 	src/worker/launcher.o \
 	src/worker/units.o \

@@ -90,6 +90,7 @@ bind_view(QueryArgs *args, const FeatureView *view)
 	QueryArgInt4(args, view->view_version);
 }
 
+/* SPI leaves its own memory context behind: what is read goes into the caller's. */
 static void
 read_features(FeatureView *view)
 {
@@ -101,6 +102,7 @@ read_features(FeatureView *view)
 	count = QueryRun("SELECT feature::text, feature_type, expression, source_columns, options "
 					  "FROM venice.feature WHERE project = $1::name AND view_name = $2::name "
 					  "AND view_version = $3 ORDER BY position", &args);
+	MemoryContextSwitchTo(context);
 	for (uint64 row = 0; row < count; row++)
 	{
 		ViewFeature *feature = palloc0(sizeof(ViewFeature));
@@ -131,6 +133,7 @@ read_keys(FeatureView *view)
 					  "WITH ORDINALITY AS k (name, type, position) "
 					  "WHERE v.project = $1::name AND v.view_name = $2::name AND v.view_version = $3 "
 					  "ORDER BY r.position, k.position", &args);
+	MemoryContextSwitchTo(context);
 	for (uint64 row = 0; row < count; row++)
 	{
 		view->key_names = lappend(view->key_names, QueryText(row, 1, context));
