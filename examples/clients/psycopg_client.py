@@ -3,7 +3,8 @@
     psycopg_client.py CONNECTION [pooled]
 
 For each line of standard input prints what the store user_features answers:
-"look" does every kind of look-up, "star" a statement that names no columns.
+"look" does every kind of look-up, "vectors" every kind of read compute, "star"
+a statement that names no columns.
 With "pooled" nothing is prepared by name, as pgbouncer before 1.21 wants it.
 """
 
@@ -70,6 +71,33 @@ def batch_get_packed(connection, keys, types):
     return unpack(connection, row[0], types)
 
 
+COMPUTE = (
+    "SELECT user_id, result"
+    " FROM user_features.compute('dot_product', 'embedding', %s::real[], %s::bigint[])"
+)
+COMPUTE_PACKED = (
+    "SELECT user_features.compute_packed('dot_product', 'embedding', %s::real[], %s::bigint[])"
+)
+TOP_K = "SELECT user_id, result FROM user_features.top_k('dot_product', 'embedding', %s::real[], 10)"
+
+
+def compute(connection, query, keys):
+    """(key, result) of the keys that are there."""
+    return connection.execute(COMPUTE, (query, keys), binary=True).fetchall()
+
+
+def compute_packed(connection, query, keys):
+    """For each key its result, or None if there is no vector."""
+    row = connection.execute(COMPUTE_PACKED, (query, keys), binary=True).fetchone()
+    rows = unpack(connection, row[0], [psycopg.postgres.types["float4"].oid])
+    return [fields and fields[0] for fields in rows]
+
+
+def top_k(connection, query):
+    """(key, result) of the best of all rows."""
+    return connection.execute(TOP_K, (query,), binary=True).fetchall()
+
+
 def get_many(connection, keys):
     """Gets that wait for one another's answers only at the end."""
     with connection.pipeline():
@@ -101,6 +129,14 @@ def look(connection, keys=(4, 99, 1)):
     )
 
 
+def vectors(connection, query=(2, 4), keys=(4, 99, 1)):
+    for _ in range(REPEAT):
+        computed = compute(connection, list(query), list(keys))
+        packed = compute_packed(connection, list(query), list(keys))
+        best = top_k(connection, list(query))
+    return f"compute: {computed}\npacked: {packed}\ntop_k: {best}"
+
+
 def star(connection):
     for _ in range(REPEAT):
         cursor = connection.execute("SELECT * FROM user_features.get(4)")
@@ -111,7 +147,7 @@ def main():
     with connect(sys.argv[1], sys.argv[2:] == ["pooled"]) as connection:
         for line in sys.stdin:
             try:
-                print({"look": look, "star": star}[line.strip()](connection))
+                print({"look": look, "vectors": vectors, "star": star}[line.strip()](connection))
             except psycopg.Error as error:
                 print("error:", error.sqlstate)
             print("end", flush=True)

@@ -124,6 +124,8 @@ sub all_answer
 # its whole life, with statements that were prepared long ago where the driver prepares them.
 push_version(1);
 all_answer(1, 'every kind of look-up answers');
+is(answer($client{"psycopg, $_"}, 'vectors'), "compute: [(4, None), (1, 4.0)]\npacked: [None, None, 4.0]\ntop_k: [(1, 4.0)]\n", "psycopg, $_: a query vector against those of keys, and of all")
+  for 'directly', 'through pgbouncer';
 push_version(2);
 all_answer(2, 'what was prepared answers from the version that a swap has made current');
 $node->safe_psql('postgres', q{SELECT venice.rollback_version('user_features')});
