@@ -25,6 +25,9 @@ SELECT venice.push('matrix', 'SELECT 1, 10, 100');
 SELECT venice.push('matrix', 'SELECT 1, 20, 200');
 SELECT venice.create_store('matrix_filling', 'id integer', 'v integer', 'matrix_kafka');
 SELECT version FROM venice.start_push('matrix_filling');
+SELECT venice.create_project('matrix_team');
+SELECT venice.create_entity('matrix_team.matrix_entity', 'id integer');
+SELECT venice.create_source('matrix_source', store => 'matrix');
 GRANT USAGE ON SCHEMA matrix TO matrix_reader;
 GRANT SELECT (id, v) ON matrix.records TO matrix_reader;
 RESET ROLE;
@@ -55,6 +58,17 @@ INSERT INTO act (function, statement) VALUES
     ('venice.resume_ingestion', $$SELECT venice.resume_ingestion()$$),
     ('venice.check_server', $$SELECT venice.check_server('matrix_kafka')$$),
     ('venice.peek', $$SELECT venice.peek('matrix_kafka', 't')$$),
+    ('venice.create_project', $$SELECT venice.create_project('matrix_more', 'matrix_owner')$$),
+    ('venice.alter_project', $$SELECT venice.alter_project('matrix_team', '{}')$$),
+    ('venice.alter_project', $$SELECT venice.alter_project('default', '{}')$$),
+    ('venice.drop_project', $$SELECT venice.drop_project('matrix_team', force => true)$$),
+    ('venice.create_entity', $$SELECT venice.create_entity('matrix_team.more', 'id integer')$$),
+    ('venice.create_entity', $$SELECT venice.create_entity('matrix_more', 'id integer')$$),
+    ('venice.alter_entity', $$SELECT venice.alter_entity('matrix_team.matrix_entity', '{}')$$),
+    ('venice.drop_entity', $$SELECT venice.drop_entity('matrix_team.matrix_entity')$$),
+    ('venice.create_source', $$SELECT venice.create_source('matrix_more', store => 'matrix')$$),
+    ('venice.alter_source', $$SELECT venice.alter_source('matrix_source', '{}')$$),
+    ('venice.drop_source', $$SELECT venice.drop_source('matrix_source')$$),
     -- In a transaction block both say so before anything else; see below.
     ('venice.wait_for_push', $$CALL venice.wait_for_push('matrix')$$),
     ('venice.run_maintenance', $$CALL venice.run_maintenance()$$),
@@ -80,6 +94,8 @@ INSERT INTO act (function, statement) VALUES
     ('venice_internal.refuse_server_drop', $$SELECT venice_internal.refuse_server_drop()$$),
     -- These tell nothing that is not the caller's: what they answer is below.
     ('venice_internal.is_store_member', $$SELECT venice_internal.is_store_member('matrix')$$),
+    ('venice_internal.is_entry_member', $$SELECT venice_internal.is_entry_member('matrix_owner')$$),
+    ('venice_internal.can_read', $$SELECT venice_internal.can_read('matrix.records'::regclass)$$),
     ('venice_internal.can_see_statistics', $$SELECT venice_internal.can_see_statistics('matrix')$$),
     ('venice_internal.ingestion_units', $$SELECT venice_internal.ingestion_units()$$),
     ('venice_internal.read_statistics', $$SELECT venice_internal.read_statistics()$$),
@@ -134,7 +150,7 @@ SELECT relname AS view, pg_temp.ask_as('matrix_owner', query) AS owner, pg_temp.
        pg_temp.ask_as('matrix_heir', query) AS heir, pg_temp.ask_as('matrix_reader', query) AS reader,
        pg_temp.ask_as('matrix_monitor', query) AS monitor, pg_temp.ask_as('matrix_stranger', query) AS stranger,
        pg_temp.ask_as('matrix_dba', query) AS dba
-  FROM pg_class, format('SELECT count(*) FROM venice.%I WHERE store ~ ''^matrix''', relname) AS query
+  FROM pg_class, format('SELECT count(*) FROM venice.%I AS v WHERE COALESCE(to_jsonb(v) ->> ''name'', to_jsonb(v) ->> ''store'') ~ ''^matrix''', relname) AS query
  WHERE relnamespace = 'venice'::regnamespace AND relkind = 'v' ORDER BY 1;
 DROP MATERIALIZED VIEW matrix_around.stays;
 SELECT who, pg_temp.ask_as(who, 'SELECT venice_internal.is_store_member(''matrix'')') AS is_member,
@@ -154,6 +170,8 @@ CREATE FUNCTION pg_temp.spy(text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 A
 SET LOCAL ROLE matrix_stranger;
 SELECT count(*) FROM venice.rejected_records WHERE pg_temp.spy(error);
 SELECT count(*) FROM venice.stores WHERE pg_temp.spy(store::text);
+SELECT count(*) FROM venice.entities WHERE pg_temp.spy(name::text);
+SELECT count(*) FROM venice.audit WHERE pg_temp.spy(name);
 RESET ROLE;
 
 -- NOINHERIT: what the owner may, after SET ROLE.

@@ -34,6 +34,17 @@ INSERT INTO routine VALUES
     ('peek', 'server text, topic text, partition integer DEFAULT 0, start_offset bigint DEFAULT NULL::bigint, max_records integer DEFAULT 10',
      'TABLE(partition integer, kafka_offset bigint, record_time timestamp with time zone, key bytea, value bytea, message jsonb)'),
     ('run_maintenance', '', NULL),
+    -- registry: entries
+    ('create_project', 'project text, owner name DEFAULT CURRENT_USER, options jsonb DEFAULT ''{}''::jsonb', 'void'),
+    ('alter_project', 'project text, options jsonb', 'void'),
+    ('drop_project', 'project text, force boolean DEFAULT false', 'void'),
+    ('create_entity', 'entity text, keys text, options jsonb DEFAULT ''{}''::jsonb', 'void'),
+    ('alter_entity', 'entity text, options jsonb', 'void'),
+    ('drop_entity', 'entity text, force boolean DEFAULT false', 'void'),
+    ('create_source', 'source text, relation regclass DEFAULT NULL::regclass, store text DEFAULT NULL::text, server text DEFAULT NULL::text, '
+        'topic text DEFAULT NULL::text, event_time text DEFAULT NULL::text, created_time text DEFAULT NULL::text, options jsonb DEFAULT ''{}''::jsonb', 'void'),
+    ('alter_source', 'source text, options jsonb', 'void'),
+    ('drop_source', 'source text, force boolean DEFAULT false', 'void'),
     -- read compute
     ('dot_product', 'a real[], b real[]', 'double precision'),
     ('dot_product', 'a double precision[], b double precision[]', 'double precision'),
@@ -112,7 +123,13 @@ INSERT INTO view_columns VALUES
         'started_time timestamp with time zone, estimated_end_time timestamp with time zone, pid integer'),
     ('stat_read', 'store name, gets bigint, keys bigint, hits bigint, misses bigint, evictions bigint, bytes bigint'),
     ('stat_store', 'store name, reads bigint, keys bigint, rows_inserted bigint, rows_updated bigint, rows_deleted bigint, '
-        'pushes bigint, swaps bigint, rollbacks bigint, rejected bigint, stats_reset timestamp with time zone');
+        'pushes bigint, swaps bigint, rollbacks bigint, rejected bigint, stats_reset timestamp with time zone'),
+    ('projects', 'name name, owner name, description text, tags jsonb, created_time timestamp with time zone'),
+    ('entities', 'name name, project name, owner name, keys text, description text, tags jsonb, created_time timestamp with time zone'),
+    ('sources', 'name name, project name, owner name, relation regclass, store name, server name, topic text, event_time text, '
+        'created_time_column text, columns text, options jsonb, description text, tags jsonb, created_time timestamp with time zone'),
+    ('audit', 'audit_id bigint, changed_time timestamp with time zone, role name, session_role name, action text, kind text, '
+        'project name, name text, owner name, before jsonb, after jsonb');
 
 CREATE TEMP VIEW found_relation AS
     SELECT c.oid, c.relname::text AS name, c.relkind,
@@ -126,8 +143,8 @@ SELECT is((SELECT f.columns FROM found_relation f WHERE f.name = v.name AND f.re
   FROM view_columns v;
 SELECT set_eq($$SELECT name FROM found_relation WHERE relkind = 'v'$$, 'SELECT name FROM view_columns',
     'no view of schema venice is missing or unlisted');
-SELECT is_empty($$SELECT name FROM found_relation WHERE relkind NOT IN ('v', 'r', 'i', 'c')$$,
-    'schema venice has views, tables, their indexes and nothing else');
+SELECT is_empty($$SELECT name FROM found_relation WHERE relkind NOT IN ('v', 'r', 'i', 'c') AND name <> 'audit_entry_audit_id_seq'$$,
+    'schema venice has views, tables, their indexes, the numbers of the audit''s rows, and nothing else');
 SELECT is_empty($$SELECT name FROM found_relation WHERE relkind = 'v' AND NOT has_table_privilege('public', oid, 'SELECT')$$,
     'PUBLIC may read every view');
 SELECT is_empty($$
@@ -151,7 +168,8 @@ SELECT set_eq($$
     SELECT c.oid FROM pg_class c, aclexplode(c.relacl) a
      WHERE c.relnamespace = 'venice'::regnamespace AND c.relkind = 'r' AND a.grantee = 'pg_database_owner'::regrole
      GROUP BY c.oid HAVING array_agg(a.privilege_type ORDER BY a.privilege_type) = '{INSERT,SELECT}'$$,
-    'TABLE dumped', 'pg_database_owner may read and insert into the tables that are dumped, and them only');
+    $$SELECT oid FROM dumped JOIN pg_class USING (oid) WHERE relkind = 'r'$$,
+    'pg_database_owner may read and insert into the tables that are dumped, and them only');
 SELECT is_empty($$
     SELECT c.oid::regclass, a.grantee::regrole FROM pg_class c, aclexplode(c.relacl) a
      WHERE c.relnamespace = 'venice'::regnamespace AND a.grantee NOT IN (0, c.relowner, 'pg_database_owner'::regrole)$$,
@@ -183,8 +201,10 @@ SELECT is_empty($$
        AND (obj_description(oid, 'pg_proc') IS NULL OR prosecdef)$$,
     'every internal function has a comment and its caller''s rights');
 SELECT is_empty($$
-    SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace = 'venice_internal'::regnamespace$$,
-    'schema venice_internal has functions only');
+    SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace = 'venice_internal'::regnamespace AND c.relname <> 'definition'$$,
+    'schema venice_internal has functions, and the registry as definitions, only');
+SELECT is_empty($$SELECT FROM pg_class WHERE oid = 'venice_internal.definition'::regclass AND relacl IS NOT NULL$$,
+    'which nobody but the extension''s owner reads');
 
 -- Connections -------------------------------------------------------------------------------------------------------
 
@@ -214,12 +234,14 @@ SELECT results_eq($$
     SELECT name, context, vartype, unit, boot_val FROM pg_settings WHERE name LIKE 'venice.%' ORDER BY name COLLATE "C"$$,
     $$VALUES
     ('venice.allow_direct_dml', 'superuser', 'bool', NULL, 'off'),
+    ('venice.audit_retention', 'sighup', 'integer', 's', '34560000'),
     ('venice.batch_delay', 'sighup', 'integer', 'ms', '50'),
     ('venice.batch_rows', 'sighup', 'integer', NULL, '10000'),
     ('venice.cache_size', 'postmaster', 'integer', 'kB', '0'),
     ('venice.drop_lock_timeout', 'sighup', 'integer', 'ms', '100'),
     ('venice.ingestion', 'sighup', 'bool', NULL, 'on'),
     ('venice.max_ingest_workers', 'postmaster', 'integer', NULL, '2'),
+    ('venice.project', 'user', 'string', NULL, 'default'),
     ('venice.read_cache', 'user', 'bool', NULL, 'on'),
     ('venice.rejected_record_retention', 'sighup', 'integer', 's', '604800'),
     ('venice.run_retention', 'sighup', 'integer', 's', '7776000'),
