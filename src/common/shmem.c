@@ -43,6 +43,7 @@ static bool exit_callback_registered = false;
 static bool wake_supervisor = false;
 static bool maintenance_soon = false;
 static bool wake_launcher = false;
+static bool state_changed = false;
 static bool holding = false;
 static bool building = false;
 
@@ -90,6 +91,7 @@ create_memory(void)
 		Shared->lock = &(GetNamedLWLockTranche("venice"))->lock;
 		Shared->worker_count = Settings.max_ingest_workers;
 		ConditionVariableInit(&Shared->released);
+		ConditionVariableInit(&Shared->state_changed);
 		for (int i = 0; i < SHARED_SWAPS; i++)
 		{
 			pg_atomic_init_u32(&Shared->swaps[i].in_commit, 0);
@@ -257,9 +259,12 @@ end_transaction(XactEvent event, void *argument)
 		wake_processes();
 	else if (maintenance_soon && event == XACT_EVENT_COMMIT)
 		schedule_maintenance();
+	if (state_changed && event == XACT_EVENT_COMMIT)
+		ConditionVariableBroadcast(&Shared->state_changed);
 	wake_supervisor = false;
 	maintenance_soon = false;
 	wake_launcher = false;
+	state_changed = false;
 }
 
 static void
@@ -296,6 +301,39 @@ LauncherWakeAtCommit(void)
 		return;
 	register_transaction_callback();
 	wake_launcher = true;
+}
+
+void
+StateChangeTellAtCommit(void)
+{
+	if (!WorkersPreloaded())
+		return;
+	register_transaction_callback();
+	state_changed = true;
+}
+
+void
+StateChangeAwait(long timeout_ms)
+{
+	static uint32 wait_event = 0;
+
+	if (wait_event == 0)
+		wait_event = WaitEventNamed("VenicePush");
+	if (WorkersPreloaded())
+	{
+		(void) ConditionVariableTimedSleep(&Shared->state_changed, timeout_ms, wait_event);
+		return;
+	}
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, timeout_ms,
+					 wait_event);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+void
+StateChangeAwaitEnd(void)
+{
+	ConditionVariableCancelSleep();
 }
 
 static bool

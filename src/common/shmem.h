@@ -46,6 +46,17 @@ extern void MaintenanceSoonAtCommit(void);
 /* Likewise the launcher, so that it looks at this database again. */
 extern void LauncherWakeAtCommit(void);
 
+/* Likewise all who wait in StateChangeAwait. */
+extern void StateChangeTellAtCommit(void);
+
+/*
+ * Wait until some version's state has changed, for timeout_ms at most: without
+ * preload and on a standby nobody tells.  In a loop, which looks between two calls:
+ * the first returns at once.  StateChangeAwaitEnd ends the loop.
+ */
+extern void StateChangeAwait(long timeout_ms);
+extern void StateChangeAwaitEnd(void);
+
 /*
  * Stop ingesting into a version of a store (-1: all its versions; no store: all
  * stores of the database).  Returns
@@ -179,6 +190,7 @@ typedef struct VeniceShared
 {
 	LWLock	   *lock;
 	ConditionVariable released; /* a worker let go of a unit */
+	ConditionVariable state_changed;	/* of some version of some database */
 	Latch	   *launcher_latch;
 	SharedDatabase databases[SHARED_DATABASES];
 	int			worker_count;	/* venice.max_ingest_workers */

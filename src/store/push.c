@@ -26,7 +26,6 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "storage/latch.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -56,7 +55,7 @@ PG_FUNCTION_INFO_V1(venice_wait_for_push);
 #define PUSH_ID_MAX_BYTES		1000	/* it is a key */
 #define KAFKA_TOPIC_MAX_BYTES	249
 
-#define WAIT_STEP_MS	100		/* between two looks at the version */
+#define WAIT_STEP_MS	100		/* between two looks at the version, of which nobody tells */
 #define NOTICE_EVERY_MS 2000	/* between two NOTICEs of the same phase */
 
 static const char *const push_options[] = {"origin", "version_topic", NULL};
@@ -544,19 +543,6 @@ push_is_over(const Version *version)
 		(version->state == VERSION_READY && !version->swap);
 }
 
-static void
-wait_a_little(void)
-{
-	static uint32 wait_event = 0;
-
-	if (wait_event == 0)
-		wait_event = WaitEventNamed("VenicePush");
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, WAIT_STEP_MS,
-					 wait_event);
-	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
-}
-
 /*
  * venice_wait_for_push
  *		CALL wait_for_push(store, version, timeout).
@@ -621,8 +607,9 @@ venice_wait_for_push(PG_FUNCTION_ARGS)
 							 quote_literal_cstr(name), number) : 0));
 		SPI_commit();
 		if (!over)
-			wait_a_little();
+			StateChangeAwait(WAIT_STEP_MS);
 	} while (!over);
+	StateChangeAwaitEnd();
 	SPI_finish();
 	MemoryContextSwitchTo(context);
 	PG_RETURN_VOID();

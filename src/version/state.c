@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 
 #include "common/query.h"
+#include "common/shmem.h"
 
 /* Bit s of allowed[f] says that a version may go from state f to state s. */
 #define TO(state) (1 << (state))
@@ -141,6 +142,7 @@ VersionSetState(Version *version, VersionState state)
 					"WHERE p.store_name = $1::name AND p.version = $2)) "
 					"WHERE store_name = $1::name AND version = $2");
 	version->state = state;
+	StateChangeTellAtCommit();
 }
 
 void
@@ -156,6 +158,7 @@ VersionRequestEnd(Version *version, bool swap)
 				   "WHERE store_name = $1::name AND version = $2");
 	version->end_requested = true;
 	version->swap = swap;
+	StateChangeTellAtCommit();
 }
 
 void

@@ -25,7 +25,7 @@
 #define INGEST_API_VARIABLE "venice_ingest_api"
 
 /* Raised with every change of the struct or of what it points to. */
-#define INGEST_API_VERSION	2
+#define INGEST_API_VERSION	3
 
 typedef struct IngestApi
 {
