@@ -129,6 +129,28 @@ QueryRunLatest(const char *sql, const QueryArgs *args)
 	return SPI_processed;
 }
 
+uint64
+QueryRunKept(SPIPlanPtr *plan, const char *sql, const QueryArgs *args)
+{
+	static const QueryArgs no_args = {0};
+	int			code;
+
+	if (args == NULL)
+		args = &no_args;
+	if (*plan == NULL)
+	{
+		SPIPlanPtr	prepared = SPI_prepare(sql, args->count, (Oid *) args->types);
+
+		if (prepared == NULL || SPI_keepplan(prepared) != 0)
+			elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+		*plan = prepared;
+	}
+	code = SPI_execute_plan(*plan, (Datum *) args->values, args->nulls, false, 0);
+	if (code < 0)
+		elog(ERROR, "could not execute \"%s\": %s", sql, SPI_result_code_string(code));
+	return SPI_processed;
+}
+
 void
 QueryRunf(const char *format,...)
 {

@@ -64,6 +64,12 @@ extern uint64 QueryRead(const char *sql, const QueryArgs *args);
  */
 extern uint64 QueryRunLatest(const char *sql, const QueryArgs *args);
 
+/*
+ * The same as QueryRun, for what a process asks again and again: sql is planned once,
+ * and the plan kept in *plan, a static variable that is NULL at first.
+ */
+extern uint64 QueryRunKept(SPIPlanPtr *plan, const char *sql, const QueryArgs *args);
+
 /* Run one utility or DML statement made of trusted, quoted parts. */
 extern void QueryRunf(const char *format,...) pg_attribute_printf(1, 2);
 

@@ -99,6 +99,7 @@ typedef struct TaskKind
 {
 	const char *name;
 	TaskAction	action;
+	const char *next;			/* kind of what is then to be done for the version, if anything */
 } TaskKind;
 
 static void
@@ -297,8 +298,8 @@ replan(Task *task, Store *store, Version *version)
 }
 
 static const TaskKind task_kinds[] = {
-	{"end", finish_load},
-	{"build", build},
+	{"end", finish_load, "build"},
+	{"build", build, "swap"},
 	{"swap", swap},
 	{"clean up", clean_up},
 	{"views", follow},
@@ -373,13 +374,14 @@ arg_seconds(QueryArgs *args, int seconds)
 static List *
 stores_with_backups(void)
 {
+	static SPIPlanPtr plan = NULL;
 	QuerySession session;
 	List	   *stores = NIL;
 	uint64		rows;
 
 	QueryBeginRegistry(&session);
-	rows = QueryRun("SELECT DISTINCT store_name::text FROM venice.store_version "
-					"WHERE state IN ('backup', 'rolled_back', 'lost')", NULL);
+	rows = QueryRunKept(&plan, "SELECT DISTINCT store_name::text FROM venice.store_version "
+						"WHERE state IN ('backup', 'rolled_back', 'lost')", NULL);
 	for (uint64 i = 0; i < rows; i++)
 	{
 		char	   *name = QueryText(i, 1, session.result_context);
@@ -392,29 +394,31 @@ stores_with_backups(void)
 	return stores;
 }
 
-static List *
-add_task(List *tasks, const char *kind, const char *store, int version)
+static Task *
+make_task(const char *kind, const char *store, int version)
 {
 	Task	   *task = palloc0(sizeof(Task));
 
 	task->kind = pstrdup(kind);
 	task->store = pstrdup(store);
 	task->version = version;
-	return lappend(tasks, task);
+	return task;
 }
 
 /* Swaps that have waited for a dump which is over. */
 static List *
 add_awaited_swaps(List *tasks, bool *awaited)
 {
+	static SPIPlanPtr plan = NULL;
 	QuerySession session;
 	uint64		rows;
 
 	QueryBeginRegistry(&session);
-	rows = QueryRun("SELECT w.store_name, w.version, n.oid, v.version FROM venice.store_version w "
-					"JOIN venice.store_version v ON v.store_name = w.store_name AND v.state = 'current' "
-					"JOIN pg_catalog.pg_namespace n ON n.nspname = v.store_name "
-					"WHERE w.state = 'waiting_for_dump'", NULL);
+	rows = QueryRunKept(&plan, "SELECT w.store_name, w.version, n.oid, v.version "
+						"FROM venice.store_version w "
+						"JOIN venice.store_version v ON v.store_name = w.store_name AND v.state = 'current' "
+						"JOIN pg_catalog.pg_namespace n ON n.nspname = v.store_name "
+						"WHERE w.state = 'waiting_for_dump'", NULL);
 	for (uint64 i = 0; i < rows; i++)
 	{
 		bool		is_null;
@@ -423,8 +427,8 @@ add_awaited_swaps(List *tasks, bool *awaited)
 		MemoryContext old = MemoryContextSwitchTo(session.result_context);
 
 		if (OidIsValid(gate) && TableIsUnlocked(gate))
-			tasks = add_task(tasks, "swap", QueryText(i, 1, CurrentMemoryContext),
-							 QueryInt4(i, 2, 0));
+			tasks = lappend(tasks, make_task("swap", QueryText(i, 1, CurrentMemoryContext),
+											 QueryInt4(i, 2, 0)));
 		MemoryContextSwitchTo(old);
 	}
 	QueryEnd(&session);
@@ -436,6 +440,7 @@ add_awaited_swaps(List *tasks, bool *awaited)
 static List *
 list_tasks(void)
 {
+	static SPIPlanPtr plan = NULL;
 	QuerySession session;
 	List	   *tasks = NIL;
 	ListCell   *cell;
@@ -443,13 +448,14 @@ list_tasks(void)
 	bool		awaited;
 
 	QueryBeginRegistry(&session);
-	rows = QueryRun(TASKS_QUERY, NULL);
+	rows = QueryRunKept(&plan, TASKS_QUERY, NULL);
 	for (uint64 i = 0; i < rows; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(session.result_context);
 
-		tasks = add_task(tasks, QueryText(i, 1, CurrentMemoryContext),
-						 QueryText(i, 2, CurrentMemoryContext), QueryInt4(i, 3, 0));
+		tasks = lappend(tasks, make_task(QueryText(i, 1, CurrentMemoryContext),
+										 QueryText(i, 2, CurrentMemoryContext),
+										 QueryInt4(i, 3, 0)));
 		MemoryContextSwitchTo(old);
 	}
 	QueryEnd(&session);
@@ -462,8 +468,8 @@ list_tasks(void)
 
 		if (store != NULL && OidIsValid(store->schema_oid))
 			foreach(version, VersionsToRetire(store))
-				tasks = add_task(tasks, "retire", store->name,
-								 ((Version *) lfirst(version))->number);
+				tasks = lappend(tasks, make_task("retire", store->name,
+												 ((Version *) lfirst(version))->number));
 	}
 	return tasks;
 }
@@ -471,6 +477,7 @@ list_tasks(void)
 static bool
 something_expired(void)
 {
+	static SPIPlanPtr plan = NULL;
 	QuerySession session;
 	QueryArgs	args = {0};
 	bool		found;
@@ -479,7 +486,7 @@ something_expired(void)
 	arg_seconds(&args, Settings.rejected_record_retention_s);
 	arg_seconds(&args, Settings.run_retention_s);
 	arg_seconds(&args, Settings.audit_retention_s);
-	found = QueryRun(EXPIRED_QUERY, &args) > 0;
+	found = QueryRunKept(&plan, EXPIRED_QUERY, &args) > 0;
 	QueryEnd(&session);
 	return found;
 }
@@ -520,12 +527,12 @@ delete_expired(void)
 	QueryEnd(&session);
 }
 
-static TaskAction
-find_action(const char *kind)
+static const TaskKind *
+find_kind(const char *kind)
 {
 	for (int i = 0; i < lengthof(task_kinds); i++)
 		if (strcmp(task_kinds[i].name, kind) == 0)
-			return task_kinds[i].action;
+			return &task_kinds[i];
 	elog(ERROR, "unexpected kind of maintenance \"%s\"", kind);
 }
 
@@ -541,7 +548,7 @@ run_task(Task *task)
 	version = store ? VersionLookup(task->store, task->version, true) : NULL;
 	if (version == NULL || !OidIsValid(store->schema_oid))
 		return TASK_NOTHING;
-	return find_action(task->kind) (task, store, version);
+	return find_kind(task->kind)->action(task, store, version);
 }
 
 static void
@@ -685,6 +692,11 @@ run_round(NextTransaction next_transaction, MemoryContext context)
 		error = try_task(task, &outcome);
 		if (error == NULL)
 		{
+			const char *next = find_kind(task->kind)->next;
+
+			if (outcome == TASK_DONE && next != NULL)
+				tasks = list_insert_nth(tasks, foreach_current_index(cell) + 1,
+										make_task(next, task->store, task->version));
 			result.done += outcome == TASK_DONE;
 			result.waiting += outcome == TASK_LATER;
 		}

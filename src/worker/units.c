@@ -48,12 +48,14 @@ static BackgroundWorkerHandle *handles[SHARED_WORKERS];
 List *
 UnitsWanted(void)
 {
+	static SPIPlanPtr plan = NULL;
 	QuerySession session;
 	List	   *wanted = NIL;
 	uint64		rows;
 
 	QueryBeginRegistry(&session);
-	rows = QueryRun("SELECT v.store_name::text, v.version, v.topic, p.partition, v.end_requested "
+	rows = QueryRunKept(&plan, "SELECT v.store_name::text, v.version, v.topic, p.partition, "
+					"v.end_requested "
 					"FROM venice.store_version v JOIN venice.store s USING (store_name) "
 					"LEFT JOIN LATERAL ("
 					"SELECT a.partition, a.done FROM venice.partition_state a "
@@ -354,6 +356,7 @@ UnitsAssign(void)
 	TimestampTz now = GetCurrentTimestamp();
 	bool		may_start = true;
 	bool		starving = false;
+	bool		given[SHARED_WORKERS] = {false};
 
 	collect_workers();
 	for (int i = 0; i < SHARED_UNITS; i++)
@@ -371,7 +374,7 @@ UnitsAssign(void)
 			if (slot >= 0 && !is_new)
 			{
 				unit->worker = slot;
-				wake_worker(slot);
+				given[slot] = true;
 			}
 			else if (slot < 0)
 			{
@@ -391,7 +394,7 @@ UnitsAssign(void)
 				!SharedVersionIsHeld(NameStr(unit->store), unit->version))
 			{
 				unit->worker = slot;
-				wake_worker(slot);
+				given[slot] = true;
 			}
 			LWLockRelease(Shared->lock);
 		}
@@ -402,16 +405,19 @@ UnitsAssign(void)
 		}
 	}
 
+	/* Only now, so that a worker takes up together what it reads by one request. */
+	LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < Shared->worker_count; i++)
+		if (given[i])
+			wake_worker(i);
 	if (!starving)
 	{
-		SharedDatabase *mine;
+		SharedDatabase *mine = SharedDatabaseFind(MyDatabaseId, false);
 
-		LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
-		mine = SharedDatabaseFind(MyDatabaseId, false);
 		if (mine != NULL)
 			mine->starved_since = 0;
-		LWLockRelease(Shared->lock);
 	}
+	LWLockRelease(Shared->lock);
 }
 
 void
