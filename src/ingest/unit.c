@@ -11,8 +11,8 @@
  *
  * The end: when it is requested, the partition's high watermark becomes its
  * fixed end, written down before it is acted on.  It is reached when a record
- * at or behind it arrives, or an end-of-partition event does; never by counting,
- * because transactions and compaction leave gaps.
+ * at or behind it arrives, or an end-of-partition event does, or the record right
+ * before it; never by counting, because transactions and compaction leave gaps.
  *
  * A topic that is deleted and made again has the old one's name, and in time its
  * offsets.  So a unit that takes a partition up reads the last record that was
@@ -49,6 +49,9 @@
 #define CLIENT_INTERVAL_MS		1000
 #define YIELD_INTERVAL_MS		3000
 
+/* How soon a unit that is done is tried again, if the registry says that it is not. */
+#define FINISHED_INTERVAL_MS	1000
+
 /* How long a client may be silent while there is more to read; slow brokers take seconds. */
 #define SILENCE_MS				(20 * 1000)
 
@@ -84,11 +87,11 @@ UnitCreate(int index)
 	unit->store = MemoryContextStrdup(context, NameStr(shared->store));
 	unit->number = shared->version;
 	unit->partition = shared->partition;
+	unit->end_requested = shared->end_requested;
 	LWLockRelease(shared_lock);
 	unit->high_watermark = -1;
 	unit->eof_offset = -1;
 	unit->new_end_offset = -1;
-	unit->position = -1;
 	return unit;
 }
 
@@ -194,6 +197,22 @@ UnitRelease(Unit *unit)
 	let_go(unit, UNIT_WAITING_FOR_WORKER, 0, NULL);
 }
 
+/* Done: not to be given away again by a supervisor that has read the registry just before. */
+static void
+finish(Unit *unit)
+{
+	let_go(unit, UNIT_WAITING_FOR_WORKER, FINISHED_INTERVAL_MS, NULL);
+}
+
+static void
+start_reading(Unit *unit)
+{
+	KafkaClientAssign(unit->client->kafka, unit->version->topic, unit->partition,
+					  unit->verifying ? unit->position - 1 : unit->position,
+					  (void *) unit->tag);
+	unit->reading = true;
+}
+
 void
 UnitBegin(Unit *unit)
 {
@@ -228,17 +247,18 @@ UnitBegin(Unit *unit)
 		return;
 	}
 	if (unit->partition < 0)
-	{
 		KafkaClientRequestMetadata(unit->client->kafka, unit->version->topic, (void *) unit->tag);
-		unit->waiting_for_reply = true;
-	}
 	else
 	{
-		unit->position = unit->state.next_offset;
+		unit->position = Max(unit->state.next_offset, 0);
 		unit->verifying = unit->state.last_record_time != 0;
-		KafkaClientAssign(unit->client->kafka, unit->version->topic, unit->partition,
-						  unit->verifying ? unit->position - 1 : unit->position,
-						  (void *) unit->tag);
+
+		/*
+		 * The end is better known before: a broker that has been asked for more than
+		 * there is answers nothing for a while.
+		 */
+		if (!unit->end_requested || unit->state.end_offset >= 0 || unit->verifying)
+			start_reading(unit);
 	}
 	(void) publish(unit, UNIT_RUNNING);
 }
@@ -312,14 +332,28 @@ topic_missing(Unit *unit)
 		let_go(unit, UNIT_WAITING_FOR_TOPIC, TOPIC_INTERVAL_MS, error);
 }
 
-/* The last record that was written cannot be read again: that is no reason not to go on. */
+/*
+ * Where a refused offset is gone, is there nothing lost?  It was the last one that was
+ * written, to be read once more, or the first one of a topic that begins later.
+ */
+static bool
+can_begin_later(const Unit *unit, const KafkaEvent *event)
+{
+	if (event->kind != KAFKA_PARTITION_PROBLEM || event->problem.transient)
+		return false;
+	if (unit->verifying)
+		return event->low_watermark == unit->position;
+	return unit->state.next_offset < 0 && unit->count == 0 &&
+		event->low_watermark > unit->position;
+}
+
 static void
-skip_verification(Unit *unit)
+begin_later(Unit *unit, int64 offset)
 {
 	unit->verifying = false;
+	unit->position = offset;
 	KafkaClientUnassign(unit->client->kafka, unit->version->topic, unit->partition);
-	KafkaClientAssign(unit->client->kafka, unit->version->topic, unit->partition, unit->position,
-					  (void *) unit->tag);
+	start_reading(unit);
 }
 
 /* Rights, credentials and connections can be mended; records that are gone cannot. */
@@ -331,9 +365,8 @@ receive_problem(Unit *unit, const KafkaEvent *event)
 
 	if (problem->sqlstate == ERRCODE_UNDEFINED_OBJECT)
 		topic_missing(unit);
-	else if (unit->verifying && event->kind == KAFKA_PARTITION_PROBLEM &&
-			 event->low_watermark == unit->position)
-		skip_verification(unit);
+	else if (can_begin_later(unit, event))
+		begin_later(unit, event->low_watermark);
 	else if (problem->transient || category == ERRCODE_CONNECTION_EXCEPTION ||
 			 category == ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION ||
 			 problem->sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE)
@@ -341,7 +374,7 @@ receive_problem(Unit *unit, const KafkaEvent *event)
 	else
 		UnitFail(unit, problem->sqlstate, problem->message,
 				 psprintf("Partition %d was to be read from offset " INT64_FORMAT ".",
-						  unit->partition, Max(unit->position, 0)));
+						  unit->partition, unit->position));
 }
 
 /* Now it is known how many partitions there are: each gets a unit of its own. */
@@ -351,13 +384,12 @@ add_partitions(Unit *unit, int count)
 	begin_transaction(unit);
 	(void) api->PartitionStateAdd(unit->version, count);
 	commit_transaction();
-	UnitRelease(unit);
+	finish(unit);
 }
 
 static void
 receive_metadata(Unit *unit, const KafkaEvent *event)
 {
-	unit->waiting_for_reply = false;
 	if (event->problem.sqlstate != 0)
 		receive_problem(unit, event);
 	else if (event->partition_count <= 0)
@@ -416,6 +448,8 @@ receive_watermarks(Unit *unit, const KafkaEvent *event)
 	/* An answer to a question from before the request does not count. */
 	if (unit->partitions_checked && unit->state.end_offset < 0)
 		unit->new_end_offset = event->high_watermark;
+	if (!unit->reading && unit->new_end_offset > unit->position)
+		start_reading(unit);
 }
 
 static void
@@ -554,7 +588,7 @@ at_end(const Unit *unit, const PartitionState *state)
 	int64		end = state->end_offset;
 
 	return end >= 0 &&
-		(unit->end_reached || unit->eof_offset >= end || state->next_offset >= end);
+		(unit->end_reached || unit->eof_offset >= end || Max(state->next_offset, 0) >= end);
 }
 
 /* The position behind what is pending, and when that was. */
@@ -652,7 +686,14 @@ write_batch(Unit *unit)
 		}
 	}
 	if (new_state.done)
-		UnitRelease(unit);
+		finish(unit);
+}
+
+/* It waits for an answer, or knows the end already. */
+static bool
+asks_nothing(const Unit *unit)
+{
+	return unit->waiting_for_reply || unit->state.end_offset >= 0 || unit->new_end_offset >= 0;
 }
 
 TimestampTz
@@ -662,7 +703,7 @@ UnitDueTime(const Unit *unit)
 
 	if (unit->partition < 0)
 		return 0;
-	due = unit->waiting_for_reply ? 0 : unit->next_watermarks_time;
+	due = asks_nothing(unit) ? 0 : unit->next_watermarks_time;
 	if (unit->count > 0)
 	{
 		TimestampTz batch = TimestampTzPlusMilliseconds(unit->oldest_time,
@@ -673,23 +714,24 @@ UnitDueTime(const Unit *unit)
 	return due;
 }
 
-/* Ask for what is not known: the partitions there are, the end, or only the lag. */
+/*
+ * Ask for what is not known: the partitions there are, the end, or only the lag.
+ * An end that is answered before the partitions are does not count: it is asked
+ * for again.
+ */
 static void
 ask(Unit *unit, TimestampTz now)
 {
-	if (unit->waiting_for_reply || unit->state.end_offset >= 0 || unit->new_end_offset >= 0)
+	if (asks_nothing(unit))
 		return;
 	if (unit->end_requested && !unit->partitions_checked)
 	{
 		/* One looks for partitions that were added during the push, for all. */
 		if (unit->partition == 0)
-		{
 			KafkaClientRequestMetadata(unit->client->kafka, unit->version->topic,
 									   (void *) unit->tag);
-			unit->waiting_for_reply = true;
-			return;
-		}
-		unit->partitions_checked = true;
+		else
+			unit->partitions_checked = true;
 	}
 	if (unit->end_requested || now >= unit->next_watermarks_time)
 	{
@@ -726,7 +768,7 @@ UnitProceed(Unit *unit, bool write_now)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	bool		end_requested;
-	bool		full;
+	bool		due;
 
 	LWLockAcquire(shared_lock, LW_SHARED);
 	end_requested = shared_units[unit->index].end_requested;
@@ -755,10 +797,10 @@ UnitProceed(Unit *unit, bool write_now)
 	ask(unit, now);
 	if (unit->verifying)
 		return;
-	full = unit->count >= api->Settings->batch_rows ||
-		(unit->count > 0 &&
+	due = unit->count > 0 &&
+		(write_now || unit->count >= api->Settings->batch_rows ||
+		 (unit->state.end_offset >= 0 && unit->position >= unit->state.end_offset) ||
 		 now >= TimestampTzPlusMilliseconds(unit->oldest_time, api->Settings->batch_delay_ms));
-	if (full || (write_now && unit->count > 0) || unit->new_end_offset >= 0 ||
-		(at_end(unit, &unit->state) && !unit->state.done))
+	if (due || unit->new_end_offset >= 0 || (at_end(unit, &unit->state) && !unit->state.done))
 		write_batch(unit);
 }

@@ -32,7 +32,8 @@ typedef struct Unit
 	int			capacity;
 	int64		pending_bytes;
 	TimestampTz oldest_time;	/* when the first of them came */
-	int64		position;		/* next offset that is of use, -1: any */
+	bool		reading;		/* the Kafka client has been told to */
+	int64		position;		/* next offset that is of use */
 	bool		verifying;		/* the last record that was written is to come once more */
 	bool		replaced;		/* and another came in its place */
 
@@ -42,7 +43,7 @@ typedef struct Unit
 	bool		end_reached;
 	int64		new_end_offset; /* to be written with the next batch, -1: none */
 	int			new_partition_count;	/* likewise, 0: none */
-	bool		waiting_for_reply;
+	bool		waiting_for_reply;	/* about the end */
 	bool		partitions_checked; /* since the end was requested */
 	TimestampTz next_watermarks_time;
 	bool		released;		/* to be forgotten by the worker */

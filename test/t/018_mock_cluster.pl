@@ -3,8 +3,10 @@
 use strict;
 use warnings;
 use FindBin;
+use POSIX ();
 use lib "$FindBin::RealBin/../lib";
 use VeniceTest;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 # Of the Kafka protocol.
@@ -70,6 +72,21 @@ sub unit
 		FROM venice.stat_ingestion WHERE store = '$name'";
 }
 
+# The processor time that these processes have used, in seconds.
+sub processor_s
+{
+	my $ticks = 0;
+
+	for my $pid (@_)
+	{
+		my ($fields) = slurp_file("/proc/$pid/stat") =~ /\) (.*)/;
+		my @fields = split / /, $fields;
+
+		$ticks += $fields[11] + $fields[12];
+	}
+	return $ticks / POSIX::sysconf(POSIX::_SC_CLK_TCK());
+}
+
 # Leaders move while the topic is read.
 push_through('leaders_move',
 	fault => sub { $mock->command('leader', $_[0], $_, 1 + ($_ + 1) % 3) for 0 .. $partitions - 1; },
@@ -91,6 +108,37 @@ push_through('follower_behind',
 	fault => sub { $mock->command('follower_end', $_[0], 0, 100); $mock->command('follower', $_[0], 0, 2); },
 	meanwhile => sub { wait_for_sql($node, unit('follower_behind'), 't|t|t', 'follower_behind: that nothing comes is an error, and retried'); },
 	cure => sub { $mock->command('follower', $_[0], 0, -1); $mock->command('follower_end', $_[0], 0, -1); });
+
+# To wait for records that do not come takes no processor time, also where the end is known.
+{
+	my $topic = 'idle_v1';
+	my $known = "SELECT count(*) FROM venice.stat_ingestion WHERE store = 'idle' AND end_offset > 0 AND pid IS NOT NULL";
+
+	$mock->command('topic', $topic, $partitions);
+	produce($topic, 1, 300);
+	produce($topic, 301, 600);
+	for my $partition (0 .. $partitions - 1)
+	{
+		$mock->command('leader', $topic, $partition, 1);
+		$mock->command('follower_end', $topic, $partition, 50);
+		$mock->command('follower', $topic, $partition, 2);
+	}
+	$node->safe_psql('postgres', q{
+		SELECT venice.create_store('idle', 'id int', 'n int', 'k', '{"key_format": "text", "value_format": "json"}');
+		SELECT venice.start_push('idle');
+		SELECT venice.end_push('idle')});
+	wait_for_sql($node, $known, $partitions, 'the ends are known');
+	my @pids = split /\n/, $node->safe_psql('postgres', "SELECT DISTINCT pid FROM venice.stat_ingestion WHERE store = 'idle'");
+	my $before = processor_s(@pids);
+	wait_for_sql($node, unit('idle'), 't|t|t', 'that nothing comes is found out');
+	cmp_ok(processor_s(@pids) - $before, '<', 1, 'after seconds of waiting that took hardly any processor time');
+	for my $partition (0 .. $partitions - 1)
+	{
+		$mock->command('follower', $topic, $partition, -1);
+		$mock->command('follower_end', $topic, $partition, -1);
+	}
+	wait_for_sql($node, "SELECT state FROM venice.versions WHERE store = 'idle' AND version = 1", 'current', 'and the push ends when they come');
+}
 
 # What brokers refuse now and grant later is no error of the push: of records,
 for my $error (sort keys %errors)

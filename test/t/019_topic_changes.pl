@@ -71,7 +71,7 @@ sub fails_with
 	$kafka->topic($topic, 1);
 	produce($topic, 1, 10);
 	resume('shorter');
-	fails_with('shorter', qr/partition 0 of topic "$topic" has no offset 99: its records begin at 0 and end before 11; .*/,
+	fails_with('shorter', qr/partition 0 of topic "$topic" has no offset 99: its records begin at 0 and end before (?:0|11); .*/,
 		'a topic that is made again with fewer records fails the push');
 }
 
@@ -160,6 +160,29 @@ sub fails_with
 	resume('expired');
 	wait_for_sql($node, "SELECT state, error ~ 'has no offset' FROM venice.versions WHERE store = 'expired' AND version = 2", 'failed|t',
 		'and fails where what it has not loaded was removed');
+}
+
+# What expired before anybody asked for it is not missed: a topic is loaded from where it begins.
+for my $ends_first (0, 1)
+{
+	my $store = "late_$ends_first";
+	my $topic = unique_name($store);
+
+	$kafka->topic($topic, 2);
+	produce($topic, 1, 100);
+	produce($topic, 101, 110, partition => 1);
+	$kafka->request('delete_records', topic => $topic, partition => 0, before => 90);
+	$kafka->request('delete_records', topic => $topic, partition => 1, before => $kafka->offsets($topic)->[1][1]);
+	$node->safe_psql('postgres', qq{
+		SELECT venice.create_store('$store', 'id text', 'n int', 'k',
+			'{"key_format": "text", "value_format": "json", "version_topic": "$topic"}');
+		SELECT venice.start_push('$store')});
+	wait_for_sql($node, "SELECT sum(messages) FROM venice.stat_ingestion WHERE store = '$store'", '10', "$store: a topic is read from where it begins")
+	  if !$ends_first;
+	$node->safe_psql('postgres', "SELECT venice.end_push('$store')");
+	wait_for_sql($node, "SELECT state FROM venice.versions WHERE store = '$store' AND version = 1", 'current',
+		"$store: a push of a topic that begins late, and of a partition that is empty by now, ends");
+	is($node->safe_psql('postgres', "SELECT count(*), sum(n) FROM $store.records"), '10|955', "$store: with what is there");
 }
 
 done_testing();
