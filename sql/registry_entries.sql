@@ -242,6 +242,89 @@ INSERT INTO venice.audit_entry (changed_time, role_name, action, kind, name) VAL
 CALL venice.run_maintenance();
 SELECT name FROM venice.audit WHERE name ~ '^entries_(old|young)';
 
+-- What a view is about, and where it is from, stays as long as the view does: who would change or drop it is told of the view.
+CREATE TABLE entries_data.less (carrier text, delay numeric, dep_time timestamptz);
+CREATE TABLE entries_data.more (dep_time timestamptz, carrier text, origin text, delay double precision, more text);
+GRANT SELECT ON entries_data.less, entries_data.more TO entries_growth;
+SET ROLE entries_growth;
+SELECT venice.alter_source('entries_flights', '{"event_time": "dep_time"}');
+SELECT venice.create_entity('entries_carrier', 'carrier text');
+SELECT venice.create_feature_view('entries_delays', '{entries_carrier}', 'entries_flights', 'delay * 60 AS seconds, upper(origin) AS hub');
+\set VERBOSITY default
+SELECT venice.alter_entity('entries_carrier', '{"keys": "carrier varchar(2)"}');
+SELECT venice.drop_entity('entries_carrier');
+SELECT venice.drop_source('entries_flights');
+SELECT venice.alter_source('entries_flights', '{"relation": "entries_data.less"}');
+SELECT venice.drop_store('entries_delays', force => true);
+SELECT venice.alter_store('entries_delays', value => 'seconds double precision');
+SELECT venice.alter_store('entries_delays', '{"owner": "entries_growth"}');
+\set VERBOSITY terse
+-- What the view does not notice may change.
+SELECT venice.alter_entity('entries_carrier', '{"keys": "carrier text", "description": "IATA code"}');
+SELECT venice.alter_source('entries_flights', '{"relation": "entries_data.more"}');
+SELECT relation, event_time FROM venice.sources WHERE name = 'entries_flights';
+SELECT venice.alter_store('entries_delays', '{"versions_to_keep": 3}');
+
+-- A store of rows that have times of events is pushed them, keeps them, and does not show them in its functions.
+SELECT venice.push('entries_delays', $$VALUES ('UA', 60.0, 'EWR', timestamptz '2013-01-01 00:00:00Z'), ('AA', 120.0, 'JFK', NULL)$$);
+SELECT * FROM entries_delays.get('UA');
+SELECT ordinality, carrier, seconds, hub FROM entries_delays.batch_get('{AA,UA}') AS r;
+SELECT seconds, _event_time AT TIME ZONE 'UTC' AS event_time FROM venice_internal.get('entries_delays', 'UA'::text) AS r (seconds double precision, _event_time timestamptz);
+SELECT length(entries_delays.get_packed('UA')) = (SELECT length(entries_delays.get_packed('AA'))) AS packed_without_time;
+SELECT column_name, is_key, pg_type FROM venice.columns WHERE store = 'entries_delays' ORDER BY position;
+SELECT venice.push('entries_delays', $$VALUES ('UA', 60.0, 'EWR')$$);
+-- A store may have such times without a view's saying so only by being made for one.
+SELECT venice.create_store('entries_t', 'id bigint', 'v integer, _event_time timestamptz');
+-- And is a source of them.
+SELECT venice.create_source('entries_again', store => 'entries_delays');
+SELECT event_time FROM venice.sources WHERE name = 'entries_again';
+
+-- Whom the rows of a view are shared with sees what it is about, and not where it is from; to him it is not to change.
+GRANT USAGE ON SCHEMA entries_delays TO entries_ads;
+SET ROLE entries_ads;
+SELECT name FROM venice.entities;
+RESET ROLE;
+GRANT SELECT (carrier, hub) ON entries_delays.records TO entries_ads;
+SET ROLE entries_ads;
+SELECT name, project, owner, keys, description FROM venice.entities;
+SELECT name FROM venice.sources;
+SELECT venice.drop_entity('entries_carrier');
+-- He may make views that are about it, which its owner is told of without their names.
+RESET ROLE;
+GRANT USAGE ON SCHEMA entries_data TO entries_ads;
+GRANT SELECT ON entries_data.more TO entries_ads;
+GRANT CREATE ON DATABASE :"here" TO entries_ads;
+SET ROLE entries_ads;
+SELECT venice.create_source('entries_theirs', relation => 'entries_data.more');
+SELECT venice.create_feature_view('entries_hidden', '{entries_carrier}', 'entries_theirs', 'origin');
+SET ROLE entries_growth;
+\set VERBOSITY default
+SELECT venice.drop_entity('entries_carrier');
+\set VERBOSITY terse
+-- Nor does force take them along: that needs the rights of their owner.
+SELECT venice.drop_entity('entries_carrier', force => true);
+SET ROLE entries_ads;
+SELECT venice.drop_source('entries_theirs', force => true);
+SELECT name FROM venice.feature_views WHERE name = 'entries_hidden';
+SET ROLE entries_growth;
+SELECT venice.drop_entity('entries_carrier', force => true);
+SELECT name FROM venice.feature_views;
+SELECT to_regnamespace('entries_delays'), to_regnamespace('entries_hidden');
+
+-- Stores that were made for a topic keep what they were made with.
+SELECT venice.create_entity('entries_clicker', 'user_id bigint');
+SET client_min_messages = error;
+SELECT venice.create_feature_view('entries_clicked', '{entries_clicker}', 'entries_clicks', 'clicks');
+RESET client_min_messages;
+\set VERBOSITY default
+SELECT venice.alter_source('entries_clicks', '{"topic": "others"}');
+SELECT venice.alter_source('entries_clicks', '{"columns": "clicks integer, at timestamptz"}');
+\set VERBOSITY terse
+SELECT venice.alter_source('entries_clicks', '{"columns": "clicks bigint, at timestamptz, more text", "description": "More"}');
+SELECT venice.drop_entity('entries_clicker', force => true);
+RESET ROLE;
+REVOKE CREATE ON DATABASE :"here" FROM entries_ads;
+
 -- A project with something in it is dropped only by force, and then with all of it.
 SET ROLE entries_member;
 SELECT venice.drop_project('mine');
@@ -271,7 +354,7 @@ SELECT venice.drop_entity('entries_user');
 SELECT venice.drop_store('entries_store');
 SELECT count(*) FROM (SELECT FROM venice.projects UNION ALL SELECT FROM venice.entities UNION ALL SELECT FROM venice.sources) AS left_over;
 DROP SERVER entries_kafka;
-DROP TABLE entries_data.flights, entries_data.secret;
+DROP TABLE entries_data.flights, entries_data.secret, entries_data.less, entries_data.more;
 DROP SCHEMA entries_data;
 REVOKE CREATE ON DATABASE :"here" FROM entries_growth;
 DROP ROLE entries_member, entries_heir, entries_growth, entries_ads, entries_stranger;

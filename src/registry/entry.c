@@ -202,6 +202,7 @@ char *
 RegistryUserList(const List *users)
 {
 	StringInfoData list;
+	int			hidden = 0;
 	ListCell   *cell;
 
 	initStringInfo(&list);
@@ -209,10 +210,17 @@ RegistryUserList(const List *users)
 	{
 		Reference	reference = ((RegistryUser *) lfirst(cell))->reference;
 
+		if (RegistryFindProject("feature_views", &reference) == NULL)
+		{
+			hidden++;
+			continue;
+		}
 		if (strcmp(reference.project, DEFAULT_PROJECT) == 0)
 			reference.project = NULL;
 		appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", ReferenceText(&reference));
 	}
+	if (hidden > 0)
+		appendStringInfo(&list, "%s%d of others", list.len > 0 ? ", " : "", hidden);
 	return list.data;
 }
 
@@ -321,11 +329,12 @@ RegistryDropUsers(const char *what, const char *column, const char *project, con
 	{
 		const RegistryUser *first = linitial(users);
 
-		if (!force)
+		if (!force || RegistryFindProject("feature_views", &first->reference) == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 					 errmsg("cannot drop %s \"%s\" because views use it", what, name),
 					 errdetail("Used by: %s.", RegistryUserList(users)),
+					 force ? errhint("Those of others are theirs to drop.") :
 					 errhint("Drop them first, or drop them too with force => true.")));
 		RegistryDrop(first->kind, &first->reference);
 	}

@@ -85,7 +85,10 @@ typedef struct RegistryUser
  */
 extern List *RegistryUsers(const char *column, const char *project, const char *name);
 
-/* "view@1, growth.view@2" of such a list, for a DETAIL. */
+/*
+ * "view@1, growth.view@2, 1 of others" of such a list, for a DETAIL: those that the
+ * current user may not see are only counted.
+ */
 extern char *RegistryUserList(const List *users);
 
 /*
