@@ -87,6 +87,12 @@ OBJS = \
 	src/registry/change.o \
 	src/registry/define.o \
 	src/registry/share.o \
+	src/registry/service_definition.o \
+	src/registry/service_functions.o \
+	src/registry/service_plan.o \
+	src/registry/service.o \
+	src/registry/served.o \
+	src/registry/online.o \
 	src/worker/ledger.o \
 	src/worker/launcher.o \
 	src/worker/units.o \
@@ -129,6 +135,7 @@ SQL_PARTS = \
 	src/registry/definition.sql \
 	src/registry/entries.sql \
 	src/registry/views.sql \
+	src/registry/service.sql \
 	src/worker/worker.sql
 
 DATA_built = venice--$(EXTVERSION).sql

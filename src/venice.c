@@ -21,6 +21,7 @@
 #include "read/cache.h"
 #include "read/forget.h"
 #include "read/statistics.h"
+#include "registry/served.h"
 #include "worker/database_guard.h"
 #include "worker/ingest_api.h"
 #include "worker/launcher.h"
@@ -39,6 +40,7 @@ _PG_init(void)
 	SharedMemoryRequest();
 	ReadStatisticsRequest();
 	CacheRequest();
+	ServedLogRequest();
 	ForgetTriggerWatch();
 	DatabaseGuardInstall();
 	LauncherRegister();

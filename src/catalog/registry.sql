@@ -145,6 +145,19 @@ COMMENT ON TABLE venice.audit_entry IS
 CREATE INDEX audit_entry_time ON venice.audit_entry (changed_time);
 CREATE INDEX audit_entry_name ON venice.audit_entry (name, audit_id);
 
+CREATE TABLE venice.served_feature (
+    served_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    schema_oid oid NOT NULL,
+    request_time timestamptz NOT NULL,
+    arguments jsonb NOT NULL,
+    features jsonb NOT NULL,
+    status jsonb
+);
+COMMENT ON TABLE venice.served_feature IS
+    'A sample of what services have answered, bounded by venice.served_log_retention and venice.served_log_rows.  Not dumped.';
+COMMENT ON COLUMN venice.served_feature.schema_oid IS 'Of the service''s schema: another service of the name is another one.';
+CREATE INDEX served_feature_time ON venice.served_feature (request_time);
+
 CREATE TABLE venice.registry_change (
     changes bigint NOT NULL
 );

@@ -37,6 +37,8 @@ VeniceSettings Settings = {
 	.drop_lock_timeout_ms = 100,
 	.rejected_record_retention_s = 7 * SECONDS_PER_DAY,
 	.run_retention_s = 90 * SECONDS_PER_DAY,
+	.served_log_retention_s = 7 * SECONDS_PER_DAY,
+	.served_log_rows = 1000 * 1000,
 	.audit_retention_s = 400 * SECONDS_PER_DAY,
 	.ingestion = true,
 	.allow_direct_dml = false,
@@ -105,6 +107,15 @@ DefineSettings(void)
 							"How long the history of finished pushes is kept.",
 							NULL, &Settings.run_retention_s, Settings.run_retention_s,
 							0, INT_MAX, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("venice.served_log_retention",
+							"How long logged answers of services are kept.",
+							NULL, &Settings.served_log_retention_s,
+							Settings.served_log_retention_s,
+							0, INT_MAX, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("venice.served_log_rows",
+							"Most logged answers of services that are kept.",
+							NULL, &Settings.served_log_rows, Settings.served_log_rows,
+							0, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("venice.swap_lock_timeout",
 							"Longest time that a swap waits for a running dump.",
 							NULL, &Settings.swap_lock_timeout_ms, Settings.swap_lock_timeout_ms,

@@ -22,6 +22,8 @@ typedef struct VeniceSettings
 	int			drop_lock_timeout_ms;
 	int			rejected_record_retention_s;
 	int			run_retention_s;
+	int			served_log_retention_s;
+	int			served_log_rows;
 	int			audit_retention_s;
 	bool		ingestion;
 	bool		allow_direct_dml;

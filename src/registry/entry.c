@@ -26,6 +26,7 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 
 #include "catalog/audit.h"
@@ -41,14 +42,16 @@ PG_FUNCTION_INFO_V1(venice_can_read);
 void
 RegistryLock(FunctionCallInfo fcinfo)
 {
+	Oid			schema = get_namespace_oid("venice", false);
 	QuerySession session;
 
 	FunctionRequireWritable(fcinfo);
-	LockDatabaseObject(get_relname_relid("project", get_namespace_oid("venice", false)), 0, 0,
-					   ExclusiveLock);
+	LockDatabaseObject(get_relname_relid("project", schema), 0, 0, ExclusiveLock);
 	QueryBeginRegistry(&session);
 	(void) QueryRun("UPDATE venice.registry_change SET changes = changes + 1", NULL);
 	QueryEnd(&session);
+	/* Backends keep what they have worked out of the registry until this message comes. */
+	CacheInvalidateRelcacheByRelid(get_relname_relid("registry_change", schema));
 }
 
 bool

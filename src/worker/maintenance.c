@@ -60,6 +60,7 @@
 #include "common/table_lock.h"
 #include "common/user_context.h"
 #include "read/warm.h"
+#include "registry/served.h"
 #include "store/arguments.h"
 #include "store/push.h"
 #include "version/build.h"
@@ -500,7 +501,7 @@ DumpIsOver(bool *awaited)
 bool
 MaintenanceIsNeeded(void)
 {
-	return list_tasks() != NIL || something_expired();
+	return list_tasks() != NIL || something_expired() || ServedLogHasWork();
 }
 
 static void
@@ -673,6 +674,8 @@ run_round(NextTransaction next_transaction, MemoryContext context)
 	tasks = list_tasks();
 	if (something_expired())
 		delete_expired();
+	if (ServedLogHasWork())
+		ServedLogWrite();
 	PopActiveSnapshot();
 	next_transaction();
 

@@ -1,0 +1,354 @@
+/*-------------------------------------------------------------------------
+ *
+ * service_functions.c
+ *		The schema of a service, and the functions that are generated in it.
+ *
+ * Like those of a store they are inlinable SQL wrappers with string bodies, owned
+ * by the service's owner.  What they return is a name and a type for each
+ * feature, pinned; their bodies spell it out, so that whether functions still fit
+ * a service is whether the bodies are the same.
+ *
+ * Our own names give way, and so do arguments that batch_get returns: a feature
+ * of the same name keeps it, and the other one gets a leading underscore.
+ *
+ * Locks: those of the DDL.  Callers hold RegistryLock.
+ * Must not know: how a service is answered.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "registry/service_functions.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/syscache.h"
+
+#include "catalog/store.h"
+#include "common/compat.h"
+#include "common/query.h"
+#include "common/store_options.h"
+
+typedef struct Definition
+{
+	const char *name;
+	char	   *arguments;		/* with names */
+	char	   *returns;
+	char	   *body;
+	const char *comment;
+	int			rows;
+} Definition;
+
+#define DEFINITION_COUNT 2
+
+static void append_item(StringInfo list, const char *format,...) pg_attribute_printf(2, 3);
+
+static void
+append_item(StringInfo list, const char *format,...)
+{
+	char		buffer[NAMEDATALEN * 4 + 512];
+	va_list		args;
+
+	va_start(args, format);
+	vsnprintf(buffer, sizeof(buffer), format, args);
+	va_end(args);
+	appendStringInfo(list, "%s%s", list->len > 0 ? ", " : "", buffer);
+}
+
+static bool
+has_feature(const Service *service, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, service->features)
+		if (strcmp(((ServiceFeature *) lfirst(cell))->output_name, name) == 0)
+			return true;
+	return false;
+}
+
+static bool
+has_key(const Service *service, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, service->arguments)
+	{
+		const ServiceArgument *argument = lfirst(cell);
+
+		if (!argument->is_request && strcmp(argument->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A type's array, of which there is but one for arrays of any number of dimensions. */
+static char *
+array_of(const char *type_name)
+{
+	size_t		length = strlen(type_name);
+
+	return length > 2 && strcmp(type_name + length - 2, "[]") == 0 ? pstrdup(type_name) :
+		psprintf("%s[]", type_name);
+}
+
+static void
+make_definitions(const Service *service, Definition *definitions)
+{
+	char	   *literal = quote_literal_cstr(ServiceQualifiedName(service));
+	const char *ordinality = has_feature(service, "ordinality") || has_key(service, "ordinality") ?
+		"_ordinality" : "ordinality";
+	StringInfoData arguments;
+	StringInfoData arrays;
+	StringInfoData parameters;
+	StringInfoData keys;
+	StringInfoData features;
+	ListCell   *cell;
+
+	initStringInfo(&arguments);
+	initStringInfo(&arrays);
+	initStringInfo(&parameters);
+	initStringInfo(&keys);
+	initStringInfo(&features);
+	foreach(cell, service->arguments)
+	{
+		const ServiceArgument *argument = lfirst(cell);
+		const char *name = quote_identifier(argument->name);
+
+		append_item(&arguments, "%s %s", name, argument->type_name);
+		append_item(&arrays, "%s %s", name, array_of(argument->type_name));
+		append_item(&parameters, "$%d", foreach_current_index(cell) + 1);
+		if (!argument->is_request)
+			append_item(&keys, "%s %s", has_feature(service, argument->name) ?
+						quote_identifier(psprintf("_%s", argument->name)) : name,
+						argument->type_name);
+	}
+	foreach(cell, service->features)
+	{
+		const ServiceFeature *feature = lfirst(cell);
+
+		append_item(&features, "%s %s", quote_identifier(feature->output_name), feature->type_name);
+	}
+	definitions[0] = (Definition)
+	{
+		.name = "get",
+		.arguments = arguments.data,
+		.returns = psprintf("%s, _status pg_catalog.jsonb", features.data),
+		.comment = "The service's features for one set of keys: always one row; _status says which are not present, and why.",
+		.rows = 1
+	};
+	definitions[0].body = psprintf("SELECT * FROM venice_internal.service_get(%s, %s) AS record(%s)",
+								   literal, parameters.data, definitions[0].returns);
+	definitions[1] = (Definition)
+	{
+		.name = "batch_get",
+		.arguments = arrays.data,
+		.returns = psprintf("%s bigint, %s%s%s", ordinality, keys.data, keys.len > 0 ? ", " : "",
+							definitions[0].returns),
+		.comment = "The service's features for many sets of keys: a row for each, in input order.",
+		.rows = 100
+	};
+	definitions[1].body =
+		psprintf("SELECT * FROM venice_internal.service_batch_get(%s, %s) AS record(%s)",
+				 literal, parameters.data, definitions[1].returns);
+}
+
+/* The schema's function of this name; InvalidOid if it has none. */
+static Oid
+find_function(Oid schema, const char *name)
+{
+	CatCList   *candidates = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
+	Oid			found = InvalidOid;
+
+	for (int i = 0; i < candidates->n_members; i++)
+	{
+		Form_pg_proc form = (Form_pg_proc) GETSTRUCT(&candidates->members[i]->tuple);
+
+		if (form->pronamespace == schema)
+			found = form->oid;
+	}
+	ReleaseSysCacheList(candidates);
+	return found;
+}
+
+/* Make one function.  The current user is the owner. */
+static void
+create_function(const Service *service, const Definition *definition)
+{
+	QueryRunf("CREATE FUNCTION %s.%s(%s) RETURNS TABLE(%s) LANGUAGE sql STABLE PARALLEL UNSAFE ROWS %d AS %s",
+			  quote_identifier(service->schema), definition->name, definition->arguments,
+			  definition->returns, definition->rows, quote_literal_cstr(definition->body));
+}
+
+void
+ServiceSchemaCreate(const Service *service, Oid owner)
+{
+	Definition	definitions[DEFINITION_COUNT];
+	QuerySession session;
+
+	if (OidIsValid(get_namespace_oid(service->schema, true)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_SCHEMA),
+				 errmsg("schema \"%s\" already exists", service->schema),
+				 errhint("A service is a schema: choose another name.")));
+	make_definitions(service, definitions);
+	QueryBeginRegistry(&session);
+	QueryRunf("CREATE SCHEMA %s AUTHORIZATION %s", quote_identifier(service->schema),
+			  quote_identifier(GetUserNameFromId(owner, false)));
+	QueryEnd(&session);
+	QueryBegin(&session, owner);
+	for (int i = 0; i < DEFINITION_COUNT; i++)
+		create_function(service, &definitions[i]);
+	QueryEnd(&session);
+	ServiceSchemaDescribe(service);
+}
+
+void
+ServiceSchemaDescribe(const Service *service)
+{
+	char	   *description = OptionText(service->options, "description");
+	Oid			schema = get_namespace_oid(service->schema, false);
+	char	   *name = ServiceQualifiedName(service);
+	Definition	definitions[DEFINITION_COUNT];
+	QuerySession session;
+
+	make_definitions(service, definitions);
+	QueryBegin(&session, SchemaOwner(schema));
+	QueryRunf("COMMENT ON SCHEMA %s IS %s", quote_identifier(service->schema),
+			  quote_literal_cstr(description != NULL ?
+								 psprintf("venice service %s: %s", name, description) :
+								 psprintf("venice service %s", name)));
+	for (int i = 0; i < DEFINITION_COUNT; i++)
+	{
+		Oid			function = find_function(schema, definitions[i].name);
+
+		if (OidIsValid(function))
+			QueryRunf("COMMENT ON FUNCTION %s IS %s", format_procedure_qualified(function),
+					  quote_literal_cstr(definitions[i].comment));
+	}
+	QueryEnd(&session);
+}
+
+/* The privileges of a function, as GRANT would have to say them: a list of commands' tails. */
+static List *
+function_grants(Oid function)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	List	   *grants = NIL;
+	uint64		rows;
+
+	QueryBeginRegistry(&session);
+	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(function), false);
+	rows = QueryRunLatest("SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' "
+						  "ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END || "
+						  "CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END "
+						  "FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) a "
+						  "WHERE p.oid = $1", &args);
+	for (uint64 i = 0; i < rows; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(session.result_context);
+
+		grants = lappend(grants, QueryText(i, 1, CurrentMemoryContext));
+		MemoryContextSwitchTo(old);
+	}
+	QueryEnd(&session);
+	return grants;
+}
+
+static bool
+function_has_acl(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	bool		is_null;
+
+	(void) SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proacl, &is_null);
+	ReleaseSysCache(tuple);
+	return !is_null;
+}
+
+/* Does a function have this body? */
+static bool
+function_fits(Oid function, const char *body)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	bool		is_null = true;
+	Datum		source;
+	bool		fits;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	source = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &is_null);
+	fits = !is_null && strcmp(TextDatumGetCString(source), body) == 0;
+	ReleaseSysCache(tuple);
+	return fits;
+}
+
+void
+ServiceFunctionsRenew(const Service *service)
+{
+	Oid			schema = get_namespace_oid(service->schema, false);
+	Definition	definitions[DEFINITION_COUNT];
+	QuerySession session;
+
+	make_definitions(service, definitions);
+	for (int i = 0; i < DEFINITION_COUNT; i++)
+	{
+		Oid			function = find_function(schema, definitions[i].name);
+		bool		has_acl;
+		List	   *grants;
+		ListCell   *cell;
+
+		if (function_fits(function, definitions[i].body))
+			continue;
+		has_acl = OidIsValid(function) && function_has_acl(function);
+		grants = has_acl ? function_grants(function) : NIL;
+		QueryBegin(&session, SchemaOwner(schema));
+		if (OidIsValid(function))
+			QueryRunf("DROP FUNCTION %s", format_procedure_qualified(function));
+		create_function(service, &definitions[i]);
+		if (has_acl)
+			QueryRunf("REVOKE ALL ON FUNCTION %s.%s FROM PUBLIC", quote_identifier(service->schema),
+					  definitions[i].name);
+		foreach(cell, grants)
+			QueryRunf("GRANT EXECUTE ON FUNCTION %s.%s TO %s", quote_identifier(service->schema),
+					  definitions[i].name, (char *) lfirst(cell));
+		QueryEnd(&session);
+	}
+	ServiceSchemaDescribe(service);
+}
+
+void
+ServiceSchemaDrop(const Service *service, bool force)
+{
+	Oid			schema = get_namespace_oid(service->schema, true);
+	const char *quoted = quote_identifier(service->schema);
+	Definition	definitions[DEFINITION_COUNT];
+	QuerySession session;
+
+	/* Somebody has dropped it by hand. */
+	if (!OidIsValid(schema))
+		return;
+	make_definitions(service, definitions);
+	QueryBegin(&session, SchemaOwner(schema));
+	/* That it takes our own objects along is not news. */
+	(void) set_config_option("client_min_messages", "warning", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	for (int i = 0; i < DEFINITION_COUNT && !force; i++)
+	{
+		Oid			function = find_function(schema, definitions[i].name);
+
+		if (OidIsValid(function))
+			QueryRunf("DROP FUNCTION %s", format_procedure_qualified(function));
+	}
+	QueryRunf("DROP SCHEMA %s %s", quoted, force ? "CASCADE" : "RESTRICT");
+	QueryEnd(&session);
+}
