@@ -27,6 +27,7 @@ OBJS = \
 	src/common/swap_generation.o \
 	src/common/store_options.o \
 	src/common/server_options.o \
+	src/catalog/registry_row.o \
 	src/catalog/pointer.o \
 	src/catalog/audit.o \
 	src/catalog/store.o \

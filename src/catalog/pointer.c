@@ -40,6 +40,7 @@
 #include "utils/snapmgr.h"
 #include "utils/xid8.h"
 
+#include "catalog/registry_row.h"
 #include "common/compat.h"
 #include "common/query.h"
 #include "common/swap_generation.h"
@@ -49,20 +50,6 @@
 #define Anum_pointer_version		2
 #define Anum_pointer_records		3
 #define Anum_pointer_swap_xid		4
-
-static Relation
-open_pointer(int lock_mode)
-{
-	Oid			schema = get_namespace_oid("venice", false);
-	Oid			table = get_relname_relid("version_pointer", schema);
-
-	if (!OidIsValid(table))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("extension \"venice\" is not installed in this database"),
-				 errhint("Install it with CREATE EXTENSION venice.")));
-	return table_open(table, lock_mode);
-}
 
 static SysScanDesc
 begin_scan(Relation relation, Name store, Snapshot snapshot)
@@ -106,7 +93,7 @@ read_registry(const char *store, Snapshot snapshot, VersionPointer *pointer)
 static bool
 read_row(const char *store, Snapshot snapshot, VersionPointer *pointer, FullTransactionId *swap)
 {
-	Relation	relation = open_pointer(AccessShareLock);
+	Relation	relation = RegistryOpen("version_pointer", AccessShareLock);
 	NameData	name;
 	SysScanDesc scan;
 	HeapTuple	tuple;
@@ -253,7 +240,7 @@ VersionPointerRead(const char *store, Snapshot snapshot, VersionPointer *pointer
 void
 VersionPointerWrite(const char *store, int version, Oid records)
 {
-	Relation	relation = open_pointer(RowExclusiveLock);
+	Relation	relation = RegistryOpen("version_pointer", RowExclusiveLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	NameData	name;
 	Datum		values[Natts_pointer];
@@ -285,7 +272,7 @@ VersionPointerWrite(const char *store, int version, Oid records)
 void
 VersionPointerRemove(const char *store)
 {
-	Relation	relation = open_pointer(RowExclusiveLock);
+	Relation	relation = RegistryOpen("version_pointer", RowExclusiveLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	NameData	name;
 	SysScanDesc scan;

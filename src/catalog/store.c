@@ -41,6 +41,7 @@
 #include "utils/syscache.h"
 
 #include "catalog/pointer.h"
+#include "catalog/registry_row.h"
 #include "common/compat.h"
 #include "common/query.h"
 
@@ -137,73 +138,105 @@ find_schema(const char *store, Snapshot snapshot, Oid *schema, Oid *owner)
 	}
 }
 
-static List *
-read_columns(const char *store, MemoryContext context, int *key_count)
+static bool
+read_bool(Relation relation, HeapTuple tuple, const char *column)
 {
-	QueryArgs	args = {0};
-	List	   *columns = NIL;
-	uint64		rows;
+	bool		is_null;
 
-	QueryArgText(&args, store);
-	rows = QueryRun("SELECT column_name::text, column_type, is_key, not_null, default_expression, "
-					"source_type FROM venice.store_column WHERE store_name = $1::name "
-					"ORDER BY position", &args);
-	*key_count = 0;
-	for (uint64 i = 0; i < rows; i++)
+	return DatumGetBool(RegistryField(relation, tuple, column, &is_null));
+}
+
+static int
+read_int4(Relation relation, HeapTuple tuple, const char *column)
+{
+	bool		is_null;
+
+	return DatumGetInt32(RegistryField(relation, tuple, column, &is_null));
+}
+
+static char *
+read_name(Relation relation, HeapTuple tuple, const char *column)
+{
+	bool		is_null;
+	Datum		value = RegistryField(relation, tuple, column, &is_null);
+
+	return is_null ? NULL : pstrdup(NameStr(*DatumGetName(value)));
+}
+
+static Jsonb *
+read_jsonb(Relation relation, HeapTuple tuple, const char *column)
+{
+	bool		is_null;
+	Datum		value = RegistryField(relation, tuple, column, &is_null);
+
+	return is_null ? NULL : DatumGetJsonbPCopy(value);
+}
+
+static void
+read_columns(Store *store, Snapshot snapshot)
+{
+	RegistryScan scan;
+	HeapTuple	tuple;
+
+	RegistryScanBegin(&scan, "store_column", store->name, NO_VERSION, snapshot);
+	while ((tuple = RegistryScanNext(&scan)) != NULL)
 	{
-		StoreColumn *column = MemoryContextAllocZero(context, sizeof(StoreColumn));
-		MemoryContext old;
+		StoreColumn *column = palloc0(sizeof(StoreColumn));
 
-		column->name = QueryText(i, 1, context);
-		column->type_name = QueryText(i, 2, context);
-		column->is_key = QueryBool(i, 3);
-		column->not_null = QueryBool(i, 4);
-		column->default_expression = QueryText(i, 5, context);
-		column->source_type = QueryText(i, 6, context);
+		column->name = read_name(scan.relation, tuple, "column_name");
+		column->type_name = RegistryText(scan.relation, tuple, "column_type");
+		column->is_key = read_bool(scan.relation, tuple, "is_key");
+		column->not_null = read_bool(scan.relation, tuple, "not_null");
+		column->default_expression = RegistryText(scan.relation, tuple, "default_expression");
+		column->source_type = RegistryText(scan.relation, tuple, "source_type");
+		store->columns = lappend(store->columns, column);
 		if (column->is_key)
-			(*key_count)++;
-		old = MemoryContextSwitchTo(context);
-		columns = lappend(columns, column);
-		MemoryContextSwitchTo(old);
+			store->key_count++;
 	}
-	return columns;
+	RegistryScanEnd(&scan);
+}
+
+static Store *
+read_store(Relation relation, HeapTuple tuple)
+{
+	Store	   *store = palloc0(sizeof(Store));
+
+	store->name = read_name(relation, tuple, "store_name");
+	store->server = read_name(relation, tuple, "server_name");
+	store->key_schema = RegistryText(relation, tuple, "key_schema");
+	store->value_schema = RegistryText(relation, tuple, "value_schema");
+	store->set_options = read_jsonb(relation, tuple, "options");
+	store->options = StoreOptionsParse(store->set_options);
+	store->paused = read_bool(relation, tuple, "paused");
+	store->last_version = read_int4(relation, tuple, "last_version");
+	return store;
 }
 
 Store *
 StoreLookup(const char *name, bool missing_ok)
 {
-	QuerySession session;
-	QueryArgs	args = {0};
+	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	RegistryScan scan;
+	HeapTuple	tuple;
 	Store	   *store = NULL;
 
-	QueryBeginRegistry(&session);
-	QueryArgText(&args, name);
-	if (QueryRun("SELECT server_name::text, key_schema, value_schema, options, paused, last_version "
-				 "FROM venice.store WHERE store_name = $1::name", &args) == 1)
+	RegistryScanBegin(&scan, "store", name, NO_VERSION, snapshot);
+	tuple = RegistryScanNext(&scan);
+	if (tuple != NULL)
 	{
-		MemoryContext context = session.result_context;
-		MemoryContext old;
-		Snapshot	snapshot;
+		store = read_store(scan.relation, tuple);
+		read_columns(store, snapshot);
+	}
+	RegistryScanEnd(&scan);
+	UnregisterSnapshot(snapshot);
 
-		store = MemoryContextAllocZero(context, sizeof(Store));
-		store->name = MemoryContextStrdup(context, name);
-		store->server = QueryText(0, 1, context);
-		store->key_schema = QueryText(0, 2, context);
-		store->value_schema = QueryText(0, 3, context);
-		store->set_options = QueryJsonb(0, 4, context);
-		store->paused = QueryBool(0, 5);
-		store->last_version = QueryInt4(0, 6, 0);
-		store->columns = read_columns(name, context, &store->key_count);
-		old = MemoryContextSwitchTo(context);
-		store->options = StoreOptionsParse(store->set_options);
-		MemoryContextSwitchTo(old);
+	if (store != NULL)
+	{
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
 		find_schema(name, snapshot, &store->schema_oid, &store->owner);
 		UnregisterSnapshot(snapshot);
 	}
-	QueryEnd(&session);
-
-	if (store == NULL && !missing_ok)
+	else if (!missing_ok)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("store \"%s\" does not exist", name),
@@ -268,85 +301,66 @@ StoreCheckSchema(const Store *store)
 						 quote_literal_cstr(store->name))));
 }
 
-#define VERSION_COLUMNS \
-	"version, state, origin, push_id, swap, options, key_schema, value_schema, topic, " \
-	"end_requested, swapped_time, error, attachments"
-
 static Version *
-read_version(uint64 row, const char *store, MemoryContext context)
+read_version(Relation relation, HeapTuple tuple)
 {
-	Version    *version = MemoryContextAllocZero(context, sizeof(Version));
-	MemoryContext old;
-	char	   *state = QueryText(row, 2, CurrentMemoryContext);
+	Version    *version = palloc0(sizeof(Version));
 	bool		is_null;
-	Datum		swapped;
+	Datum		swapped = RegistryField(relation, tuple, "swapped_time", &is_null);
 
-	version->store = MemoryContextStrdup(context, store);
-	version->number = QueryInt4(row, 1, 0);
-	version->state = VersionStateParse(state);
-	version->origin = QueryText(row, 3, context);
-	version->push_id = QueryText(row, 4, context);
-	version->swap = QueryBool(row, 5);
-	version->key_schema = QueryText(row, 7, context);
-	version->value_schema = QueryText(row, 8, context);
-	version->topic = QueryText(row, 9, context);
-	version->end_requested = QueryBool(row, 10);
-	swapped = QueryDatum(row, 11, &is_null);
 	version->swapped_time = is_null ? 0 : DatumGetTimestampTz(swapped);
-	version->error = QueryText(row, 12, context);
-	version->attachments = QueryJsonb(row, 13, context);
-	old = MemoryContextSwitchTo(context);
-	version->options = StoreOptionsParse(QueryJsonb(row, 6, context));
-	MemoryContextSwitchTo(old);
+	version->store = read_name(relation, tuple, "store_name");
+	version->number = read_int4(relation, tuple, "version");
+	version->state = VersionStateParse(RegistryText(relation, tuple, "state"));
+	version->origin = RegistryText(relation, tuple, "origin");
+	version->push_id = RegistryText(relation, tuple, "push_id");
+	version->swap = read_bool(relation, tuple, "swap");
+	version->options = StoreOptionsParse(read_jsonb(relation, tuple, "options"));
+	version->key_schema = RegistryText(relation, tuple, "key_schema");
+	version->value_schema = RegistryText(relation, tuple, "value_schema");
+	version->topic = RegistryText(relation, tuple, "topic");
+	version->end_requested = read_bool(relation, tuple, "end_requested");
+	version->attachments = read_jsonb(relation, tuple, "attachments");
+	version->error = RegistryText(relation, tuple, "error");
 	return version;
+}
+
+/* Of one number, or all; newest first. */
+static List *
+read_versions(const char *store, int number)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	RegistryScan scan;
+	HeapTuple	tuple;
+	List	   *versions = NIL;
+
+	RegistryScanBegin(&scan, "store_version", store, number, snapshot);
+	while ((tuple = RegistryScanNext(&scan)) != NULL)
+		versions = lcons(read_version(scan.relation, tuple), versions);
+	RegistryScanEnd(&scan);
+	UnregisterSnapshot(snapshot);
+	return versions;
 }
 
 Version *
 VersionLookup(const char *store, int number, bool missing_ok)
 {
-	QuerySession session;
-	QueryArgs	args = {0};
-	Version    *version = NULL;
+	/* A negative number is nobody's. */
+	List	   *versions = number < 0 ? NIL : read_versions(store, number);
 
-	QueryBeginRegistry(&session);
-	QueryArgText(&args, store);
-	QueryArgInt4(&args, number);
-	if (QueryRun("SELECT " VERSION_COLUMNS " FROM venice.store_version "
-				 "WHERE store_name = $1::name AND version = $2", &args) == 1)
-		version = read_version(0, store, session.result_context);
-	QueryEnd(&session);
-
-	if (version == NULL && !missing_ok)
+	if (versions == NIL && !missing_ok)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("store \"%s\" has no version %d", store, number),
 				 errhint("SELECT version, state FROM venice.versions WHERE store = %s lists them.",
 						 quote_literal_cstr(store))));
-	return version;
+	return versions != NIL ? linitial(versions) : NULL;
 }
 
 List *
 VersionList(const char *store)
 {
-	QuerySession session;
-	QueryArgs	args = {0};
-	List	   *versions = NIL;
-	uint64		rows;
-
-	QueryBeginRegistry(&session);
-	QueryArgText(&args, store);
-	rows = QueryRun("SELECT " VERSION_COLUMNS " FROM venice.store_version "
-					"WHERE store_name = $1::name ORDER BY version DESC", &args);
-	for (uint64 i = 0; i < rows; i++)
-	{
-		Version    *version = read_version(i, store, session.result_context);
-		MemoryContext old = MemoryContextSwitchTo(session.result_context);
-
-		versions = lappend(versions, version);
-		MemoryContextSwitchTo(old);
-	}
-	QueryEnd(&session);
-	return versions;
+	return read_versions(store, NO_VERSION);
 }
 
 Version *
@@ -380,20 +394,18 @@ VersionSchemaName(const char *store, int number, VersionState state)
 static bool
 find_table(const Version *version, Oid *records)
 {
-	QuerySession session;
-	QueryArgs	args = {0};
-	bool		found;
+	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	RegistryScan scan;
+	HeapTuple	tuple;
 	bool		is_null;
 
-	QueryBeginRegistry(&session);
-	QueryArgText(&args, version->store);
-	QueryArgInt4(&args, version->number);
-	found = QueryRun("SELECT records FROM venice.version_table "
-					 "WHERE store_name = $1::name AND version = $2", &args) == 1;
-	if (found)
-		*records = DatumGetObjectId(QueryDatum(0, 1, &is_null));
-	QueryEnd(&session);
-	return found;
+	RegistryScanBegin(&scan, "version_table", version->store, version->number, snapshot);
+	tuple = RegistryScanNext(&scan);
+	if (tuple != NULL)
+		*records = DatumGetObjectId(RegistryField(scan.relation, tuple, "records", &is_null));
+	RegistryScanEnd(&scan);
+	UnregisterSnapshot(snapshot);
+	return tuple != NULL;
 }
 
 void

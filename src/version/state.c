@@ -16,7 +16,10 @@
 #include "version/state.h"
 
 #include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
 
+#include "catalog/registry_row.h"
 #include "common/query.h"
 #include "common/shmem.h"
 
@@ -42,8 +45,26 @@ static const int allowed[] = {
 };
 
 /* Any change of a store's versions, for StoreLockRow to notice. */
-#define BUMP_GENERATION \
-	"UPDATE venice.store SET generation = generation + 1 WHERE store_name = $1::name"
+static void
+bump_generation(const char *store)
+{
+	RegistryRow row;
+	bool		is_null;
+
+	if (!RegistryRowLock(&row, "store", store, NO_VERSION))
+		return;
+	RegistryRowSet(&row, "generation",
+				   Int64GetDatum(DatumGetInt64(RegistryField(row.relation, row.tuple, "generation",
+															 &is_null)) + 1));
+	RegistryRowWrite(&row);
+}
+
+static void
+lock_version(RegistryRow *row, const Version *version)
+{
+	if (!RegistryRowLock(row, "store_version", version->store, version->number))
+		elog(ERROR, "store \"%s\" has no row for version %d", version->store, version->number);
+}
 
 static void
 run_on_version(const Version *version, QueryArgs *args, const char *sql)
@@ -109,26 +130,32 @@ VersionInsert(const Store *store, int number, const char *origin, const char *pu
 void
 VersionSetState(Version *version, VersionState state)
 {
+	RegistryRow row;
 	QueryArgs	args = {0};
+	bool		not_ended;
 
 	if ((allowed[version->state] & TO(state)) == 0)
 		elog(ERROR, "version %d of store \"%s\" cannot go from state %s to %s", version->number,
 			 version->store, VersionStateName(version->state), VersionStateName(state));
 
+	lock_version(&row, version);
+	RegistryRowSet(&row, "state", CStringGetTextDatum(VersionStateName(state)));
+	(void) RegistryField(row.relation, row.tuple, "ended_time", &not_ended);
+	if (state == VERSION_STARTED)
+		RegistryRowSetNull(&row, "ended_time");
+	else if (not_ended && (state == VERSION_READY || VersionStateIsGone(state)))
+		RegistryRowSet(&row, "ended_time", TimestampTzGetDatum(GetCurrentTimestamp()));
+	if (state == VERSION_CURRENT)
+		RegistryRowSet(&row, "swapped_time", TimestampTzGetDatum(GetCurrentTimestamp()));
+	if (state == VERSION_CURRENT || state == VERSION_READY)
+		RegistryRowSetNull(&row, "detail");
+	RegistryRowWrite(&row);
+	bump_generation(version->store);
+
+	/* A push that is over is not changed by where its version goes from there. */
 	QueryArgText(&args, version->store);
 	QueryArgInt4(&args, version->number);
 	QueryArgText(&args, VersionStateName(state));
-	run_on_version(version, &args,
-				   "UPDATE venice.store_version SET state = $3, "
-				   "ended_time = CASE WHEN $3 = 'started' THEN NULL "
-				   "WHEN $3 IN ('ready', 'failed', 'aborted') "
-				   "THEN COALESCE(ended_time, pg_catalog.clock_timestamp()) ELSE ended_time END, "
-				   "swapped_time = CASE WHEN $3 = 'current' THEN pg_catalog.clock_timestamp() "
-				   "ELSE swapped_time END, "
-				   "detail = CASE WHEN $3 IN ('current', 'ready') THEN NULL ELSE detail END "
-				   "WHERE store_name = $1::name AND version = $2");
-	run_quietly(&args, BUMP_GENERATION);
-	/* A push that is over is not changed by where its version goes from there. */
 	if (VersionStateIsFuture(version->state) || state == VERSION_LOST)
 		run_quietly(&args,
 					"UPDATE venice.push SET "
@@ -178,13 +205,11 @@ VersionSetRows(const Version *version, int64 rows)
 void
 VersionSetAttachments(Version *version, Jsonb *attachments)
 {
-	QueryArgs	args = {0};
+	RegistryRow row;
 
-	QueryArgText(&args, version->store);
-	QueryArgInt4(&args, version->number);
-	QueryArgJsonb(&args, attachments);
-	run_on_version(version, &args, "UPDATE venice.store_version SET attachments = $3 "
-				   "WHERE store_name = $1::name AND version = $2");
+	lock_version(&row, version);
+	RegistryRowSet(&row, "attachments", PointerGetDatum(attachments));
+	RegistryRowWrite(&row);
 	version->attachments = attachments;
 }
 
@@ -230,5 +255,5 @@ VersionDeleteRow(const Version *version)
 				   "WHERE store_name = $1::name AND version = $2");
 	run_quietly(&args, "DELETE FROM venice.partition_state "
 				"WHERE store_name = $1::name AND version = $2");
-	run_quietly(&args, BUMP_GENERATION);
+	bump_generation(version->store);
 }
