@@ -120,14 +120,23 @@ RegistryText(Relation relation, HeapTuple tuple, const char *column)
 	return is_null ? NULL : TextDatumGetCString(value);
 }
 
-/* The row as the transaction sees it, copied; NULL if there is none. */
-static HeapTuple
-find_row(Relation relation, const char *store, int version)
+int64
+RegistryInt8(Relation relation, HeapTuple tuple, const char *column)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	bool		is_null;
+	Datum		value = RegistryField(relation, tuple, column, &is_null);
+
+	return is_null ? 0 : DatumGetInt64(value);
+}
+
+/* The row, copied; NULL if there is none. */
+static HeapTuple
+find_row(Relation relation, const char *store, int version, Snapshot snapshot)
+{
 	RegistryScan scan;
 	HeapTuple	tuple;
 
+	snapshot = RegisterSnapshot(snapshot);
 	begin_scan(&scan, relation, store, version, snapshot);
 	tuple = heap_copytuple(RegistryScanNext(&scan));
 	end_scan(&scan);
@@ -150,34 +159,65 @@ lock_tuple(Relation relation, ItemPointer place)
 	if (result != TM_Ok && result != TM_Updated && result != TM_Deleted)
 		elog(ERROR, "could not lock a row of \"%s\": %u", RelationGetRelationName(relation),
 			 result);
-	if (result != TM_Ok && IsolationUsesXactSnapshot())
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not serialize access due to concurrent update")));
 	return result == TM_Ok;
 }
 
-bool
-RegistryRowLock(RegistryRow *row, const char *table, const char *store, int version)
+static void
+open_row(RegistryRow *row, Relation relation, HeapTuple tuple)
 {
-	Relation	relation = RegistryOpen(table, RowExclusiveLock);
 	int			columns = RelationGetNumberOfAttributes(relation);
-	HeapTuple	tuple;
 
-	while ((tuple = find_row(relation, store, version)) != NULL &&
-		   !lock_tuple(relation, &tuple->t_self))
-		CHECK_FOR_INTERRUPTS();
-	if (tuple == NULL)
-	{
-		table_close(relation, RowExclusiveLock);
-		return false;
-	}
 	row->relation = relation;
 	row->tuple = tuple;
 	row->values = palloc0_array(Datum, columns);
 	row->nulls = palloc0_array(bool, columns);
 	row->replaces = palloc0_array(bool, columns);
-	return true;
+}
+
+static bool
+lock_row(RegistryRow *row, const char *table, const char *store, int version, bool latest)
+{
+	Relation	relation = RegistryOpen(table, RowExclusiveLock);
+
+	for (;;)
+	{
+		HeapTuple	tuple = find_row(relation, store, version,
+									 latest ? GetLatestSnapshot() : GetTransactionSnapshot());
+
+		if (tuple == NULL)
+			break;
+		if (lock_tuple(relation, &tuple->t_self))
+		{
+			open_row(row, relation, tuple);
+			return true;
+		}
+		if (!latest && IsolationUsesXactSnapshot())
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("could not serialize access due to concurrent update")));
+		CHECK_FOR_INTERRUPTS();
+	}
+	table_close(relation, RowExclusiveLock);
+	return false;
+}
+
+bool
+RegistryRowLock(RegistryRow *row, const char *table, const char *store, int version)
+{
+	return lock_row(row, table, store, version, false);
+}
+
+bool
+RegistryRowLockLatest(RegistryRow *row, const char *table, const char *store, int version)
+{
+	return lock_row(row, table, store, version, true);
+}
+
+void
+RegistryRowMake(RegistryRow *row, const char *table)
+{
+	open_row(row, RegistryOpen(table, RowExclusiveLock), NULL);
+	memset(row->nulls, true, RelationGetNumberOfAttributes(row->relation));
 }
 
 void
@@ -200,12 +240,36 @@ RegistryRowSetNull(RegistryRow *row, const char *column)
 }
 
 void
-RegistryRowWrite(RegistryRow *row)
+RegistryRowAdd(RegistryRow *row, const char *column, int64 addend)
 {
-	HeapTuple	tuple = heap_modify_tuple(row->tuple, RelationGetDescr(row->relation),
-										  row->values, row->nulls, row->replaces);
+	RegistryRowSet(row, column,
+				   Int64GetDatum(RegistryInt8(row->relation, row->tuple, column) + addend));
+}
 
-	CatalogTupleUpdate(row->relation, &tuple->t_self, tuple);
+static void
+close_row(RegistryRow *row)
+{
 	table_close(row->relation, RowExclusiveLock);
 	CommandCounterIncrement();
+}
+
+void
+RegistryRowWrite(RegistryRow *row)
+{
+	TupleDesc	descriptor = RelationGetDescr(row->relation);
+
+	if (row->tuple == NULL)
+		CatalogTupleInsert(row->relation, heap_form_tuple(descriptor, row->values, row->nulls));
+	else
+		CatalogTupleUpdate(row->relation, &row->tuple->t_self,
+						   heap_modify_tuple(row->tuple, descriptor, row->values, row->nulls,
+											 row->replaces));
+	close_row(row);
+}
+
+void
+RegistryRowDelete(RegistryRow *row)
+{
+	CatalogTupleDelete(row->relation, &row->tuple->t_self);
+	close_row(row);
 }

@@ -41,11 +41,14 @@ extern Datum RegistryField(Relation relation, HeapTuple tuple, const char *colum
 /* Likewise, palloc'd; NULL for a NULL.  Of type text. */
 extern char *RegistryText(Relation relation, HeapTuple tuple, const char *column);
 
-/* A row that is being changed. */
+/* Likewise, of type bigint; a NULL is 0. */
+extern int64 RegistryInt8(Relation relation, HeapTuple tuple, const char *column);
+
+/* A row that is being changed or made. */
 typedef struct RegistryRow
 {
 	Relation	relation;
-	HeapTuple	tuple;
+	HeapTuple	tuple;			/* NULL: a new one */
 	Datum	   *values;
 	bool	   *nulls;
 	bool	   *replaces;
@@ -54,13 +57,23 @@ typedef struct RegistryRow
 /*
  * Lock the row of a store, or of a version, as an UPDATE does: in REPEATABLE READ that
  * fails with 40001 when somebody has changed it since the transaction's
- * snapshot.  False when there is none; otherwise RegistryRowWrite must follow.
+ * snapshot.  False when there is none; otherwise RegistryRowWrite or -Delete must follow.
  */
 extern bool RegistryRowLock(RegistryRow *row, const char *table, const char *store, int version);
+
+/* Likewise the newest row, whatever the isolation level: of what nothing depends on. */
+extern bool RegistryRowLockLatest(RegistryRow *row, const char *table, const char *store,
+								  int version);
+
+/* A new row: RegistryRowWrite must follow.  What is not set is NULL. */
+extern void RegistryRowMake(RegistryRow *row, const char *table);
+
 extern void RegistryRowSet(RegistryRow *row, const char *column, Datum value);
 extern void RegistryRowSetNull(RegistryRow *row, const char *column);
+extern void RegistryRowAdd(RegistryRow *row, const char *column, int64 addend);	/* to a bigint */
 
 /* Make the changes, and see them from now on. */
 extern void RegistryRowWrite(RegistryRow *row);
+extern void RegistryRowDelete(RegistryRow *row);
 
 #endif							/* VENICE_REGISTRY_ROW_H */

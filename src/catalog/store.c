@@ -320,6 +320,7 @@ read_version(Relation relation, HeapTuple tuple)
 	version->value_schema = RegistryText(relation, tuple, "value_schema");
 	version->topic = RegistryText(relation, tuple, "topic");
 	version->end_requested = read_bool(relation, tuple, "end_requested");
+	version->rows = RegistryInt8(relation, tuple, "rows");
 	version->attachments = read_jsonb(relation, tuple, "attachments");
 	version->error = RegistryText(relation, tuple, "error");
 	return version;

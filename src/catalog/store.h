@@ -71,6 +71,7 @@ typedef struct Version
 	char	   *value_schema;
 	char	   *topic;			/* NULL unless Kafka fills it */
 	bool		end_requested;
+	int64		rows;			/* when it was built, 0 before */
 	Jsonb	   *attachments;	/* what it has because the current one had it, or NULL */
 	TimestampTz swapped_time;	/* 0: never was current */
 	char	   *error;

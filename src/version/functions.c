@@ -450,6 +450,19 @@ GeneratedFunctionsDrop(Oid schema)
 	CommandCounterIncrement();
 }
 
+static Oid
+function_owner(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
 void
 GeneratedFunctionsChangeOwner(Oid schema, Oid owner)
 {
@@ -457,7 +470,7 @@ GeneratedFunctionsChangeOwner(Oid schema, Oid owner)
 
 	find_functions(schema, functions);
 	for (int i = 0; i < DEFINITION_COUNT; i++)
-		if (OidIsValid(functions[i].function))
+		if (OidIsValid(functions[i].function) && function_owner(functions[i].function) != owner)
 			ObjectChangeOwner(ProcedureRelationId, functions[i].function, owner);
 	CommandCounterIncrement();
 }

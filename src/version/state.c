@@ -49,13 +49,10 @@ static void
 bump_generation(const char *store)
 {
 	RegistryRow row;
-	bool		is_null;
 
 	if (!RegistryRowLock(&row, "store", store, NO_VERSION))
 		return;
-	RegistryRowSet(&row, "generation",
-				   Int64GetDatum(DatumGetInt64(RegistryField(row.relation, row.tuple, "generation",
-															 &is_null)) + 1));
+	RegistryRowAdd(&row, "generation", 1);
 	RegistryRowWrite(&row);
 }
 
@@ -189,7 +186,7 @@ VersionRequestEnd(Version *version, bool swap)
 }
 
 void
-VersionSetRows(const Version *version, int64 rows)
+VersionSetRows(Version *version, int64 rows)
 {
 	QueryArgs	args = {0};
 
@@ -200,6 +197,7 @@ VersionSetRows(const Version *version, int64 rows)
 				   "WHERE store_name = $1::name AND version = $2");
 	run_quietly(&args, "UPDATE venice.push SET rows = $3 "
 				"WHERE store_name = $1::name AND version = $2");
+	version->rows = rows;
 }
 
 void

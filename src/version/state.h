@@ -24,7 +24,7 @@ extern void VersionSetState(Version *version, VersionState state);
 extern void VersionRequestEnd(Version *version, bool swap);
 
 /* Number of rows that the finished version has. */
-extern void VersionSetRows(const Version *version, int64 rows);
+extern void VersionSetRows(Version *version, int64 rows);
 
 /* What the version has now because the current one has it; see CloneUserObjects. */
 extern void VersionSetAttachments(Version *version, Jsonb *attachments);

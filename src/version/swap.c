@@ -27,8 +27,10 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
+#include "utils/xid8.h"
 
 #include "catalog/pointer.h"
+#include "catalog/registry_row.h"
 #include "common/query.h"
 #include "version/build.h"
 #include "version/carry.h"
@@ -39,46 +41,74 @@
 #include "version/state.h"
 #include "version/views.h"
 
+/* How many records of a version were rejected while it was loaded. */
+static int64
+count_rejected(const Version *version)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	RegistryScan scan;
+	HeapTuple	tuple;
+	int64		rejected = 0;
+
+	RegistryScanBegin(&scan, "partition_state", version->store, version->number, snapshot);
+	while ((tuple = RegistryScanNext(&scan)) != NULL)
+		rejected += RegistryInt8(scan.relation, tuple, "rejected");
+	RegistryScanEnd(&scan);
+	UnregisterSnapshot(snapshot);
+	return rejected;
+}
+
+static void
+count_swap(const Store *store, const Version *target, SwapReason reason)
+{
+	RegistryRow row;
+
+	if (!RegistryRowLockLatest(&row, "store_stat", store->name, NO_VERSION))
+		return;
+	RegistryRowAdd(&row, "swaps", 1);
+	if (reason == SWAP_ROLLBACK)
+		RegistryRowAdd(&row, "rollbacks", 1);
+	if (reason == SWAP_PUSH)
+	{
+		RegistryRowAdd(&row, "pushes", 1);
+		RegistryRowAdd(&row, "rows_inserted", target->rows);
+		RegistryRowAdd(&row, "rejected", count_rejected(target));
+	}
+	RegistryRowWrite(&row);
+}
+
 /* Count the swap, and note from when on no new snapshot can reach the version that was left. */
 static void
 record_swap(const Store *store, const Version *old, const Version *target, SwapReason reason)
 {
-	QueryArgs	args = {0};
+	RegistryRow row;
+	NameData	name;
 
-	SPI_connect();
-	QueryArgText(&args, store->name);
-	QueryArgInt4(&args, target->number);
-	QueryArgBool(&args, reason == SWAP_PUSH);
-	QueryArgBool(&args, reason == SWAP_ROLLBACK);
-	(void) QueryRunLatest("UPDATE venice.store_stat AS s SET swaps = s.swaps + 1, "
-						  "pushes = s.pushes + $3::int, rollbacks = s.rollbacks + $4::int, "
-						  "rows_inserted = s.rows_inserted + CASE WHEN $3 THEN COALESCE(v.rows, 0) ELSE 0 END, "
-						  "rejected = s.rejected + CASE WHEN $3 THEN (SELECT COALESCE(pg_catalog.sum(p.rejected), 0) "
-						  "FROM venice.partition_state p WHERE p.store_name = $1::name AND p.version = $2) "
-						  "ELSE 0 END "
-						  "FROM venice.store_version v "
-						  "WHERE s.store_name = $1::name AND v.store_name = $1::name AND v.version = $2",
-						  &args);
+	count_swap(store, target, reason);
+	if (RegistryRowLockLatest(&row, "left_version", store->name, target->number))
+		RegistryRowDelete(&row);
 
-	args.count = 2;
-	(void) QueryRunLatest("DELETE FROM venice.left_version WHERE store_name = $1::name AND version = $2",
-						  &args);
-	args.count = 1;
-	QueryArgInt4(&args, old->number);
-	(void) QueryRun("INSERT INTO venice.left_version (store_name, version, left_xid) "
-					"VALUES ($1::name, $2, pg_catalog.pg_current_xact_id())", &args);
+	namestrcpy(&name, store->name);
+	RegistryRowMake(&row, "left_version");
+	RegistryRowSet(&row, "store_name", NameGetDatum(&name));
+	RegistryRowSet(&row, "version", Int32GetDatum(old->number));
+	RegistryRowSet(&row, "left_xid", FullTransactionIdGetDatum(GetTopFullTransactionId()));
+	RegistryRowWrite(&row);
 
 	/* Pushes that failed before this one are overtaken: venice.pushes remembers them. */
 	if (reason == SWAP_PUSH)
 	{
-		args.count = 1;
+		QueryArgs	args = {0};
+
+		SPI_connect();
+		QueryArgText(&args, store->name);
 		QueryArgInt4(&args, target->number);
 		(void) QueryRun("DELETE FROM venice.store_version v WHERE store_name = $1::name "
 						"AND version < $2 AND state IN ('failed', 'aborted') "
 						"AND NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n "
 						"WHERE n.nspname = (v.store_name || '_v' || v.version)::name)", &args);
+		SPI_finish();
 	}
-	SPI_finish();
 }
 
 /* The name that the current version is to have may have been taken while it went by the store's. */

@@ -29,11 +29,15 @@
 
 #include "version/views.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/reloptions.h"
 #include "access/table.h"
+#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_rewrite.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -44,6 +48,7 @@
 #include "storage/lmgr.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -52,6 +57,7 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
+#include "catalog/registry_row.h"
 #include "common/query.h"
 #include "common/retry.h"
 #include "common/shmem.h"
@@ -395,13 +401,53 @@ ViewsFollow(const Store *store, const Version *left, int lock_timeout_ms)
 	return changed || !waiting;
 }
 
+/* Is there a view over a table, or another rule that reads or writes it? */
+static bool
+has_rules_over(Oid records)
+{
+	Relation	catalog = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(RelationRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(records));
+	scan = systable_beginscan(catalog, DependReferenceIndexId, true, NULL, 2, keys);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		found = ((Form_pg_depend) GETSTRUCT(tuple))->classid == RewriteRelationId;
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return found;
+}
+
+static bool
+has_lagging_views(const Store *store)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	RegistryScan scan;
+	bool		found;
+
+	RegistryScanBegin(&scan, "lagging_view", store->name, NO_VERSION, snapshot);
+	found = RegistryScanNext(&scan) != NULL;
+	RegistryScanEnd(&scan);
+	UnregisterSnapshot(snapshot);
+	return found;
+}
+
 void
 ViewsSwap(const Store *store, const Version *left, const Version *current)
 {
+	Oid			left_records = VersionRecords(left);
 	QuerySession session;
 	QueryArgs	args = {0};
 	uint64		views;
 
+	/* Most stores have none. */
+	if (!has_rules_over(left_records) && !has_lagging_views(store))
+		return;
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, store->name);
 	QueryArgInt4(&args, left->number);
@@ -410,7 +456,7 @@ ViewsSwap(const Store *store, const Version *left, const Version *current)
 					"WHERE store_name = $1::name AND version IN ($2, $3)", &args);
 
 	args.count = 2;
-	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(VersionRecords(left)), false);
+	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(left_records), false);
 	views = QueryRunLatest("INSERT INTO venice.lagging_view (store_name, version, view) "
 						   "SELECT DISTINCT $1::name, $2, v.oid FROM pg_catalog.pg_depend d "
 						   "JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid AND r.rulename = '_RETURN' "
