@@ -103,7 +103,8 @@ VersionDropSchema(const Store *store, const Version *version, int lock_timeout_m
 		for (int i = 0; i < lengthof(tables); i++)
 			if (OidIsValid(get_relname_relid(tables[i], schema_oid)))
 				QueryRunf("DROP TABLE %s", quote_qualified_identifier(schema, tables[i]));
-		QueryRunf("DROP SCHEMA %s", quote_identifier(schema));
+		/* Whoever had it dropped by hand meanwhile has done what is wanted. */
+		QueryRunf("DROP SCHEMA IF EXISTS %s", quote_identifier(schema));
 		QueryEnd(&session);
 	}
 
