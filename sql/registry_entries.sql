@@ -163,6 +163,7 @@ SELECT venice.create_source('s', store => 'no_such');
 SELECT venice.create_source('s', store => 'entries_store', event_time => 'v');
 SELECT venice.create_source('entries_s', store => 'entries_store', event_time => 'seen');
 SELECT venice.create_source('s', store => 'entries_store', options => '{"key_format": "json"}');
+SELECT venice.create_source('s', store => 'entries_store', options => '{"time_zone": "UTC"}');
 SET ROLE entries_ads;
 SELECT venice.create_source('s', store => 'entries_store');
 RESET ROLE;

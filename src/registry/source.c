@@ -259,7 +259,8 @@ check_time(const Source *source, const List *columns, const char *role, const ch
 				 errmsg("column \"%s\" for the %s of source \"%s\" has type %s", name, role,
 						source->name, format_type_be(type)),
 				 errdetail("A point in time is a timestamptz."),
-				 type == TIMESTAMPOID ? errhint("Say in which zone it is, with the option time_zone.") : 0));
+				 type == TIMESTAMPOID && OidIsValid(source->relation) ?
+				 errhint("Say in which zone it is, with the option time_zone.") : 0));
 }
 
 static void
@@ -315,6 +316,9 @@ check_source(Source *source)
 					 errmsg("source \"%s\" needs the columns of its topic's records", source->name),
 					 errhint("Give them as the option columns: a column list, or an Avro schema.")));
 	}
+	/* Only a relation is read by SQL of ours, which can convert. */
+	if (!OidIsValid(source->relation) && OptionText(source->options, "time_zone") != NULL)
+		refuse_for(source->store != NULL ? "store" : "topic", "time_zone");
 	if (source->topic == NULL)
 		for (int i = 0; of_topics[i] != NULL; i++)
 			if (OptionText(source->options, of_topics[i]) != NULL)

@@ -162,6 +162,30 @@ sub records { my ($store, $columns) = @_;
 	is($node->safe_psql('postgres', "SELECT n FROM by_value.get('it', 'venice')"), '1', 'and the store is read by its key');
 }
 
+# A feature view over a topic: its times of events are those in the records, whichever of them came last.
+{
+	my $topic = unique_name('visits');
+	my $now = time * 1000;
+
+	$kafka->topic($topic, 2);
+	$node->safe_psql('postgres', qq{
+		SELECT venice.create_entity('visitor', 'visitor_id bigint');
+		SELECT venice.create_source('visits', server => 'k', topic => '$topic', event_time => 'seen.at',
+			options => '{"columns": "pages int", "key_format": "value", "value_format": "json"}');
+		SELECT venice.create_feature_view('visited', '{visitor}', 'visits', features => 'pages');
+		SELECT venice.start_push('visited')});
+	$kafka->produce($topic, [
+		{ value => { visitor_id => 1, pages => 10, seen => { at => '2013-01-01T00:00:00Z' } }, partition => 0, timestamp_ms => $now },
+		{ value => { visitor_id => 1, pages => 20, seen => { at => '2013-01-02T00:00:00Z' } }, partition => 1, timestamp_ms => $now - 1000 },
+		{ value => { visitor_id => 2, pages => 30 }, partition => 1, timestamp_ms => $now } ], value => 'json');
+	end_push('visited');
+	is($node->safe_psql('postgres', qq{
+		SELECT visitor_id, g.pages, e._event_time AT TIME ZONE 'UTC' FROM generate_series(1::bigint, 2) AS visitor_id,
+			LATERAL visited.get(visitor_id) g,
+			LATERAL venice_internal.get('visited', visitor_id) AS e (_event_time timestamptz) ORDER BY 1}),
+		"1|10|2013-01-01 00:00:00\n2|30|", 'the later record wins, and has the time that it says itself');
+}
+
 # An unlogged version is filled in the same way.
 {
 	my $topic = start_push('unlogged', 'id text', 'n int', { key_format => '"text"', value_format => '"json"', unlogged => 'true' }, 2);
