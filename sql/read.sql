@@ -76,6 +76,26 @@ RESET ROLE;
 SELECT venice.drop_store('narrowed');
 DROP ROLE read_policy;
 
+-- A batch gives rows as the table has them, with NULLs in any places, and from before a column was added.
+SELECT venice.create_store('holed', 'id integer', 'a boolean, b smallint, c text, d bigint, e real[], f char(3), g double precision, h numeric, i text,
+    j integer, k date, l text, m boolean, n uuid, o text');
+SELECT venice.push('holed', $$SELECT g, NULLIF(g & 1, 0)::boolean, NULLIF(g & 2, 0)::smallint, substr(repeat('c', g), 1, NULLIF(g & 4, 0)), NULLIF(g & 8, 0)::bigint,
+    ARRAY[g, NULLIF(g & 16, 0)]::real[], NULLIF(g & 32, 0)::text::char(3), NULLIF(g & 64, 0)::float8, NULLIF(g & 128, 0)::numeric, repeat('i', NULLIF(g & 3, 0)),
+    NULLIF(g & 6, 0), '2026-01-01'::date + NULLIF(g & 12, 0), repeat('l', NULLIF(g & 24, 0)), NULLIF(g & 48, 0)::boolean, NULL::uuid, repeat('o', NULLIF(g & 192, 0))
+    FROM generate_series(0, 255) g$$);
+CREATE FUNCTION holed_same() RETURNS TABLE (rows bigint, same boolean) LANGUAGE sql AS $$
+    SELECT count(*), bool_and(got.ordinality = stored.id + 1 AND to_jsonb(got) - 'ordinality' = to_jsonb(stored))
+    FROM holed.batch_get(ARRAY(SELECT * FROM generate_series(0, 255))) got JOIN holed.records stored USING (id) $$;
+SELECT * FROM holed_same();
+ALTER TABLE holed.records ADD COLUMN p text DEFAULT 'p';
+SELECT venice.rebuild_functions('holed');
+SELECT * FROM holed_same();
+ALTER TABLE holed.records DROP COLUMN c;
+SELECT venice.rebuild_functions('holed');
+SELECT * FROM holed_same();
+DROP FUNCTION holed_same;
+SELECT venice.drop_store('holed');
+
 -- rebuild_functions makes them anew, with the privileges they have.
 CREATE ROLE read_somebody;
 REVOKE EXECUTE ON FUNCTION features.get FROM PUBLIC;

@@ -44,6 +44,7 @@ typedef struct RowsSite
 	CallSite	site;
 	TupleDesc	descriptor;		/* of the result */
 	bool		with_ordinality;	/* the first result column is the key's position */
+	bool		as_stored;		/* then come all columns of the table, or its first ones */
 	int			count;			/* of result columns, but for the ordinality */
 	AttrNumber	attributes[FLEXIBLE_ARRAY_MEMBER];	/* of the table */
 } RowsSite;
@@ -55,6 +56,7 @@ typedef struct Output
 	TupleDesc	descriptor;
 	Datum	   *values;
 	bool	   *nulls;
+	StringInfoData tuple;		/* for as_stored */
 } Output;
 
 /* A result row, in the order of the column definition list. */
@@ -78,6 +80,50 @@ emit(void *argument, int64 position, const Datum *values, const bool *nulls)
 	tuplestore_putvalues(output->rows, output->descriptor, output->values, output->nulls);
 }
 
+/*
+ * The same where the columns are the table's: a tuple of the table with the
+ * ordinality in front of it is one of the result.  Alignment is kept, as eight bytes
+ * are that of any type.
+ */
+static bool
+emit_stored(void *argument, int64 position, HeapTuple stored)
+{
+	Output	   *output = argument;
+	const RowsSite *site = output->site;
+	HeapTupleHeader from = stored->t_data;
+	HeapTupleHeader to;
+	HeapTupleData tuple = {0};
+	int			data_bytes = stored->t_len - from->t_hoff;
+	int			bitmap_bytes = (from->t_infomask & HEAP_HASNULL) ? BITMAPLEN(1 + site->count) : 0;
+	int			head_bytes = MAXALIGN(SizeofHeapTupleHeader + bitmap_bytes);
+	int64		ordinality = position + 1;
+
+	/* A row from before a column was added. */
+	if (HeapTupleHeaderGetNatts(from) < site->count)
+		return false;
+	resetStringInfo(&output->tuple);
+	enlargeStringInfo(&output->tuple, head_bytes + sizeof(ordinality) + data_bytes);
+	to = (HeapTupleHeader) output->tuple.data;
+	memset(to, 0, head_bytes);
+	HeapTupleHeaderSetNatts(to, 1 + site->count);
+	to->t_hoff = head_bytes;
+	to->t_infomask = from->t_infomask & (HEAP_HASNULL | HEAP_HASVARWIDTH | HEAP_HASEXTERNAL);
+	for (int i = 0; i < bitmap_bytes; i++)
+	{
+		/* Bits of columns that are there; in front of them that of the ordinality. */
+		int			before = i == 0 ? 1 : from->t_bits[i - 1] >> 7;
+		int			after = i < BITMAPLEN(site->count) ? from->t_bits[i] << 1 : 0;
+
+		to->t_bits[i] = (bits8) (before | after);
+	}
+	memcpy((char *) to + head_bytes, &ordinality, sizeof(ordinality));
+	memcpy((char *) to + head_bytes + sizeof(ordinality), (char *) from + from->t_hoff, data_bytes);
+	tuple.t_data = to;
+	tuple.t_len = head_bytes + sizeof(ordinality) + data_bytes;
+	tuplestore_puttuple(output->rows, &tuple);
+	return true;
+}
+
 /* Find each result column in the version's table, by name. */
 static RowsSite *
 make_site(FunctionCallInfo fcinfo, const char *store, const StoreHandle *handle,
@@ -93,6 +139,7 @@ make_site(FunctionCallInfo fcinfo, const char *store, const StoreHandle *handle,
 	site->descriptor = CreateTupleDescCopy(descriptor);
 	MemoryContextSwitchTo(caller);
 	site->with_ordinality = with_ordinality;
+	site->as_stored = with_ordinality;
 	for (int i = 0; i < descriptor->natts; i++)
 	{
 		Form_pg_attribute wanted = TupleDescAttr(descriptor, i);
@@ -121,6 +168,7 @@ make_site(FunctionCallInfo fcinfo, const char *store, const StoreHandle *handle,
 					 errhint("Make the functions anew with venice.rebuild_functions(%s).",
 							 quote_literal_cstr(store))));
 		site->attributes[site->count++] = found;
+		site->as_stored &= found == site->count;
 	}
 	table_close(records, NoLock);
 	site->site.reusable = true;
@@ -179,6 +227,11 @@ look_up(FunctionCallInfo fcinfo, bool batch)
 	output.descriptor = result->expectedDesc;
 	output.values = palloc(output.descriptor->natts * sizeof(Datum));
 	output.nulls = palloc(output.descriptor->natts * sizeof(bool));
+	if (site->as_stored)
+	{
+		initStringInfo(&output.tuple);
+		sink.stored = emit_stored;
+	}
 	LookupRun(&handle, store, &keys, site->attributes, site->count, &sink);
 	return (Datum) 0;
 }

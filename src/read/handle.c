@@ -29,6 +29,7 @@
 #include "utils/acl.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
@@ -236,6 +237,9 @@ build(const char *store, const VersionPointer *pointer, Entry *entry)
 
 		handle->key_attributes[k] = attribute;
 		handle->key_types[k] = TupleDescAttr(RelationGetDescr(records), attribute - 1)->atttypid;
+		handle->key_equality[k] =
+			get_opcode(get_opfamily_member(index->rd_opfamily[k], index->rd_opcintype[k],
+										   index->rd_opcintype[k], BTEqualStrategyNumber));
 	}
 	index_close(index, NoLock);
 	handle->records = pointer->records;

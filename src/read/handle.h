@@ -23,6 +23,7 @@ typedef struct StoreHandle
 	int			key_count;
 	AttrNumber	key_attributes[INDEX_MAX_KEYS];
 	Oid			key_types[INDEX_MAX_KEYS];
+	RegProcedure key_equality[INDEX_MAX_KEYS];	/* in the index */
 	bool		selects_all;	/* the user may read every column; otherwise look at each */
 	bool		row_security;	/* policies apply to the user */
 	bool		cached;			/* its rows may be in the cache */

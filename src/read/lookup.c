@@ -179,14 +179,9 @@ open_index(const StoreHandle *handle, IndexLookup *lookup)
 	lookup->row = table_slot_create(lookup->records, NULL);
 	lookup->keys = palloc(handle->key_count * sizeof(ScanKeyData));
 	for (int k = 0; k < handle->key_count; k++)
-	{
-		Oid			type = lookup->index->rd_opcintype[k];
-		Oid			equality = get_opfamily_member(lookup->index->rd_opfamily[k], type, type,
-												   BTEqualStrategyNumber);
-
 		ScanKeyEntryInitialize(&lookup->keys[k], 0, k + 1, BTEqualStrategyNumber, InvalidOid,
-							   lookup->index->rd_indcollation[k], get_opcode(equality), (Datum) 0);
-	}
+							   lookup->index->rd_indcollation[k], handle->key_equality[k],
+							   (Datum) 0);
 }
 
 static bool
@@ -197,10 +192,7 @@ find_in_index(const StoreHandle *handle, IndexLookup *lookup, const Datum *key)
 	for (int k = 0; k < handle->key_count; k++)
 		lookup->keys[k].sk_argument = key[k];
 	index_rescan(lookup->scan, lookup->keys, handle->key_count, NULL, 0);
-	if (!index_getnext_slot(lookup->scan, ForwardScanDirection, lookup->row))
-		return false;
-	slot_getallattrs(lookup->row);
-	return true;
+	return index_getnext_slot(lookup->scan, ForwardScanDirection, lookup->row);
 }
 
 static void
@@ -300,10 +292,35 @@ has_image(const StoreHandle *handle, TupleTableSlot *row, const CacheKey *asked)
 	Datum		values[INDEX_MAX_KEYS];
 	CacheKey	stored;
 
+	slot_getallattrs(row);
 	for (int k = 0; k < handle->key_count; k++)
 		values[k] = row->tts_values[handle->key_attributes[k] - 1];
 	return CacheKeyMake(&handle->cache, values, &stored) && stored.length == asked->length &&
 		memcmp(stored.bytes, asked->bytes, asked->length) == 0;
+}
+
+/* A row of the table. */
+static void
+give_row(const RowSink *sink, int64 position, TupleTableSlot *row)
+{
+	if (sink->stored != NULL && TTS_IS_BUFFERTUPLE(row) &&
+		sink->stored(sink->argument, position, ExecFetchSlotHeapTuple(row, false, NULL)))
+		return;
+	slot_getallattrs(row);
+	sink->row(sink->argument, position, row->tts_values, row->tts_isnull);
+}
+
+/* A row of the cache: a tuple that has been copied. */
+static void
+give_tuple(const RowSink *sink, int64 position, TupleDesc descriptor, StringInfo bytes,
+		   Datum *values, bool *nulls)
+{
+	HeapTupleData tuple = {.t_len = bytes->len, .t_data = (HeapTupleHeader) bytes->data};
+
+	if (sink->stored != NULL && sink->stored(sink->argument, position, &tuple))
+		return;
+	heap_deform_tuple(&tuple, descriptor, values, nulls);
+	sink->row(sink->argument, position, values, nulls);
 }
 
 /* Keys of a batch whose entries are on their way from memory at a time. */
@@ -391,21 +408,13 @@ look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
 		{
 			hits++;
 			if (copies)
-			{
-				HeapTupleData tuple = {
-					.t_len = fetched.tuple.len,
-					.t_data = (HeapTupleHeader) fetched.tuple.data
-				};
-
-				heap_deform_tuple(&tuple, descriptor, values, nulls);
-				sink->row(sink->argument, n, values, nulls);
-			}
+				give_tuple(sink, n, descriptor, &fetched.tuple, values, nulls);
 			continue;
 		}
 		misses += may_fill;
 		if (!pick_key(handle, keys, n, key) || !find_in_index(handle, &lookup, key))
 			continue;
-		sink->row(sink->argument, n, lookup.row->tts_values, lookup.row->tts_isnull);
+		give_row(sink, n, lookup.row);
 		if (may_fill && has_image(handle, lookup.row, cache_key))
 			fill_cache(handle, cache_key, sink, lookup.row);
 	}

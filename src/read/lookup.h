@@ -35,6 +35,12 @@ typedef struct RowSink
 	const char *(*last_encoded) (void *argument, int *length);
 
 	/*
+	 * For a sink that can do with a tuple as the table has it; else NULL.  False: it
+	 * wants this row by its columns.
+	 */
+	bool		(*stored) (void *argument, int64 position, HeapTuple tuple);
+
+	/*
 	 * For a sink that needs no copy of a row; else NULL.  A tuple of the table that
 	 * goes away when the call returns; it must be short, and must not fail.
 	 */
