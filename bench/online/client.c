@@ -4,8 +4,9 @@
  *		One client for PostgreSQL and Redis, so that look-ups by key can be
  *		compared.
  *
- *		client load
- *		client [-c connections] [-r rounds] [-s seconds] [-p core] ENTITIES SITE:REQUEST ...
+ *		client [-d dimensions] load
+ *		client [-c connections] [-r rounds] [-s seconds] [-p core] [-b keys] [-d dimensions]
+ *			ENTITIES SITE:REQUEST ...
  *
  * A site is where requests go: an environment variable with a connection string of
  * libpq, or, for the site "redis", with the path of a socket.  The requests are
@@ -13,13 +14,18 @@
  * runs each request for so many seconds, one thread a connection, with random
  * keys.  A line of output is round, request, keys a second, p50 and p99 of a
  * request, and what a request takes of the processor in the client and in the
- * server, all in microseconds.  An answer that lacks a key ends the program.
+ * server, all in microseconds.  An answer that lacks a key ends the program, and so
+ * does one that is wrong about a vector.
  *
  * With -p the client, the backends and Redis share one core: waking another one
  * up, on a virtual machine, takes longer than a look-up.
  *
+ * Vectors have so many dimensions (-d), and a batch of them so many keys (-b).  What
+ * Redis gives is computed here, by the kernels that the server uses.
+ *
  * "load" copies the store to Redis: each row as the bytes of get_packed, as its
- * fields alone with their lengths, and as a hash of texts.
+ * fields alone with their lengths, and as a hash of texts; a store of vectors, each
+ * as its floats.
  *
  *-------------------------------------------------------------------------
  */
@@ -28,6 +34,7 @@
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
 #include <libpq-fe.h>
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -39,12 +46,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "compute/kernels.h"
+
 #define FEATURES 20
 #define IN_FLIGHT 50			/* requests of a pipeline */
-#define BATCH 100				/* keys of a batch */
+#define MAX_BATCH 1000			/* keys of a batch */
+#define MAX_DIMENSIONS 1000
 #define WARM_UP_NS 300000000
 #define INT8OID 20
+#define FLOAT4OID 700
 #define INT8ARRAYOID 1016
+#define FLOAT4ARRAYOID 1021
 
 /* Of the binary COPY format: what precedes the first field of the first row, and what ends it. */
 #define PACKED_HEAD 21
@@ -57,15 +69,39 @@ typedef enum Shape
 	BATCHED						/* one request for so many keys */
 } Shape;
 
+typedef enum Similarity
+{
+	NONE,
+	DOT,
+	COSINE
+} Similarity;
+
 typedef struct Target
 {
 	const char *name;
 	Shape		shape;
-	const char *sql;			/* NULL: a command of Redis */
+	const char *sql;			/* with the dimensions for %d; NULL: a command of Redis */
 	int			columns;		/* of its answer */
 	bool		unprepared;
 	char		prefix;			/* of Redis's keys: which form of the value */
+	Similarity	similarity;		/* of a query to the vectors of the keys */
+	bool		pgvector;
 } Target;
+
+#define SIMILARITY(title, kind, function, operator) \
+	{title "-rows", BATCHED, \
+		"SELECT id, result FROM bench_%d.compute('" function "', 'embedding', $2, $1)", 2, \
+		.similarity = kind}, \
+	{title "-packed", BATCHED, \
+		"SELECT bench_%d.compute_packed('" function "', 'embedding', $2, $1)", 1, \
+		.similarity = kind}, \
+	{title "-pgvector", BATCHED, \
+		"SELECT id, embedding " operator " $2 FROM pgvector_%d WHERE id = ANY($1)", 2, \
+		.similarity = kind, .pgvector = true}, \
+	{title "-pgvector-inline", BATCHED, \
+		"SELECT id, embedding " operator " $2 FROM pgvector_inline_%d WHERE id = ANY($1)", 2, \
+		.similarity = kind, .pgvector = true}, \
+	{title "-mget", BATCHED, .prefix = 'v', .similarity = kind}
 
 static const Target targets[] = {
 	{"packed", SINGLE, "SELECT bench.get_packed($1)", 1},
@@ -83,6 +119,8 @@ static const Target targets[] = {
 	{"mget", BATCHED, .prefix = 'p'},
 	{"mget-small", BATCHED, .prefix = 's'},
 	{"hmget-batch", BATCHED, .prefix = 'h'},
+	SIMILARITY("dot", DOT, "dot_product", "<#>"),
+	SIMILARITY("cosine", COSINE, "cosine_similarity", "<=>"),
 	{NULL}
 };
 
@@ -93,6 +131,7 @@ typedef struct Worker
 	redisContext *redis;
 	pid_t		server;			/* who answers; 0: not known */
 	uint64_t	random;
+	uint64_t	keys[MAX_BATCH];	/* of the last request */
 	uint64_t	begin_ns;		/* requests begun before are not counted */
 	uint64_t	end_ns;
 	uint32_t   *latencies_ns;
@@ -104,6 +143,11 @@ typedef struct Worker
 static uint64_t entities;
 static cpu_set_t cores;
 static char feature_names[FEATURES][8];
+static int batch = 100;
+static int dimensions = 0;
+static float query[MAX_DIMENSIONS];
+static double query_length;
+static double *expected[COSINE + 1];	/* by key */
 
 static void
 die(const char *format,...)
@@ -128,14 +172,27 @@ clock_ns(clockid_t clock)
 
 #define now_ns() clock_ns(CLOCK_MONOTONIC)
 
-/* One of 1 to `entities`; xorshift64*. */
+/* xorshift64* */
+static uint32_t
+next_random(uint64_t *state)
+{
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+	return (*state * UINT64_C(2685821657736338717)) >> 32;
+}
+
+/* One of 1 to `entities`. */
 static uint64_t
 random_key(Worker *worker)
 {
-	worker->random ^= worker->random >> 12;
-	worker->random ^= worker->random << 25;
-	worker->random ^= worker->random >> 27;
-	return ((worker->random * UINT64_C(2685821657736338717)) >> 32) % entities + 1;
+	return next_random(&worker->random) % entities + 1;
+}
+
+static int
+keys_of(const Target *target)
+{
+	return target->shape == SINGLE ? 1 : target->shape == PIPELINE ? IN_FLIGHT : batch;
 }
 
 static PGconn *
@@ -161,11 +218,12 @@ connect_redis(const char *path)
 /* The key's bytes as Redis has them. */
 #define REDIS_KEY_BYTES 9
 
+/* Vectors of other dimensions are other keys. */
 static void
 put_redis_key(char *place, char prefix, uint64_t key)
 {
 	place[0] = prefix;
-	key = htobe64(key);
+	key = htobe64(key + ((uint64_t) dimensions << 48));
 	memcpy(place + 1, &key, sizeof(key));
 }
 
@@ -177,29 +235,93 @@ put_32(char **place, uint32_t value)
 	*place += sizeof(value);
 }
 
+static void
+put_float(char **place, float value)
+{
+	uint32_t	bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	put_32(place, bits);
+}
+
+static uint32_t
+get_32(const char *place)
+{
+	uint32_t	value;
+
+	memcpy(&value, place, sizeof(value));
+	return be32toh(value);
+}
+
+static float
+get_float(const char *place)
+{
+	uint32_t	bits = get_32(place);
+	float		value;
+
+	memcpy(&value, &bits, sizeof(value));
+	return value;
+}
+
+/* Neither sums of floats nor those of PostgreSQL are exactly what is expected. */
+static void
+check_similarity(const Worker *worker, uint64_t key, double similarity)
+{
+	double		wanted = expected[worker->target->similarity][key];
+	double		tolerance = worker->target->similarity == DOT ? 1e-5 * dimensions : 1e-5;
+
+	if (!(fabs(similarity - wanted) <= tolerance))
+		die("%s: %g is not the similarity of key %" PRIu64 ", which is %g", worker->target->name,
+			similarity, key, wanted);
+}
+
 /*
  * PostgreSQL
  */
-#define ARRAY_BYTES (20 + BATCH * 12)
+#define ARRAY_HEAD 20
+#define ARRAY_BYTES (ARRAY_HEAD + MAX_BATCH * 12)
 
-/* The parameter of a request; returns its length. */
+static void
+put_array_head(char **place, uint32_t type, int count)
+{
+	put_32(place, 1);
+	put_32(place, 0);
+	put_32(place, type);
+	put_32(place, count);
+	put_32(place, 1);
+}
+
+/* The query as a parameter; returns its length. */
 static int
-put_parameter(Worker *worker, char *place)
+put_query(const Target *target, char *place)
 {
 	char	   *at = place;
-	int			keys = worker->target->shape == BATCHED ? BATCH : 1;
+
+	if (target->pgvector)
+		put_32(&at, (uint32_t) dimensions << 16);
+	else
+		put_array_head(&at, FLOAT4OID, dimensions);
+	for (int i = 0; i < dimensions; i++)
+	{
+		if (!target->pgvector)
+			put_32(&at, sizeof(float));
+		put_float(&at, query[i]);
+	}
+	return at - place;
+}
+
+/* The keys as a parameter; returns its length. */
+static int
+put_keys(Worker *worker, char *place)
+{
+	char	   *at = place;
+	int			keys = worker->target->shape == BATCHED ? batch : 1;
 
 	if (worker->target->shape == BATCHED)
-	{
-		put_32(&at, 1);
-		put_32(&at, 0);
-		put_32(&at, INT8OID);
-		put_32(&at, BATCH);
-		put_32(&at, 1);
-	}
+		put_array_head(&at, INT8OID, batch);
 	for (int i = 0; i < keys; i++)
 	{
-		uint64_t	key = htobe64(random_key(worker));
+		uint64_t	key = htobe64(worker->keys[i] = random_key(worker));
 
 		if (worker->target->shape == BATCHED)
 			put_32(&at, 8);
@@ -209,10 +331,55 @@ put_parameter(Worker *worker, char *place)
 	return at - place;
 }
 
+/* A packed answer has a row for each key: a 2-byte count of 1, a length, and the result. */
+static void
+check_packed_similarities(Worker *worker, const char *bytes, int length)
+{
+	const int	row_bytes = 10;
+
+	if (length != PACKED_HEAD - 2 + batch * row_bytes + PACKED_TAIL)
+		die("%s: not the answer that was expected", worker->target->name);
+	for (int i = 0; i < batch; i++)
+		check_similarity(worker, worker->keys[i],
+						 get_float(bytes + PACKED_HEAD + i * row_bytes + 4));
+}
+
+static void
+check_similarities(Worker *worker, PGresult *result)
+{
+	int			rows = PQntuples(result);
+
+	if (worker->target->columns == 1)
+	{
+		check_packed_similarities(worker, PQgetvalue(result, 0, 0), PQgetlength(result, 0, 0));
+		return;
+	}
+	for (int i = 0; i < rows; i++)
+	{
+		uint64_t	key;
+		double		similarity;
+
+		memcpy(&key, PQgetvalue(result, i, 0), sizeof(key));
+		if (worker->target->pgvector)
+		{
+			uint64_t	bits;
+
+			/* Its operators are distances: the product with its sign changed, 1 less the cosine. */
+			memcpy(&bits, PQgetvalue(result, i, 1), sizeof(bits));
+			bits = be64toh(bits);
+			memcpy(&similarity, &bits, sizeof(similarity));
+			similarity = worker->target->similarity == DOT ? -similarity : 1 - similarity;
+		}
+		else
+			similarity = get_float(PQgetvalue(result, i, 1));
+		check_similarity(worker, be64toh(key), similarity);
+	}
+}
+
 static void
 check_result(Worker *worker, PGresult *result)
 {
-	int			keys = worker->target->shape == BATCHED ? BATCH : 1;
+	int			keys = worker->target->shape == BATCHED ? batch : 1;
 	bool		packed = worker->target->columns == 1;
 
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
@@ -220,8 +387,11 @@ check_result(Worker *worker, PGresult *result)
 	/* IN and ANY find a key once only, and random keys of a batch may be equal. */
 	if (PQnfields(result) != worker->target->columns ||
 		PQntuples(result) > (packed ? 1 : keys) || PQntuples(result) < (packed ? 1 : keys * 9 / 10) ||
-		(packed && PQgetlength(result, 0, 0) < PACKED_HEAD + keys * FEATURES * 4))
+		(packed && worker->target->similarity == NONE &&
+		 PQgetlength(result, 0, 0) < PACKED_HEAD + keys * FEATURES * 4))
 		die("%s: not the answer that was expected", worker->target->name);
+	if (worker->target->similarity != NONE)
+		check_similarities(worker, result);
 	PQclear(result);
 }
 
@@ -229,18 +399,20 @@ static void
 request_postgres(Worker *worker)
 {
 	PGconn	   *connection = worker->postgres;
-	char		bytes[ARRAY_BYTES];
-	const char *value = bytes;
+	char		keys[ARRAY_BYTES];
+	char		vector[ARRAY_HEAD + MAX_DIMENSIONS * 8];
+	const char *values[] = {keys, vector};
 	const Oid	type = INT8OID;
-	const int	binary = 1;
-	int			length;
+	const int	binary[] = {1, 1};
+	const int	parameters = worker->target->similarity == NONE ? 1 : 2;
+	int			lengths[2];
 
 	if (worker->target->shape == PIPELINE)
 	{
 		for (int i = 0; i < IN_FLIGHT; i++)
 		{
-			length = put_parameter(worker, bytes);
-			if (!PQsendQueryPrepared(connection, "q", 1, &value, &length, &binary, 1))
+			lengths[0] = put_keys(worker, keys);
+			if (!PQsendQueryPrepared(connection, "q", 1, values, lengths, binary, 1))
 				die("%s", PQerrorMessage(connection));
 		}
 		if (!PQpipelineSync(connection))
@@ -253,21 +425,30 @@ request_postgres(Worker *worker)
 		PQclear(PQgetResult(connection));	/* the synchronization point */
 		return;
 	}
-	length = put_parameter(worker, bytes);
+	lengths[0] = put_keys(worker, keys);
+	if (parameters == 2)
+		lengths[1] = put_query(worker->target, vector);
 	check_result(worker, worker->target->unprepared ?
-				 PQexecParams(connection, worker->target->sql, 1, &type, &value, &length, &binary, 1) :
-				 PQexecPrepared(connection, "q", 1, &value, &length, &binary, 1));
+				 PQexecParams(connection, worker->target->sql, 1, &type, values, lengths, binary, 1) :
+				 PQexecPrepared(connection, "q", parameters, values, lengths, binary, 1));
 }
 
 static void
 prepare_postgres(Worker *worker)
 {
-	const Oid	type = worker->target->shape == BATCHED ? INT8ARRAYOID : INT8OID;
+	/* pgvector's type has no number that is known here: it follows from the operator. */
+	const Oid	types[] = {
+		worker->target->shape == BATCHED ? INT8ARRAYOID : INT8OID,
+		worker->target->pgvector ? 0 : FLOAT4ARRAYOID
+	};
+	char		sql[256];
 	PGresult   *result;
 
 	if (worker->target->unprepared)
 		return;
-	result = PQprepare(worker->postgres, "q", worker->target->sql, 1, &type);
+	snprintf(sql, sizeof(sql), worker->target->sql, dimensions);
+	result = PQprepare(worker->postgres, "q", sql, worker->target->similarity == NONE ? 1 : 2,
+					   types);
 	if (PQresultStatus(result) != PGRES_COMMAND_OK)
 		die("%s", PQerrorMessage(worker->postgres));
 	PQclear(result);
@@ -290,6 +471,17 @@ redis_reply(redisContext *redis)
 	return reply;
 }
 
+/* By the server's kernels, which load what is not aligned as it is. */
+static double
+similarity_of(Similarity similarity, const float *vector)
+{
+	const Kernels *kernels = KernelsSelect();
+	double		dot = kernels->dot_float(query, vector, dimensions);
+
+	return similarity == DOT ? dot :
+		dot / (query_length * sqrt(kernels->dot_float(vector, vector, dimensions)));
+}
+
 static void
 check_reply(Worker *worker, size_t elements)
 {
@@ -300,24 +492,34 @@ check_reply(Worker *worker, size_t elements)
 	if (elements > 0 && (reply->type != REDIS_REPLY_ARRAY || reply->elements != elements))
 		die("%s: not the answer that was expected", worker->target->name);
 	for (size_t i = 0; i < elements; i++)
-		if (reply->element[i]->type != REDIS_REPLY_STRING)
+	{
+		if (reply->element[i]->type != REDIS_REPLY_STRING ||
+			(worker->target->similarity != NONE &&
+			 reply->element[i]->len != dimensions * sizeof(float)))
 			die("%s: a key or a field is missing", worker->target->name);
+		if (worker->target->similarity != NONE)
+			check_similarity(worker, worker->keys[i],
+							 similarity_of(worker->target->similarity,
+										   (const float *) reply->element[i]->str));
+	}
 	freeReplyObject(reply);
 }
 
 static void
 request_redis(Worker *worker)
 {
-	char		keys[BATCH][REDIS_KEY_BYTES];
-	const char *arguments[2 + BATCH];
-	size_t		lengths[2 + BATCH];
+	char		keys[MAX_BATCH][REDIS_KEY_BYTES];
+	const char *arguments[2 + MAX_BATCH];
+	size_t		lengths[2 + MAX_BATCH];
 	char		prefix = worker->target->prefix;
 	bool		hash = prefix == 'h';
-	int			count = worker->target->shape == SINGLE ? 1 :
-		worker->target->shape == PIPELINE ? IN_FLIGHT : BATCH;
+	int			count = keys_of(worker->target);
 
 	for (int i = 0; i < count; i++)
-		put_redis_key(keys[i], prefix, random_key(worker));
+	{
+		worker->keys[i] = random_key(worker);
+		put_redis_key(keys[i], prefix, worker->keys[i]);
+	}
 	if (worker->target->shape == BATCHED && !hash)
 	{
 		arguments[0] = "MGET";
@@ -432,8 +634,7 @@ measure(int round, const char *name, Worker *workers, int connections, double se
 	size_t		requests = 0;
 	size_t		count = 0;
 	uint32_t   *all;
-	int			keys = workers->target->shape == SINGLE ? 1 :
-		workers->target->shape == PIPELINE ? IN_FLIGHT : BATCH;
+	int			keys = keys_of(workers->target);
 
 	for (int i = 0; i < connections; i++)
 	{
@@ -532,6 +733,68 @@ make_workers(const char *name, int connections)
 /*
  * Loading
  */
+
+/* Begin to read rows, which next_rows gives a thousand at a time, in binary. */
+static PGconn *
+begin_rows(const char *sql)
+{
+	PGconn	   *postgres = connect_postgres(getenv("ram"));
+	char		declare[1024];
+	PGresult   *result;
+
+	snprintf(declare, sizeof(declare), "DECLARE rows CURSOR FOR %s", sql);
+	PQclear(PQexec(postgres, "BEGIN"));
+	result = PQexec(postgres, declare);
+	if (PQresultStatus(result) != PGRES_COMMAND_OK)
+		die("%s", PQerrorMessage(postgres));
+	PQclear(result);
+	return postgres;
+}
+
+/* NULL behind the last. */
+static PGresult *
+next_rows(PGconn *postgres)
+{
+	PGresult   *result = PQexecParams(postgres, "FETCH 1000 FROM rows", 0, NULL, NULL, NULL, NULL, 1);
+
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+		die("%s", PQerrorMessage(postgres));
+	if (PQntuples(result) > 0)
+		return result;
+	PQclear(result);
+	PQfinish(postgres);
+	return NULL;
+}
+
+static uint64_t
+row_id(PGresult *result, int row)
+{
+	uint64_t	id;
+
+	memcpy(&id, PQgetvalue(result, row, 0), sizeof(id));
+	return be64toh(id);
+}
+
+static PGconn *
+begin_vectors(void)
+{
+	char		sql[64];
+
+	snprintf(sql, sizeof(sql), "SELECT id, embedding FROM bench_%d.records", dimensions);
+	return begin_rows(sql);
+}
+
+static void
+get_vector(PGresult *result, int row, float *vector)
+{
+	const char *bytes = PQgetvalue(result, row, 1);
+
+	if (PQgetlength(result, row, 1) != ARRAY_HEAD + dimensions * 8)
+		die("a vector has not %d dimensions", dimensions);
+	for (int i = 0; i < dimensions; i++)
+		vector[i] = get_float(bytes + ARRAY_HEAD + 8 * i + 4);
+}
+
 static void
 append_set(redisContext *redis, char prefix, uint64_t id, const char *value, size_t value_bytes)
 {
@@ -541,6 +804,74 @@ append_set(redisContext *redis, char prefix, uint64_t id, const char *value, siz
 
 	put_redis_key(key, prefix, id);
 	redisAppendCommandArgv(redis, 3, arguments, lengths);
+}
+
+static void
+load_vectors(void)
+{
+	redisContext *redis = connect_redis(getenv("redis"));
+	PGconn	   *postgres = begin_vectors();
+	size_t		rows = 0;
+
+	for (PGresult *result; (result = next_rows(postgres)) != NULL; PQclear(result))
+	{
+		int			count = PQntuples(result);
+
+		for (int row = 0; row < count; row++)
+		{
+			float		vector[MAX_DIMENSIONS];
+
+			get_vector(result, row, vector);
+			append_set(redis, 'v', row_id(result, row), (const char *) vector,
+					   dimensions * sizeof(float));
+		}
+		for (int i = 0; i < count; i++)
+			freeReplyObject(redis_reply(redis));
+		rows += count;
+	}
+	printf("%zu vectors of %d dimensions\n", rows, dimensions);
+	redisFree(redis);
+}
+
+/* A query, and how similar each vector is to it, by doubles, one after the other. */
+static void
+make_query(void)
+{
+	PGconn	   *postgres = begin_vectors();
+	uint64_t	random = UINT64_C(0x9E3779B97F4A7C15);
+	double		squares = 0;
+
+	for (int i = 0; i < dimensions; i++)
+	{
+		query[i] = next_random(&random) / 2147483648.0 - 1;
+		squares += (double) query[i] * query[i];
+	}
+	query_length = sqrt(squares);
+	for (Similarity kind = DOT; kind <= COSINE; kind++)
+	{
+		expected[kind] = malloc((entities + 1) * sizeof(double));
+		if (expected[kind] == NULL)
+			die("out of memory");
+	}
+	for (PGresult *result; (result = next_rows(postgres)) != NULL; PQclear(result))
+		for (int row = 0; row < PQntuples(result); row++)
+		{
+			uint64_t	id = row_id(result, row);
+			float		vector[MAX_DIMENSIONS];
+			double		dot = 0;
+
+			if (id > entities)
+				continue;
+			get_vector(result, row, vector);
+			squares = 0;
+			for (int i = 0; i < dimensions; i++)
+			{
+				dot += (double) query[i] * vector[i];
+				squares += (double) vector[i] * vector[i];
+			}
+			expected[DOT][id] = dot;
+			expected[COSINE][id] = dot / (query_length * sqrt(squares));
+		}
 }
 
 /* Each field of a packed row behind one byte that says its length; returns the number of bytes. */
@@ -567,32 +898,21 @@ shorten(const char *packed, size_t packed_bytes, char *small)
 static void
 load(void)
 {
-	PGconn	   *postgres = connect_postgres(getenv("ram"));
+	PGconn	   *postgres;
 	redisContext *redis = connect_redis(getenv("redis"));
-	char		fetch[1024] = "DECLARE rows CURSOR FOR SELECT id, bench.get_packed(id)";
+	char		sql[1000] = "SELECT id, bench.get_packed(id)";
 	size_t		packed_bytes = 0;
 	size_t		small_bytes = 0;
 	size_t		rows = 0;
-	PGresult   *result;
 
 	for (int f = 0; f < FEATURES; f++)
-		sprintf(fetch + strlen(fetch), ", %s::text", feature_names[f]);
-	strcat(fetch, " FROM bench.records");
-	PQclear(PQexec(postgres, "BEGIN"));
-	result = PQexec(postgres, fetch);
-	if (PQresultStatus(result) != PGRES_COMMAND_OK)
-		die("%s", PQerrorMessage(postgres));
-	for (;;)
+		sprintf(sql + strlen(sql), ", %s::text", feature_names[f]);
+	strcat(sql, " FROM bench.records");
+	postgres = begin_rows(sql);
+	for (PGresult *result; (result = next_rows(postgres)) != NULL; PQclear(result))
 	{
-		int			count;
+		int			count = PQntuples(result);
 
-		PQclear(result);
-		result = PQexecParams(postgres, "FETCH 1000 FROM rows", 0, NULL, NULL, NULL, NULL, 1);
-		if (PQresultStatus(result) != PGRES_TUPLES_OK)
-			die("%s", PQerrorMessage(postgres));
-		count = PQntuples(result);
-		if (count == 0)
-			break;
 		for (int row = 0; row < count; row++)
 		{
 			const char *arguments[2 + 2 * FEATURES] = {"HSET"};
@@ -600,10 +920,8 @@ load(void)
 			char		key[REDIS_KEY_BYTES];
 			char		small[1024];
 			size_t		length = PQgetlength(result, row, 1);
-			uint64_t	id;
+			uint64_t	id = row_id(result, row);
 
-			memcpy(&id, PQgetvalue(result, row, 0), sizeof(id));
-			id = be64toh(id);
 			append_set(redis, 'p', id, PQgetvalue(result, row, 1), length);
 			packed_bytes += length;
 			length = shorten(PQgetvalue(result, row, 1), length, small);
@@ -626,7 +944,6 @@ load(void)
 	}
 	printf("%zu entities; a packed row has %.0f bytes, its fields with their lengths %.0f\n", rows,
 		   (double) packed_bytes / rows, (double) small_bytes / rows);
-	PQfinish(postgres);
 	redisFree(redis);
 }
 
@@ -641,12 +958,7 @@ main(int argc, char **argv)
 
 	for (int f = 0; f < FEATURES; f++)
 		sprintf(feature_names[f], "f%d", f + 1);
-	if (argc == 2 && strcmp(argv[1], "load") == 0)
-	{
-		load();
-		return 0;
-	}
-	while ((option = getopt(argc, argv, "c:r:s:p:")) != -1)
+	while ((option = getopt(argc, argv, "c:r:s:p:b:d:")) != -1)
 	{
 		switch (option)
 		{
@@ -662,19 +974,38 @@ main(int argc, char **argv)
 			case 'p':
 				core = atoi(optarg);
 				break;
+			case 'b':
+				batch = atoi(optarg);
+				break;
+			case 'd':
+				dimensions = atoi(optarg);
+				break;
 			default:
 				return 2;
 		}
 	}
+	if (batch < 1 || batch > MAX_BATCH || dimensions < 0 || dimensions > MAX_DIMENSIONS)
+		die("no more than %d keys and %d dimensions", MAX_BATCH, MAX_DIMENSIONS);
+	if (optind == argc - 1 && strcmp(argv[optind], "load") == 0)
+	{
+		if (dimensions > 0)
+			load_vectors();
+		else
+			load();
+		return 0;
+	}
 	if (optind < argc)
 		entities = strtoull(argv[optind++], NULL, 10);
 	if (optind == argc || entities == 0 || connections < 1 || rounds < 1 || seconds <= 0)
-		die("usage: client [-c connections] [-r rounds] [-s seconds] [-p core] entities site:request ...");
+		die("usage: client [-c connections] [-r rounds] [-s seconds] [-p core] [-b keys] [-d dimensions] "
+			"entities site:request ...");
 
 	CPU_ZERO(&cores);
 	for (int i = 0; i < (core < 0 ? sysconf(_SC_NPROCESSORS_ONLN) : 1); i++)
 		CPU_SET(core < 0 ? i : core, &cores);
 	place(0);
+	if (dimensions > 0)
+		make_query();
 
 	argv += optind;
 	argc -= optind;
