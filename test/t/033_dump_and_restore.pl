@@ -42,6 +42,10 @@ sub picture
 		SELECT store, version, state, schema, records, push_id, origin, rows FROM venice.versions ORDER BY 1, 2;
 		SELECT store, version, topic, partition, kafka_offset, messages FROM venice.stat_ingestion ORDER BY 1, 2, 4;
 		SELECT store, push_id, state, started_by FROM venice.pushes ORDER BY 1, 2;
+		SELECT * FROM venice_internal.definition ORDER BY kind, project, name;
+		SELECT feature, feature_type, expression, source_columns FROM venice.feature ORDER BY 1;
+		SELECT output_name, output_type, keys FROM venice.service_feature ORDER BY 1;
+		SELECT audit_id, changed_time, role, action, kind, name, owner, before, after FROM venice.audit ORDER BY 1;
 		SELECT n.nspname, n.nspowner::regrole, n.nspacl, obj_description(n.oid, 'pg_namespace') FROM pg_namespace n WHERE nspname ~ '^(clicks|plain)' ORDER BY 1;
 		SELECT oid::regclass::text AS name, relowner::regrole, relacl, relrowsecurity, reloptions FROM pg_class WHERE relnamespace::regnamespace::text ~ '^(clicks|plain)' ORDER BY name;
 		SELECT oid::regprocedure::text AS name, proowner::regrole, proacl, obj_description(oid, 'pg_proc') FROM pg_proc WHERE pronamespace::regnamespace::text ~ '^(clicks|plain)' ORDER BY name;
@@ -60,6 +64,11 @@ sub works
 	wait_for_sql($node, 'SELECT count(*) FROM venice.version_pointer', '2', "$dbname: has its pointers", dbname => $dbname);
 	is($node->safe_psql($dbname, q{SELECT n FROM clicks.get('k7'); SELECT n FROM plain.get(1); SELECT store, state, current_version FROM venice.stores ORDER BY 1}),
 		"7\n20\nclicks|restored|1\nplain|ok|2", "$dbname: reads");
+	is($node->safe_psql($dbname, q{SELECT n FROM model.get(1); SELECT * FROM model.get(0)}), "20\n|{\"n\": \"not_found\"}", "$dbname: through services, too");
+	is($node->safe_psql($dbname, qq{
+		SET ROLE $who;
+		SELECT venice.alter_entity('team.thing', '{"description": "altered"}'); SELECT venice.drop_source('team.seen', force => true);
+		SELECT action, name FROM venice.audit ORDER BY audit_id DESC LIMIT 3}), "\n\ndrop|seen\ndrop|seen_n\@1\nalter|thing", "$dbname: has a registry that goes on");
 	is($node->safe_psql($dbname, q{SET ROLE reader; SELECT n FROM plain.get(1); SELECT count(*) FROM plain.records}), "20\n1", "$dbname: for those who could read it");
 	like(sql_error($node, 'SET ROLE stranger; SELECT n FROM plain.get(1)', dbname => $dbname), qr/^42501: /, "$dbname: and nobody else");
 	like(sql_error($node, 'UPDATE plain.records SET n = 0', dbname => $dbname), qr/^55000: cannot change "plain.records" directly/, "$dbname: complete versions are sealed");
@@ -88,6 +97,15 @@ $node->safe_psql('original', qq{
 	GRANT USAGE ON SCHEMA plain TO reader; GRANT SELECT ON plain.records TO reader;
 	ALTER TABLE plain.records ENABLE ROW LEVEL SECURITY; CREATE POLICY all_rows ON plain.records USING (id > 0);
 	CREATE INDEX by_n ON plain.records (n);
+	RESET ROLE; GRANT CREATE ON SCHEMA public TO tenant; SET ROLE tenant;
+	CREATE TABLE seen (id int, at timestamptz, n int);
+	SELECT venice.create_project('team', options => '{"description": "A team"}');
+	SELECT venice.create_entity('team.thing', 'id int');
+	SELECT venice.create_source('team.seen', relation => 'seen', event_time => 'at');
+	SELECT venice.create_source('team.plain', store => 'plain');
+	SELECT venice.create_feature_view('team.seen_n', '{team.thing}', 'team.seen', 'n + 1 AS more', online => false);
+	SELECT venice.create_feature_view('team.plain_n', '{team.thing}', 'team.plain', 'n', options => '{"tags": {"tier": "gold"}}');
+	SELECT venice.create_service('model', '{team.plain_n:n}');
 	SELECT venice.push('plain', 'VALUES (1, 20)', 'two')});
 $node->safe_psql('original', "CALL venice.wait_for_push('clicks')");
 $node->safe_psql('original', "SELECT venice.start_push('clicks', 'second')");
