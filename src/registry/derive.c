@@ -39,6 +39,8 @@
 #include "store/definition.h"
 
 #define REQUEST_ALIAS "request"
+#define DESCRIPTIONS_WANTED "an object of strings, by names of features"
+#define TAGS_WANTED "an object of objects of strings, by names of features"
 
 /* How a view reads its source. */
 typedef struct Reading
@@ -283,12 +285,14 @@ read_relation(const FeatureView *view, Reading *reading)
 					 errhint("Say which column does with the option \"keys\": {\"%s\": \"...\"}.",
 							 (char *) lfirst(key))));
 		parseTypeString(lfirst(type), &key_type, &typmod, false);
-		if (!can_coerce_type(1, &column_type, &key_type, COERCION_ASSIGNMENT))
+		if (!can_coerce_type(1, &column_type, &key_type, COERCION_IMPLICIT))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("column \"%s\" of source \"%s\" is of type %s, but key \"%s\" of type %s",
 							column, source->name, format_type_be(column_type),
-							(char *) lfirst(key), (char *) lfirst(type))));
+							(char *) lfirst(key), (char *) lfirst(type)),
+				 errhint("Cast it in a view over \"%s\", and make that the source.",
+						 get_rel_name(relation))));
 		check_readable(relation, column, reading->owner);
 	}
 	if (source->event_time != NULL)
@@ -813,9 +817,8 @@ void
 FeatureViewCheckOptions(const FeatureView *view, const Jsonb *given)
 {
 	List	   *names = list_concat(option_names(given, "feature_descriptions", false,
-												 "an object of strings, by names of features"),
-									option_names(given, "feature_tags", true,
-												 "an object of objects of strings, by names of features"));
+												 DESCRIPTIONS_WANTED),
+									option_names(given, "feature_tags", true, TAGS_WANTED));
 	ListCell   *cell;
 
 	foreach(cell, names)
@@ -824,12 +827,11 @@ FeatureViewCheckOptions(const FeatureView *view, const Jsonb *given)
 
 /* What was said of a feature that is gone is forgotten. */
 static void
-forget_features(FeatureView *view, const char *option)
+forget_features(FeatureView *view, const char *option, bool of_objects, const char *wanted)
 {
 	ListCell   *cell;
 
-	foreach(cell, option_names(view->options, option, strcmp(option, "feature_tags") == 0,
-							   "an object"))
+	foreach(cell, option_names(view->options, option, of_objects, wanted))
 	{
 		Datum		path[] = {CStringGetTextDatum(option), CStringGetTextDatum(lfirst(cell))};
 
@@ -848,8 +850,8 @@ derive_feature_options(FeatureView *view)
 {
 	ListCell   *cell;
 
-	forget_features(view, "feature_descriptions");
-	forget_features(view, "feature_tags");
+	forget_features(view, "feature_descriptions", false, DESCRIPTIONS_WANTED);
+	forget_features(view, "feature_tags", true, TAGS_WANTED);
 	foreach(cell, view->features)
 	{
 		ViewFeature *feature = lfirst(cell);
