@@ -28,8 +28,16 @@ SELECT version FROM venice.start_push('matrix_filling');
 SELECT venice.create_project('matrix_team');
 SELECT venice.create_entity('matrix_team.matrix_entity', 'id integer');
 SELECT venice.create_source('matrix_source', store => 'matrix');
+SELECT venice.create_store('matrix_viewed', 'id integer', 'v integer, hidden integer');
+SELECT venice.create_source('matrix_viewed', store => 'matrix_viewed');
+SELECT venice.create_entity('matrix_key', 'id integer');
+SELECT venice.create_feature_view('matrix_view', '{matrix_key}', 'matrix_viewed', 'v');
+SELECT venice.create_on_demand_view('matrix_twice', '{matrix_view}', 'v * 2 AS v2');
+SELECT venice.create_label_view('matrix_label', '{matrix_key}', 'matrix_viewed', 'hidden', '1 day');
 GRANT USAGE ON SCHEMA matrix TO matrix_reader;
 GRANT SELECT (id, v) ON matrix.records TO matrix_reader;
+GRANT USAGE ON SCHEMA matrix_viewed TO matrix_reader;
+GRANT SELECT (id, v) ON matrix_viewed.records TO matrix_reader;
 RESET ROLE;
 INSERT INTO venice.rejected_record (store_name, version, topic, partition, kafka_offset, key, value, sqlstate, error)
 VALUES ('matrix', 2, 't', 0, 0, '\x01', '\x02', '22P02', 'secret');
@@ -69,6 +77,19 @@ INSERT INTO act (function, statement) VALUES
     ('venice.create_source', $$SELECT venice.create_source('matrix_more', store => 'matrix')$$),
     ('venice.alter_source', $$SELECT venice.alter_source('matrix_source', '{}')$$),
     ('venice.drop_source', $$SELECT venice.drop_source('matrix_source')$$),
+    ('venice.create_feature_view', $$SELECT venice.create_feature_view('matrix_more', '{matrix_key}', 'matrix_source')$$),
+    ('venice.alter_feature_view', $$SELECT venice.alter_feature_view('matrix_view')$$),
+    ('venice.alter_feature_view', $$SELECT venice.alter_feature_view('matrix_view', new_version => true)$$),
+    ('venice.drop_feature_view', $$SELECT venice.drop_feature_view('matrix_view', force => true)$$),
+    ('venice.create_on_demand_view', $$SELECT venice.create_on_demand_view('matrix_more', '{matrix_view}', 'v + 1 AS v1')$$),
+    ('venice.alter_on_demand_view', $$SELECT venice.alter_on_demand_view('matrix_twice')$$),
+    ('venice.drop_on_demand_view', $$SELECT venice.drop_on_demand_view('matrix_twice')$$),
+    ('venice.create_label_view', $$SELECT venice.create_label_view('matrix_more', '{matrix_key}', 'matrix_source', 'v', '1 day')$$),
+    ('venice.alter_label_view', $$SELECT venice.alter_label_view('matrix_label')$$),
+    ('venice.drop_label_view', $$SELECT venice.drop_label_view('matrix_label')$$),
+    ('venice.deprecate', $$SELECT venice.deprecate('matrix_view')$$),
+    ('venice.grant_feature', $$SELECT venice.grant_feature('matrix_view:v', 'matrix_stranger')$$),
+    ('venice.revoke_feature', $$SELECT venice.revoke_feature('matrix_view:v', 'matrix_reader')$$),
     -- In a transaction block both say so before anything else; see below.
     ('venice.wait_for_push', $$CALL venice.wait_for_push('matrix')$$),
     ('venice.run_maintenance', $$CALL venice.run_maintenance()$$),
@@ -150,7 +171,7 @@ SELECT relname AS view, pg_temp.ask_as('matrix_owner', query) AS owner, pg_temp.
        pg_temp.ask_as('matrix_heir', query) AS heir, pg_temp.ask_as('matrix_reader', query) AS reader,
        pg_temp.ask_as('matrix_monitor', query) AS monitor, pg_temp.ask_as('matrix_stranger', query) AS stranger,
        pg_temp.ask_as('matrix_dba', query) AS dba
-  FROM pg_class, format('SELECT count(*) FROM venice.%I AS v WHERE COALESCE(to_jsonb(v) ->> ''name'', to_jsonb(v) ->> ''store'') ~ ''^matrix''', relname) AS query
+  FROM pg_class, format('SELECT count(*) FROM venice.%I AS v WHERE COALESCE(to_jsonb(v) ->> ''view'', to_jsonb(v) ->> ''name'', to_jsonb(v) ->> ''store'') ~ ''^matrix''', relname) AS query
  WHERE relnamespace = 'venice'::regnamespace AND relkind = 'v' ORDER BY 1;
 DROP MATERIALIZED VIEW matrix_around.stays;
 SELECT who, pg_temp.ask_as(who, 'SELECT venice_internal.is_store_member(''matrix'')') AS is_member,
@@ -172,6 +193,8 @@ SELECT count(*) FROM venice.rejected_records WHERE pg_temp.spy(error);
 SELECT count(*) FROM venice.stores WHERE pg_temp.spy(store::text);
 SELECT count(*) FROM venice.entities WHERE pg_temp.spy(name::text);
 SELECT count(*) FROM venice.audit WHERE pg_temp.spy(name);
+SELECT count(*) FROM venice.feature_views WHERE pg_temp.spy(name::text);
+SELECT count(*) FROM venice.features WHERE pg_temp.spy(name::text);
 RESET ROLE;
 
 -- NOINHERIT: what the owner may, after SET ROLE.

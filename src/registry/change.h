@@ -13,7 +13,7 @@
 typedef struct ViewChange
 {
 	char	   *text;			/* a sentence */
-	bool		breaking;		/* not in place: somebody would read something else than he expects */
+	bool		breaking;		/* not in place: somebody would notice */
 } ViewChange;
 
 /* The differences between a view version and another form of it, as a list of ViewChange. */

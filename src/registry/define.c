@@ -179,7 +179,7 @@ lock_own_store(const FeatureView *view, bool missing_ok)
 	return StoreLookup(view->store, missing_ok);
 }
 
-/* Descriptions of features are comments on the columns of the view's own store, which swaps carry. */
+/* Descriptions of features are comments on columns of the view's own store; swaps carry them. */
 static void
 comment_features(const FeatureView *view)
 {

@@ -266,6 +266,7 @@ read_relation(const FeatureView *view, Reading *reading)
 {
 	const Source *source = reading->source;
 	Oid			relation = source->relation;
+	const char *schema;
 	ListCell   *key;
 	ListCell   *type;
 
@@ -297,9 +298,9 @@ read_relation(const FeatureView *view, Reading *reading)
 	}
 	if (source->event_time != NULL)
 		check_readable(relation, source->event_time, reading->owner);
+	schema = get_namespace_name(get_rel_namespace(relation));
 	reading->from = psprintf("%s AS %s",
-							 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
-														get_rel_name(relation)),
+							 quote_qualified_identifier(schema, get_rel_name(relation)),
 							 quote_identifier(source->name));
 }
 
@@ -446,7 +447,7 @@ derive_features(FeatureView *view, const Reading *reading)
 	}
 }
 
-/* Where the records of a topic have a column: by the source's option fields, else under its name. */
+/* Where a topic's records have a column: by the source's option fields, else under its name. */
 static void
 append_field(StringInfo fields, const Source *source, const char *column, const char *from)
 {
@@ -801,7 +802,8 @@ check_expectations(const FeatureView *view, Oid owner)
 			{
 				if (token.type != jbvString)
 					break;
-				check_expectation(view, pnstrdup(token.val.string.val, token.val.string.len), owner);
+				check_expectation(view, pnstrdup(token.val.string.val, token.val.string.len),
+								  owner);
 			}
 		if (kind == WJB_DONE)
 			return;
@@ -834,13 +836,14 @@ forget_features(FeatureView *view, const char *option, bool of_objects, const ch
 	foreach(cell, option_names(view->options, option, of_objects, wanted))
 	{
 		Datum		path[] = {CStringGetTextDatum(option), CStringGetTextDatum(lfirst(cell))};
+		ArrayType  *array;
 
-		if (FeatureViewFeature(view, lfirst(cell), true) == NULL)
-			view->options = DatumGetJsonbP(DirectFunctionCall2(jsonb_delete_path,
-															   PointerGetDatum(view->options),
-															   PointerGetDatum(construct_array(path, 2, TEXTOID,
-																							   -1, false,
-																							   TYPALIGN_INT))));
+		if (FeatureViewFeature(view, lfirst(cell), true) != NULL)
+			continue;
+		array = construct_array(path, 2, TEXTOID, -1, false, TYPALIGN_INT);
+		view->options = DatumGetJsonbP(DirectFunctionCall2(jsonb_delete_path,
+														   PointerGetDatum(view->options),
+														   PointerGetDatum(array)));
 	}
 }
 
@@ -869,7 +872,8 @@ derive_feature_options(FeatureView *view)
 		if (tags != NULL)
 			appendStringInfo(&json, "%s\"tags\": %s", description != NULL ? ", " : "", tags);
 		appendStringInfoChar(&json, '}');
-		feature->options = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)));
+		feature->options = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+															  CStringGetDatum(json.data)));
 	}
 }
 

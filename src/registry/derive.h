@@ -19,7 +19,7 @@
  */
 extern void FeatureViewDerive(FeatureView *view, StoreSpec *store);
 
-/* Raise 42703 when options that are given say something of a feature that the view does not have. */
+/* Raise 42703 when given options say something of a feature that the view does not have. */
 extern void FeatureViewCheckOptions(const FeatureView *view, const Jsonb *given);
 
 /* Raise 22023 unless the interval is NULL or positive. */

@@ -329,10 +329,13 @@ ExpressionsParse(const char *select_list, const char *from, Oid owner)
 
 	foreach(cell, expressions)
 		for_each_cell(later, expressions, lnext(expressions, cell))
-			if (strcmp(((Expression *) lfirst(cell))->name, ((Expression *) lfirst(later))->name) == 0)
+		{
+			const char *name = ((Expression *) lfirst(cell))->name;
+
+			if (strcmp(name, ((Expression *) lfirst(later))->name) == 0)
 				ereport(ERROR,
 						(errcode(ERRCODE_DUPLICATE_COLUMN),
-						 errmsg("feature \"%s\" specified more than once",
-								((Expression *) lfirst(cell))->name)));
+						 errmsg("feature \"%s\" specified more than once", name)));
+		}
 	return expressions;
 }

@@ -50,6 +50,7 @@ begin_share(FunctionCallInfo fcinfo, Share *share)
 	char	   *text = ArgumentText(fcinfo, 0, "feature", true);
 	const char *grantee;
 	Reference	reference;
+	List	   *features;
 	ListCell   *cell;
 
 	FunctionRequireWritable(fcinfo);
@@ -74,11 +75,10 @@ begin_share(FunctionCallInfo fcinfo, Share *share)
 	StoreCheckOwner(share->store);
 	StoreCheckSchema(share->store);
 	share->records = get_relname_relid("records", share->store->schema_oid);
-	if (strcmp(share->feature, "*") != 0)
-		share->columns = list_make1(FeatureViewFeature(share->view, share->feature, false)->store_column);
-	else
-		foreach(cell, share->view->features)
-			share->columns = lappend(share->columns, ((ViewFeature *) lfirst(cell))->store_column);
+	features = strcmp(share->feature, "*") == 0 ? share->view->features :
+		list_make1(FeatureViewFeature(share->view, share->feature, false));
+	foreach(cell, features)
+		share->columns = lappend(share->columns, ((ViewFeature *) lfirst(cell))->store_column);
 	foreach(cell, share->columns)
 		if (get_attnum(share->records, lfirst(cell)) == InvalidAttrNumber)
 			ereport(ERROR,

@@ -47,7 +47,7 @@ TextArrayList(ArrayType *array)
 	return list;
 }
 
-/* Columns of SPI_tuptable of other types than text; what is copied goes into the current memory context. */
+/* Columns of SPI_tuptable that are no text, copied into the current memory context. */
 static List *
 query_list(uint64 row, int column)
 {
@@ -113,7 +113,8 @@ read_features(FeatureView *view)
 		feature->source_columns = query_list(row, 4);
 		feature->options = query_jsonb(row, 5);
 		if (view->store != NULL)
-			feature->store_column = view->owns_store ? feature->name : linitial(feature->source_columns);
+			feature->store_column = view->owns_store ? feature->name :
+				linitial(feature->source_columns);
 		view->features = lappend(view->features, feature);
 	}
 }

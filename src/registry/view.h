@@ -34,7 +34,7 @@ typedef struct FeatureView
 	char	   *kind;			/* "feature", "on_demand", "label" */
 	char	   *owner;			/* role name */
 	List	   *entities;		/* of char *, "<project>.<entity>" */
-	List	   *key_names;		/* of char *: the entities' keys, in order, which are those of the store */
+	List	   *key_names;		/* of char *: the entities' keys, in order, as in the store */
 	List	   *key_types;		/* of char * */
 	char	   *source;			/* "<project>.<source>", or NULL */
 	char	   *features_text;	/* as written */

@@ -45,6 +45,21 @@ INSERT INTO routine VALUES
         'topic text DEFAULT NULL::text, event_time text DEFAULT NULL::text, created_time text DEFAULT NULL::text, options jsonb DEFAULT ''{}''::jsonb', 'void'),
     ('alter_source', 'source text, options jsonb', 'void'),
     ('drop_source', 'source text, force boolean DEFAULT false', 'void'),
+    -- registry: views
+    ('create_feature_view', 'view text, entities text[], source text, features text DEFAULT NULL::text, ttl interval DEFAULT NULL::interval, '
+        'online boolean DEFAULT true, offline boolean DEFAULT true, options jsonb DEFAULT ''{}''::jsonb', 'integer'),
+    ('alter_feature_view', 'view text, options jsonb DEFAULT ''{}''::jsonb, features text DEFAULT NULL::text, '
+        'ttl interval DEFAULT NULL::interval, new_version boolean DEFAULT false', 'integer'),
+    ('drop_feature_view', 'view text, force boolean DEFAULT false', 'void'),
+    ('create_on_demand_view', 'view text, inputs text[], expressions text, request text DEFAULT NULL::text, options jsonb DEFAULT ''{}''::jsonb', 'integer'),
+    ('alter_on_demand_view', 'view text, options jsonb DEFAULT ''{}''::jsonb, expressions text DEFAULT NULL::text, new_version boolean DEFAULT false', 'integer'),
+    ('drop_on_demand_view', 'view text, force boolean DEFAULT false', 'void'),
+    ('create_label_view', 'view text, entities text[], source text, features text, window_length interval, options jsonb DEFAULT ''{}''::jsonb', 'integer'),
+    ('alter_label_view', 'view text, options jsonb DEFAULT ''{}''::jsonb, features text DEFAULT NULL::text, new_version boolean DEFAULT false', 'integer'),
+    ('drop_label_view', 'view text, force boolean DEFAULT false', 'void'),
+    ('deprecate', 'view text, notice interval DEFAULT ''90 days''::interval', 'timestamp with time zone'),
+    ('grant_feature', 'feature text, grantee name', 'void'),
+    ('revoke_feature', 'feature text, grantee name', 'void'),
     -- read compute
     ('dot_product', 'a real[], b real[]', 'double precision'),
     ('dot_product', 'a double precision[], b double precision[]', 'double precision'),
@@ -128,6 +143,11 @@ INSERT INTO view_columns VALUES
     ('entities', 'name name, project name, owner name, keys text, description text, tags jsonb, created_time timestamp with time zone'),
     ('sources', 'name name, project name, owner name, relation regclass, store name, server name, topic text, event_time text, '
         'created_time_column text, columns text, options jsonb, description text, tags jsonb, created_time timestamp with time zone'),
+    ('feature_views', 'name name, project name, view_version integer, kind text, owner name, entities text[], source text, features text, '
+        'inputs text[], request text, ttl interval, window_length interval, online boolean, offline boolean, store name, '
+        'description text, tags jsonb, expectations jsonb, deprecated_until timestamp with time zone, created_time timestamp with time zone'),
+    ('features', 'name name, project name, view name, view_version integer, position integer, type text, expression text, '
+        'source_columns text[], owner name, description text, tags jsonb'),
     ('audit', 'audit_id bigint, changed_time timestamp with time zone, role name, session_role name, action text, kind text, '
         'project name, name text, owner name, before jsonb, after jsonb');
 
