@@ -33,7 +33,7 @@ SELECT attname, col_description(attrelid, attnum) FROM pg_attribute WHERE attrel
 SELECT venice.alter_feature_view('stats', '{"feature_descriptions": {"country": "Where"}}', 'clicks::bigint AS clicks, ctr, country');
 SELECT name, type, expression, description FROM venice.features WHERE view = 'stats' ORDER BY position;
 SELECT * FROM stats.get(1);
-SELECT venice.push('stats', $$SELECT 1, 5000000000, 0.5, 'de', now()$$);
+SELECT venice.push('stats', $$SELECT 1, 5000000000, 0.5, 'de', timestamptz '2013-06-01'$$);
 SELECT * FROM stats.get(1);
 -- What is said of it is said of its column then.
 SELECT attname, format_type(atttypid, atttypmod), col_description(attrelid, attnum)
@@ -82,6 +82,19 @@ SELECT venice.alter_feature_view('stats@2', '{"entities": ["visitor"], "keys": {
 SELECT view_version, entities, store FROM venice.feature_views WHERE name = 'stats' ORDER BY 1;
 SELECT venice.alter_feature_view('stats@3', '{"online": false}', new_version => true);
 SELECT venice.alter_feature_view('stats@7');
+-- Services keep the view version, and the types, that they were made with, until they are moved.
+SELECT venice.create_service('model', '{stats@1:clicks, stats@1:ctr}');
+SELECT venice.create_service('other_model', '{ratio:per_price}');
+SELECT venice.alter_feature_view('stats@1', features => 'clicks::bigint AS clicks, ctr::numeric AS ctr, country');
+SELECT venice.alter_on_demand_view('ratio', expressions => 'ctr AS price_less');
+SELECT venice.alter_feature_view('stats@1', '{"ttl": "1 second"}');
+SELECT clicks, ctr, _status FROM model.get(1);
+SELECT venice.alter_feature_view('stats@1', '{"ttl": null}');
+SELECT clicks, ctr, _status FROM model.get(1);
+SELECT venice.move_service('model', 'stats@2');
+SELECT clicks, ctr, _status FROM model.get(1);
+SELECT venice.drop_on_demand_view('ratio');
+SELECT venice.drop_service('other_model');
 -- A version number is not given twice while a later one is there.
 SELECT venice.drop_feature_view('stats@3');
 SELECT venice.alter_feature_view('stats@1', new_version => true);
@@ -95,6 +108,8 @@ SELECT venice.alter_feature_view('stats', '{"tags": {"meant": "2"}}');
 SELECT view_version, tags, deprecated_until > now() AS deprecated FROM venice.feature_views WHERE name = 'stats' ORDER BY 1;
 \set VERBOSITY terse
 SELECT venice.create_on_demand_view('warned', '{stats@5:clicks}', 'clicks + 1 AS more');
+SELECT venice.create_service('warned_model', '{stats@5:clicks}');
+SELECT venice.move_service('model', 'stats@5');
 \set VERBOSITY default
 SELECT venice.deprecate('stats@5', NULL);
 SELECT deprecated_until FROM venice.feature_views WHERE name = 'stats' AND view_version = 5;

@@ -192,7 +192,9 @@ RESET ROLE;
 SELECT venice.create_feature_view('stolen', '{carrier}', 'flight_events', options => '{"owner": "views_hostile"}');
 SELECT venice.create_feature_view('stolen', '{carrier}', 'flight_events', options => '{"owner": "no_such_role"}');
 SET ROLE views_growth;
+\set VERBOSITY sqlstate
 SELECT venice.create_feature_view('pushed_on', '{carrier}', 'flight_events', options => '{"owner": "views_hostile"}');
+\set VERBOSITY default
 
 -- A store needs CREATE on the database; a view without one does not.
 SET ROLE views_stranger;

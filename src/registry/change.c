@@ -184,9 +184,12 @@ FeatureViewCompare(const FeatureView *old, const FeatureView *new)
 	changes = compare_text(changes, false, "Inputs change", TextListJoin(old->inputs),
 						   TextListJoin(new->inputs));
 	changes = compare_text(changes, false, "The source changes", old->source, new->source);
-	changes = compare_text(changes, true, "The store changes", old->store, new->store);
-	changes = compare_text(changes, true, "The event time changes", old->event_time_column,
-						   new->event_time_column);
+	if (old->online == new->online)
+	{
+		changes = compare_text(changes, true, "The store changes", old->store, new->store);
+		changes = compare_text(changes, true, "The event time changes", old->event_time_column,
+							   new->event_time_column);
+	}
 	changes = compare_text(changes, false, "The ttl changes", interval_text(old->ttl),
 						   interval_text(new->ttl));
 	changes = compare_text(changes, false, "The window length changes",

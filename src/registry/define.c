@@ -722,7 +722,21 @@ venice_alter_label_view(PG_FUNCTION_ARGS)
 					  NULL, argument_flag(fcinfo, 3, false));
 }
 
-/* 2BP01 naming who uses the view version; or drop them, of whom one may take others along. */
+static bool
+all_visible(const List *users)
+{
+	const ListCell *cell;
+
+	foreach(cell, users)
+		if (!((ViewUser *) lfirst(cell))->visible)
+			return false;
+	return true;
+}
+
+/*
+ * 2BP01 naming who uses the view version; or drop them, of whom one may take others
+ * along.  What the current user does not see he neither drops nor is told the name of.
+ */
 static void
 drop_users(const FeatureView *view, bool force)
 {
@@ -733,12 +747,13 @@ drop_users(const FeatureView *view, bool force)
 		const ViewUser *user = linitial(users);
 		Reference	reference;
 
-		if (!force)
+		if (!force || !all_visible(users))
 			ereport(ERROR,
 					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 					 errmsg("cannot drop %s \"%s\" because others use it", FeatureViewKind(view),
 							FeatureViewShortName(view)),
 					 errdetail("Used by: %s.", TextListJoin(FeatureViewUsedBy(view))),
+					 force ? errhint("Their owners have to drop or move what is not yours.") :
 					 errhint("Drop or move them first, or drop them too with force => true.")));
 		ereport(NOTICE,
 				(errmsg("drop cascades to %s \"%s\"", user->is_service ? "service" : "on-demand view",

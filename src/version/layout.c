@@ -105,6 +105,40 @@ revoke_all(const char *kind, Oid schema, Oid table)
 		QueryRunf("REVOKE ALL ON %s %s FROM %s", kind, name, grantees);
 }
 
+/*
+ * Descriptions of features that become columns with this version; those of columns that
+ * the current one has are carried by the swap.
+ */
+static void
+comment_new_columns(const Store *store, Oid current, Oid records)
+{
+	bool		has_new = false;
+	ListCell   *cell;
+	QuerySession session;
+	QueryArgs	args = {0};
+	uint64		count;
+
+	foreach(cell, store->columns)
+		has_new |= get_attnum(current, ((StoreColumn *) lfirst(cell))->name) == InvalidAttrNumber;
+	if (!has_new)
+		return;
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store->name);
+	count = QueryRun("SELECT f.feature::text, f.options ->> 'description' "
+					 "FROM venice.feature_view v JOIN venice.feature f USING (project, view_name, view_version) "
+					 "WHERE v.store_name = $1::name AND v.owns_store AND f.options ? 'description'",
+					 &args);
+	for (uint64 row = 0; row < count; row++)
+	{
+		AttrNumber	attribute = get_attnum(records, QueryText(row, 1, CurrentMemoryContext));
+
+		if (attribute != InvalidAttrNumber)
+			CreateComments(records, RelationRelationId, attribute,
+						   QueryText(row, 2, CurrentMemoryContext));
+	}
+	QueryEnd(&session);
+}
+
 char *
 VersionCreate(const Store *store, int number, VersionState state, const char *origin)
 {
@@ -146,8 +180,12 @@ VersionCreate(const Store *store, int number, VersionState state, const char *or
 	}
 	/* How rows are stored is settled when they are. */
 	if (number > 0 && VersionPointerRead(store->name, GetLatestSnapshot(), &pointer))
-		CloneSettings(pointer.records,
-					  get_relname_relid("records", get_namespace_oid(schema, false)));
+	{
+		Oid			records = get_relname_relid("records", get_namespace_oid(schema, false));
+
+		CloneSettings(pointer.records, records);
+		comment_new_columns(store, pointer.records, records);
+	}
 
 	/* What default privileges gave away is not to be read before the swap. */
 	if (number > 0)
