@@ -98,10 +98,11 @@ CREATE VIEW venice.entities WITH (security_barrier) AS
       LEFT JOIN venice.project p ON p.project = e.project
      WHERE venice_internal.is_entry_member(e.owner_name)
         OR venice_internal.is_entry_member(p.owner_name)
-        OR EXISTS (SELECT FROM venice.feature_view v
-                     JOIN venice.version_pointer r USING (store_name)
-                    WHERE (e.project || '.' || e.entity) = ANY (v.entities)
-                      AND venice_internal.can_read(r.records));
+        OR (e.project || '.' || e.entity) IN (
+               SELECT pg_catalog.unnest(v.entities)
+                 FROM venice.feature_view v
+                 JOIN venice.version_pointer r USING (store_name)
+                WHERE venice_internal.can_read(r.records));
 COMMENT ON VIEW venice.entities IS
     'Entities that you own, of projects that you own, and of feature views whose rows you may read.';
 GRANT SELECT ON venice.entities TO PUBLIC;

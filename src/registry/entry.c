@@ -67,11 +67,13 @@ bool
 RegistryCanRead(Oid records, Oid role)
 {
 	Oid			schema = get_rel_namespace(records);
+	bool		is_missing = false;
 
 	return OidIsValid(schema) &&
 		object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK &&
-		(pg_class_aclcheck(records, role, ACL_SELECT) == ACLCHECK_OK ||
-		 pg_attribute_aclcheck_all(records, role, ACL_SELECT, ACLMASK_ANY) == ACLCHECK_OK);
+		(pg_class_aclcheck_ext(records, role, ACL_SELECT, &is_missing) == ACLCHECK_OK ||
+		 (!is_missing &&
+		  pg_attribute_aclcheck_all(records, role, ACL_SELECT, ACLMASK_ANY) == ACLCHECK_OK));
 }
 
 /*
