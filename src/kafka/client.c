@@ -917,13 +917,15 @@ wake_brokers(KafkaClient *client)
 #if RD_KAFKA_VERSION < 0x020200ff
 	int			length = (int) rd_kafka_queue_length(client->queue);
 
-	client->polled = 0;
 	client->peak = Max(client->peak, length);
-	if (client->peak < WAKE_MIN_PEAK || length > client->peak / 2)
-		return;
-	client->peak = length;
-	rd_kafka_sasl_set_credentials(client->handle, client->sasl_username, client->sasl_password);
+	if (client->peak >= WAKE_MIN_PEAK && length <= client->peak / 2)
+	{
+		client->peak = length;
+		rd_kafka_sasl_set_credentials(client->handle, client->sasl_username,
+									  client->sasl_password);
+	}
 #endif
+	client->polled = 0;
 }
 
 static Lent *
