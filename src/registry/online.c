@@ -152,7 +152,8 @@ log_row(const Output *output, const ServiceRow *row, const Jsonb *status)
 		values[i] = output->input->values[i][row->position];
 		nulls[i] = output->input->nulls[i][row->position];
 	}
-	ServedLogAdd(ServicePlanSchema(output->plan), columns_to_jsonb(arguments, argument_count, values, nulls),
+	ServedLogAdd(ServicePlanSchema(output->plan),
+				 columns_to_jsonb(arguments, argument_count, values, nulls),
 				 columns_to_jsonb(features, feature_count, row->values, row->nulls), status);
 }
 
@@ -213,14 +214,17 @@ check_call(FunctionCallInfo fcinfo, const char *service, const ServicePlan *plan
 
 	for (int i = 0; same && i < argument_count; i++)
 	{
-		Oid			given = get_fn_expr_argtype(fcinfo->flinfo, i + 1);
-		Oid			array = get_array_type(arguments[i].type);
+		Oid			wanted = arguments[i].type;
 
-		same = given == (!batch ? arguments[i].type : OidIsValid(array) ? array : arguments[i].type);
+		/* Of an array there is no array type: what has more dimensions has the same. */
+		if (batch && OidIsValid(get_array_type(wanted)))
+			wanted = get_array_type(wanted);
+		same = get_fn_expr_argtype(fcinfo->flinfo, i + 1) == wanted;
 	}
 	if (batch)
 	{
-		same = same && descriptor->natts > 0 && TupleDescAttr(descriptor, column++)->atttypid == INT8OID;
+		same = same && descriptor->natts > 0 &&
+			TupleDescAttr(descriptor, column++)->atttypid == INT8OID;
 		for (int i = 0; same && i < argument_count; i++)
 			if (!arguments[i].is_request)
 				same = column < descriptor->natts &&
@@ -259,7 +263,8 @@ take_elements(ArrayType *array, Oid type, Datum **values, bool **nulls)
 	int			rows;
 
 	get_typlenbyvalalign(element, &length, &by_value, &alignment);
-	deconstruct_array(array, element, length, by_value, alignment, &elements, &element_nulls, &count);
+	deconstruct_array(array, element, length, by_value, alignment, &elements, &element_nulls,
+					  &count);
 	if (element == type)
 	{
 		*values = elements;
@@ -477,13 +482,14 @@ read_entities(Jsonb *entities, const ServiceColumn *arguments, int count, Servic
 		bool		by_value;
 
 		get_typlenbyval(arguments[i].type, &length, &by_value);
-		input->values[i] = palloc(input->count * sizeof(Datum));
+		input->values[i] = palloc0(input->count * sizeof(Datum));
 		input->nulls[i] = palloc(input->count * sizeof(bool));
 		for (int64 n = 0; n < input->count; n++)
 		{
 			Datum		value = QueryDatum(n, i + 1, &input->nulls[i][n]);
 
-			input->values[i][n] = input->nulls[i][n] ? (Datum) 0 : datumCopy(value, by_value, length);
+			if (!input->nulls[i][n])
+				input->values[i][n] = datumCopy(value, by_value, length);
 		}
 	}
 	QueryEnd(&session);

@@ -46,7 +46,7 @@ PG_FUNCTION_INFO_V1(venice_served_statistics);
 #define QUEUE_BYTES		(4 * 1024 * 1024)
 #define COUNTERS		256
 
-/* An answer in the queue; three jsonb values follow, each aligned, the last of them perhaps missing. */
+/* An answer in the queue; two or three jsonb values follow, each aligned. */
 typedef struct Answer
 {
 	int			bytes;			/* of all of it */
@@ -254,6 +254,7 @@ arg_bounds(QueryArgs *args)
 bool
 ServedLogHasWork(void)
 {
+	static SPIPlanPtr plan = NULL;
 	QuerySession session;
 	QueryArgs	args = {0};
 	bool		found;
@@ -262,7 +263,7 @@ ServedLogHasWork(void)
 		return true;
 	QueryBeginRegistry(&session);
 	arg_bounds(&args);
-	found = QueryRun(SURPLUS_QUERY " LIMIT 1", &args) > 0;
+	found = QueryRunKept(&plan, SURPLUS_QUERY " LIMIT 1", &args) > 0;
 	QueryEnd(&session);
 	return found;
 }
@@ -270,6 +271,7 @@ ServedLogHasWork(void)
 void
 ServedLogWrite(void)
 {
+	static SPIPlanPtr plan = NULL;
 	QuerySession session;
 	QueryArgs	args = {0};
 	int			bytes;
@@ -291,9 +293,9 @@ ServedLogWrite(void)
 		QueryArgJsonb(&args, arguments);
 		QueryArgJsonb(&args, features);
 		QueryArgJsonb(&args, answer->status_bytes > 0 ? status : NULL);
-		(void) QueryRun("INSERT INTO venice.served_feature "
-						"(schema_oid, request_time, arguments, features, status) "
-						"VALUES ($1, $2, $3, $4, $5)", &args);
+		(void) QueryRunKept(&plan, "INSERT INTO venice.served_feature "
+							"(schema_oid, request_time, arguments, features, status) "
+							"VALUES ($1, $2, $3, $4, $5)", &args);
 		at += answer->bytes;
 	}
 	args.count = 0;

@@ -374,7 +374,7 @@ venice_log_service(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("fraction must not be null"),
-				 errhint("0 ends logging.")));
+				 errhint("With 0 nothing is logged.")));
 	fraction = PG_GETARG_FLOAT8(1);
 	if (!(fraction >= 0 && fraction <= 1))
 		ereport(ERROR,

@@ -172,8 +172,8 @@ parse_joins(Resolver *resolver, const Jsonb *options)
 				 errhint("Write [{\"view\": ..., \"alias\": ..., \"keys\": {...}}].")));
 	for (int i = 0; i < JsonContainerSize(joins->val.binary.data); i++)
 	{
-		Jsonb	   *element = JsonbValueToJsonb(getIthJsonbValueFromContainer(joins->val.binary.data,
-																			  i));
+		JsonbValue *value = getIthJsonbValueFromContainer(joins->val.binary.data, i);
+		Jsonb	   *element = JsonbValueToJsonb(value);
 		JsonbValue	keys_buffer;
 		JsonbValue *keys;
 		char	   *view;
@@ -398,7 +398,8 @@ parse_defaults(Service *service, const Jsonb *options)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("option \"defaults\" names feature \"%s\", which service \"%s\" does not have",
-							name, service->name)));
+							name, service->name),
+					 errhint("Set the option to what its features have for defaults, or to null.")));
 		QueryBegin(&session, GetUserId());
 		QueryArgJsonb(&args, JsonbValueToJsonb(defaults));
 		(void) QueryRun(psprintf("SELECT d.%s::text FROM pg_catalog.jsonb_to_record($1) AS d(%s %s)",
@@ -415,6 +416,7 @@ write_definite(Resolver *resolver, List *texts, const Jsonb *options)
 {
 	Service    *service = resolver->service;
 	StringInfoData joins;
+	Datum		definite;
 	ListCell   *cell;
 
 	service->features_text = NIL;
@@ -451,9 +453,8 @@ write_definite(Resolver *resolver, List *texts, const Jsonb *options)
 		appendStringInfoChar(&joins, '}');
 	}
 	appendStringInfoString(&joins, joins.len == 0 ? "{}" : "]}");
-	service->options = StoreOptionsMerge(options,
-										 DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-																			CStringGetDatum(joins.data))));
+	definite = DirectFunctionCall1(jsonb_in, CStringGetDatum(joins.data));
+	service->options = StoreOptionsMerge(options, DatumGetJsonbP(definite));
 }
 
 void
@@ -600,7 +601,8 @@ ServiceRead(const char *project, const char *name)
 		features = DatumGetArrayTypePCopy(QueryDatum(0, 2, &is_null));
 		deconstruct_array(features, TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &count);
 		for (int i = 0; i < count; i++)
-			service->features_text = lappend(service->features_text, TextDatumGetCString(elements[i]));
+			service->features_text = lappend(service->features_text,
+											 TextDatumGetCString(elements[i]));
 		service->arguments = read_arguments(DatumGetJsonbPCopy(QueryDatum(0, 3, &is_null)));
 		service->options = DatumGetJsonbPCopy(QueryDatum(0, 4, &is_null));
 

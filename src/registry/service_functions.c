@@ -275,6 +275,34 @@ function_has_acl(Oid function)
 	return !is_null;
 }
 
+/* Run a DROP; what is in its way is named, with a hint of ours. */
+static void
+drop_or_say_how(const char *sql, const char *hint)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		QueryRunf("%s", sql);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (error->sqlerrcode != ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
+			PG_RE_THROW();
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(error->sqlerrcode),
+				 errmsg_internal("%s", error->message),
+				 error->detail ? errdetail_internal("%s", error->detail) : 0,
+				 errhint("%s", hint)));
+	}
+	PG_END_TRY();
+}
+
 /* Does a function have this body? */
 static bool
 function_fits(Oid function, const char *body)
@@ -313,7 +341,8 @@ ServiceFunctionsRenew(const Service *service)
 		grants = has_acl ? function_grants(function) : NIL;
 		QueryBegin(&session, SchemaOwner(schema));
 		if (OidIsValid(function))
-			QueryRunf("DROP FUNCTION %s", format_procedure_qualified(function));
+			drop_or_say_how(psprintf("DROP FUNCTION %s", format_procedure_qualified(function)),
+							"The function changes its arguments or columns: drop what depends on it, and make that again after.");
 		create_function(service, &definitions[i]);
 		if (has_acl)
 			QueryRunf("REVOKE ALL ON FUNCTION %s.%s FROM PUBLIC", quote_identifier(service->schema),
@@ -331,6 +360,8 @@ ServiceSchemaDrop(const Service *service, bool force)
 {
 	Oid			schema = get_namespace_oid(service->schema, true);
 	const char *quoted = quote_identifier(service->schema);
+	char	   *hint = psprintf("Drop them first, or drop them too with venice.drop_service(%s, force => true).",
+								quote_literal_cstr(service->name));
 	Definition	definitions[DEFINITION_COUNT];
 	QuerySession session;
 
@@ -347,8 +378,9 @@ ServiceSchemaDrop(const Service *service, bool force)
 		Oid			function = find_function(schema, definitions[i].name);
 
 		if (OidIsValid(function))
-			QueryRunf("DROP FUNCTION %s", format_procedure_qualified(function));
+			drop_or_say_how(psprintf("DROP FUNCTION %s", format_procedure_qualified(function)),
+							hint);
 	}
-	QueryRunf("DROP SCHEMA %s %s", quoted, force ? "CASCADE" : "RESTRICT");
+	drop_or_say_how(psprintf("DROP SCHEMA %s %s", quoted, force ? "CASCADE" : "RESTRICT"), hint);
 	QueryEnd(&session);
 }

@@ -55,6 +55,7 @@
 
 #include "catalog/store.h"
 #include "common/compat.h"
+#include "common/guc.h"
 #include "common/store_options.h"
 #include "common/type_input.h"
 #include "common/user_context.h"
@@ -443,7 +444,8 @@ add_expression(ServicePlan *plan, const FeatureView *view, const ViewFeature *fe
 	result = computation_result(add_computation(plan, feature->name, inputs,
 												psprintf("SELECT (%s)::%s%s", feature->expression,
 														 feature->type_name, from.data)));
-	value = add_value(plan, TupleDescAttr(result, 0)->atttypid, TupleDescAttr(result, 0)->atttypmod);
+	value = add_value(plan, TupleDescAttr(result, 0)->atttypid,
+					  TupleDescAttr(result, 0)->atttypmod);
 	plan->values[value].computation = list_length(plan->computations) - 1;
 	return value;
 }
@@ -481,10 +483,9 @@ static int
 add_cast(ServicePlan *plan, const char *feature, int value, Oid type, int32 typmod)
 {
 	const PlanValue *from = &plan->values[value];
-	char	   *pinned = format_type_extended(type, typmod,
-											  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
-	char	   *actual = format_type_extended(from->type, from->typmod,
-											  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+	bits16		flags = FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY;
+	char	   *pinned = format_type_extended(type, typmod, flags);
+	char	   *actual = format_type_extended(from->type, from->typmod, flags);
 	const char *same = type == FLOAT4OID || type == FLOAT8OID ? "true" :
 		psprintf("$%d::%s::%s IS NOT DISTINCT FROM $%d", value + 1, pinned, actual, value + 1);
 	Computation *cast = add_computation(plan, feature, list_make1_int(value),
@@ -530,7 +531,8 @@ ServicePlanMake(const Service *service, Oid role)
 	ListCell   *cell;
 
 	plan->context = context;
-	plan->name = pstrdup(service->name);
+	plan->name = service->project == NULL || strcmp(service->project, DEFAULT_PROJECT) == 0 ?
+		pstrdup(service->name) : ServiceQualifiedName(service);
 	plan->log_fraction = log_fraction != NULL ? atof(log_fraction) : 0;
 	plan->arguments = palloc0(list_length(service->arguments) * sizeof(ServiceColumn));
 	plan->features = palloc0(list_length(service->features) * sizeof(ServiceColumn));
@@ -795,12 +797,12 @@ take_row(void *argument, int64 position, const Datum *values, const bool *nulls)
 static void
 apply_ttl(Run *run, const PlanLookup *lookup)
 {
+	Datum		now = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 	TimestampTz oldest;
 
 	if (lookup->view->ttl == NULL || lookup->event_time < 0)
 		return;
-	oldest = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
-													 TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()),
+	oldest = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval, now,
 													 IntervalPGetDatum(lookup->view->ttl)));
 	for (int64 n = 0; n < run->input->count; n++)
 		if (run->found_now[n] == FEATURE_PRESENT && !run->nulls[lookup->event_time][n] &&
@@ -940,13 +942,15 @@ fill_row(Run *run, ExprContext *econtext, int64 position)
 
 			parameter->isnull = found != FEATURE_PRESENT || run->nulls[v][position];
 			parameter->value = parameter->isnull ? (Datum) 0 : run->values[v][position];
-			run->statuses[v] = found == FEATURE_PRESENT && parameter->isnull ? FEATURE_NULL_VALUE : found;
+			run->statuses[v] = found == FEATURE_PRESENT && parameter->isnull ?
+				FEATURE_NULL_VALUE : found;
 		}
 		else
 		{
+			const Computation *computation = list_nth(plan->computations, value->computation);
+
 			parameter->value = compute(run, econtext, value->computation, &parameter->isnull);
-			run->statuses[v] = computed_status(run, list_nth(plan->computations, value->computation),
-											   parameter->isnull);
+			run->statuses[v] = computed_status(run, computation, parameter->isnull);
 		}
 	}
 }
@@ -990,16 +994,18 @@ prepare_computation(Run *run, int number)
 	CachedPlan *cached = GetCachedPlan(source, NULL, CurrentResourceOwner, NULL);
 	PlannedStmt *statement = linitial_node(PlannedStmt, cached->stmt_list);
 	Plan	   *top = statement->planTree;
+	TargetEntry *target = linitial_node(TargetEntry, top->targetlist);
 
 	/* Expressions have neither subqueries nor sets, so that there is only a target list. */
 	if (!IsA(top, Result) || outerPlan(top) != NULL || ((Result *) top)->resconstantqual != NULL ||
 		statement->subplans != NIL)
 		elog(ERROR, "unexpected plan of feature \"%s\"", computation->feature);
-	run->expressions[number] =
-		ExecInitExprWithParams(linitial_node(TargetEntry, top->targetlist)->expr, run->parameters);
+	run->expressions[number] = ExecInitExprWithParams(target->expr, run->parameters);
 	if (OidIsValid(computation->from_type))
-		run->same[number] =
-			ExecInitExprWithParams(lsecond_node(TargetEntry, top->targetlist)->expr, run->parameters);
+	{
+		target = lsecond_node(TargetEntry, top->targetlist);
+		run->same[number] = ExecInitExprWithParams(target->expr, run->parameters);
+	}
 	return cached;
 }
 
