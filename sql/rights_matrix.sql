@@ -34,6 +34,10 @@ SELECT venice.create_entity('matrix_key', 'id integer');
 SELECT venice.create_feature_view('matrix_view', '{matrix_key}', 'matrix_viewed', 'v');
 SELECT venice.create_on_demand_view('matrix_twice', '{matrix_view}', 'v * 2 AS v2');
 SELECT venice.create_label_view('matrix_label', '{matrix_key}', 'matrix_viewed', 'hidden', '1 day');
+SELECT venice.create_feature_view('matrix_served', '{matrix_key}', 'matrix_viewed', 'v');
+SELECT venice.create_service('matrix_service', '{matrix_served:v}');
+SELECT venice.create_service('matrix_model', '{matrix_served:v}');
+GRANT USAGE ON SCHEMA matrix_model TO matrix_reader;
 GRANT USAGE ON SCHEMA matrix TO matrix_reader;
 GRANT SELECT (id, v) ON matrix.records TO matrix_reader;
 GRANT USAGE ON SCHEMA matrix_viewed TO matrix_reader;
@@ -42,6 +46,8 @@ RESET ROLE;
 INSERT INTO venice.rejected_record (store_name, version, topic, partition, kafka_offset, key, value, sqlstate, error)
 VALUES ('matrix', 2, 't', 0, 0, '\x01', '\x02', '22P02', 'secret');
 
+INSERT INTO venice.served_feature (schema_oid, request_time, arguments, features)
+VALUES ('matrix_model'::regnamespace, now(), '{}', '{}');
 INSERT INTO venice.unlogged_partition_state (store_name, version, topic, partition) VALUES ('matrix', 2, 't', 0);
 
 CREATE TEMP TABLE act (number integer GENERATED ALWAYS AS IDENTITY, function regproc, statement text);
@@ -90,6 +96,20 @@ INSERT INTO act (function, statement) VALUES
     ('venice.deprecate', $$SELECT venice.deprecate('matrix_view')$$),
     ('venice.grant_feature', $$SELECT venice.grant_feature('matrix_view:v', 'matrix_stranger')$$),
     ('venice.revoke_feature', $$SELECT venice.revoke_feature('matrix_view:v', 'matrix_reader')$$),
+    ('venice.create_service', $$SELECT venice.create_service('matrix_more', '{matrix_served:v}')$$),
+    ('venice.alter_service', $$SELECT venice.alter_service('matrix_service')$$),
+    ('venice.alter_service', $$SELECT venice.alter_service('matrix_model')$$),
+    ('venice.move_service', $$SELECT venice.move_service('matrix_service', 'matrix_served@1')$$),
+    ('venice.drop_service', $$SELECT venice.drop_service('matrix_service')$$),
+    ('venice.log_service', $$SELECT venice.log_service('matrix_service', 0)$$),
+    ('venice.get_online_features', $$SELECT venice.get_online_features('{matrix_service}', '{"id": 1}')$$),
+    ('venice.get_online_features', $$SELECT venice.get_online_features('{matrix_model}', '{"id": 1}')$$),
+    ('venice.get_online_features', $$SELECT venice.get_online_features('{matrix_served:v}', '{"id": 1}')$$),
+    ('matrix_service.get', $$SELECT * FROM matrix_service.get(1)$$),
+    ('matrix_service.batch_get', $$SELECT * FROM matrix_service.batch_get('{1}')$$),
+    ('matrix_model.get', $$SELECT * FROM matrix_model.get(1)$$),
+    ('venice_internal.service_get', $$SELECT * FROM venice_internal.service_get('default.matrix_service', 1) AS r (v integer, _status jsonb)$$),
+    ('venice_internal.service_batch_get', $$SELECT * FROM venice_internal.service_batch_get('default.matrix_model', '{1}'::integer[]) AS r (n bigint, id int, v int, s jsonb)$$),
     -- In a transaction block both say so before anything else; see below.
     ('venice.wait_for_push', $$CALL venice.wait_for_push('matrix')$$),
     ('venice.run_maintenance', $$CALL venice.run_maintenance()$$),
@@ -120,6 +140,7 @@ INSERT INTO act (function, statement) VALUES
     ('venice_internal.can_see_statistics', $$SELECT venice_internal.can_see_statistics('matrix')$$),
     ('venice_internal.ingestion_units', $$SELECT venice_internal.ingestion_units()$$),
     ('venice_internal.read_statistics', $$SELECT venice_internal.read_statistics()$$),
+    ('venice_internal.served_statistics', $$SELECT venice_internal.served_statistics()$$),
     ('venice_internal.build_progress', $$SELECT venice_internal.build_progress()$$),
     ('venice_internal.unlogged_partition_states', $$SELECT venice_internal.unlogged_partition_states()$$),
     -- And these nothing about stores but what everybody may read in pg_catalog.
@@ -171,7 +192,7 @@ SELECT relname AS view, pg_temp.ask_as('matrix_owner', query) AS owner, pg_temp.
        pg_temp.ask_as('matrix_heir', query) AS heir, pg_temp.ask_as('matrix_reader', query) AS reader,
        pg_temp.ask_as('matrix_monitor', query) AS monitor, pg_temp.ask_as('matrix_stranger', query) AS stranger,
        pg_temp.ask_as('matrix_dba', query) AS dba
-  FROM pg_class, format('SELECT count(*) FROM venice.%I AS v WHERE COALESCE(to_jsonb(v) ->> ''view'', to_jsonb(v) ->> ''name'', to_jsonb(v) ->> ''store'') ~ ''^matrix''', relname) AS query
+  FROM pg_class, format('SELECT count(*) FROM venice.%I AS v WHERE COALESCE(to_jsonb(v) ->> ''service'', to_jsonb(v) ->> ''view'', to_jsonb(v) ->> ''name'', to_jsonb(v) ->> ''store'') ~ ''^matrix''', relname) AS query
  WHERE relnamespace = 'venice'::regnamespace AND relkind = 'v' ORDER BY 1;
 DROP MATERIALIZED VIEW matrix_around.stays;
 SELECT who, pg_temp.ask_as(who, 'SELECT venice_internal.is_store_member(''matrix'')') AS is_member,

@@ -41,6 +41,13 @@ INSERT INTO routine VALUES
     ('create_entity', 'entity text, keys text, options jsonb DEFAULT ''{}''::jsonb', 'void'),
     ('alter_entity', 'entity text, options jsonb', 'void'),
     ('drop_entity', 'entity text, force boolean DEFAULT false', 'void'),
+    ('create_service', 'service text, features text[], options jsonb DEFAULT ''{}''::jsonb', 'void'),
+    ('alter_service', 'service text, options jsonb DEFAULT ''{}''::jsonb, features text[] DEFAULT NULL::text[]', 'void'),
+    ('move_service', 'service text, view text', 'void'),
+    ('drop_service', 'service text, force boolean DEFAULT false', 'void'),
+    ('log_service', 'service text, fraction double precision', 'void'),
+    ('get_online_features', 'features text[], entities jsonb, options jsonb DEFAULT ''{}''::jsonb',
+     'TABLE(ordinality bigint, feature text, value jsonb, event_time timestamp with time zone, status text)'),
     ('create_source', 'source text, relation regclass DEFAULT NULL::regclass, store text DEFAULT NULL::text, server text DEFAULT NULL::text, '
         'topic text DEFAULT NULL::text, event_time text DEFAULT NULL::text, created_time text DEFAULT NULL::text, options jsonb DEFAULT ''{}''::jsonb', 'void'),
     ('alter_source', 'source text, options jsonb', 'void'),
@@ -148,6 +155,12 @@ INSERT INTO view_columns VALUES
         'description text, tags jsonb, expectations jsonb, deprecated_until timestamp with time zone, created_time timestamp with time zone'),
     ('features', 'name name, project name, view name, view_version integer, position integer, type text, expression text, '
         'source_columns text[], owner name, description text, tags jsonb'),
+    ('services', 'name name, project name, owner name, schema name, features text[], arguments text, model text, model_version text, '
+        'description text, tags jsonb, options jsonb, created_time timestamp with time zone'),
+    ('service_features', 'service name, project name, position integer, name name, type text, view_project name, view name, '
+        'view_version integer, feature name, alias name, keys jsonb, default_value text'),
+    ('served_features', 'service name, project name, request_time timestamp with time zone, arguments jsonb, features jsonb, status jsonb'),
+    ('stat_served', 'service name, project name, logged bigint, dropped bigint'),
     ('audit', 'audit_id bigint, changed_time timestamp with time zone, role name, session_role name, action text, kind text, '
         'project name, name text, owner name, before jsonb, after jsonb');
 
@@ -163,8 +176,8 @@ SELECT is((SELECT f.columns FROM found_relation f WHERE f.name = v.name AND f.re
   FROM view_columns v;
 SELECT set_eq($$SELECT name FROM found_relation WHERE relkind = 'v'$$, 'SELECT name FROM view_columns',
     'no view of schema venice is missing or unlisted');
-SELECT is_empty($$SELECT name FROM found_relation WHERE relkind NOT IN ('v', 'r', 'i', 'c') AND name <> 'audit_entry_audit_id_seq'$$,
-    'schema venice has views, tables, their indexes, the numbers of the audit''s rows, and nothing else');
+SELECT is_empty($$SELECT name FROM found_relation WHERE relkind NOT IN ('v', 'r', 'i', 'c') AND name NOT IN ('audit_entry_audit_id_seq', 'served_feature_served_id_seq')$$,
+    'schema venice has views, tables, their indexes, the numbers of two tables'' rows, and nothing else');
 SELECT is_empty($$SELECT name FROM found_relation WHERE relkind = 'v' AND NOT has_table_privilege('public', oid, 'SELECT')$$,
     'PUBLIC may read every view');
 SELECT is_empty($$
@@ -265,6 +278,8 @@ SELECT results_eq($$
     ('venice.read_cache', 'user', 'bool', NULL, 'on'),
     ('venice.rejected_record_retention', 'sighup', 'integer', 's', '604800'),
     ('venice.run_retention', 'sighup', 'integer', 's', '7776000'),
+    ('venice.served_log_retention', 'sighup', 'integer', 's', '604800'),
+    ('venice.served_log_rows', 'sighup', 'integer', NULL, '1000000'),
     ('venice.swap_lock_timeout', 'sighup', 'integer', 'ms', '50'),
     ('venice.worker_memory', 'sighup', 'integer', 'kB', '65536')$$,
     'settings have the names, contexts, units and defaults of the contract');
