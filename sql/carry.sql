@@ -348,7 +348,19 @@ DROP EVENT TRIGGER carry_start;
 DROP EVENT TRIGGER carry_end;
 DROP EVENT TRIGGER carry_drop;
 
+-- A policy follows to a version that has its columns in another order, also where that has one which looks the same by
+-- their numbers.
+SELECT venice.create_store('turned', 'id integer', 'a integer, b integer');
+SELECT venice.push('turned', 'SELECT 1, 1, 1') IS NOT NULL AS pushed;
+CREATE POLICY positive ON turned.records USING (a > 0);
+SELECT venice.alter_store('turned', value => 'b integer, a integer');
+SELECT venice.push('turned', 'SELECT 1, 1, 1') IS NOT NULL AS pushed;
+ALTER POLICY positive ON turned.records USING (b > 0);
+SELECT venice.rollback_version('turned') AS rolled_back_to;
+SELECT pg_get_expr(polqual, polrelid) FROM pg_policy WHERE polrelid = 'turned.records'::regclass;
+
 SET client_min_messages = warning;
+SELECT venice.drop_store('turned', force => true);
 SELECT venice.drop_store('kept', force => true);
 DROP VIEW kept;
 DROP TABLE kept_before;

@@ -5,7 +5,7 @@
  *
  * Administration is not a hot path: plain SQL through SPI keeps it short and
  * lets the executor do the constraint checks.  What a look-up does for every
- * key goes around this file.
+ * key goes around this file, and so does most of a swap (catalog/registry_row.c).
  *
  * Statements run under the caller's snapshot: in REPEATABLE READ, acting on a
  * store that somebody else has changed since fails with 40001, as it should.
