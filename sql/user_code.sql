@@ -136,6 +136,26 @@ SELECT venice.drop_version('target', :version);
 RESET search_path;
 SELECT place, who, escaped, count(*) > 0 AS ran FROM code.log GROUP BY 1, 2, 3 ORDER BY place COLLATE "C", who;
 
+-- What a source says of its records' columns is the owner's, also where somebody else makes a view of it, or alters it.
+CREATE SERVER code_kafka FOREIGN DATA WRAPPER venice_kafka OPTIONS (bootstrap_servers '127.0.0.1:1', schema_registry_url 'http://127.0.0.1:1');
+GRANT USAGE ON FOREIGN SERVER code_kafka TO code_owner;
+SET ROLE code_owner;
+SET search_path = code;
+SELECT venice.create_entity('topical', 'id integer');
+SELECT venice.create_source('topical', server => 'code_kafka', topic => 't', options => '{"columns": "w constant[] NOT NULL DEFAULT ''{72}''"}');
+RESET search_path;
+SELECT columns FROM venice.sources WHERE name = 'topical';
+TRUNCATE code.log;
+SET ROLE code_dba;
+SELECT venice.create_feature_view('topical', '{topical}', 'topical', 'w', options => '{"owner": "code_owner"}');
+SELECT venice.alter_source('topical', '{"description": "Looked at"}');
+SELECT who, escaped, count(*) > 0 AS ran FROM code.log WHERE place = 'constant' GROUP BY 1, 2;
+SELECT venice.drop_source('topical', force => true);
+SELECT venice.drop_entity('topical');
+RESET ROLE;
+DROP SERVER code_kafka;
+SET ROLE code_dba;
+
 -- A repair deletes rows as the owner, in a place where nothing can be put off until the commit.
 SET ROLE code_owner;
 SELECT venice.create_store('repaired', 'id integer', 'v integer', options => '{"on_duplicate": "last"}');

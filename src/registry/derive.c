@@ -314,7 +314,7 @@ read_topic(const FeatureView *view, Reading *reading)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("source \"%s\" does not say what its records hold", source->name),
 				 errhint("Set its option columns, to a column list or an Avro schema, with venice.alter_source.")));
-	reading->columns = DefinitionParse(source->columns, false, "record");
+	reading->columns = SourceColumns(source);
 	reading->from = from_columns(reading->columns, source->name);
 }
 

@@ -5,7 +5,8 @@
  *
  * A source is a relation, a store or a topic, with the roles of its columns.  What
  * it names is the source's owner's to read, and is looked at when the source is made
- * or altered; what a view reads of it must be there afterwards.
+ * or altered; what a view reads of it must be there afterwards.  Columns that were
+ * written down are read again as the owner: a default can call code of his.
  *
  * Locks: RegistryLock; AccessShareLock on a relation while it is looked at.
  * Must not know: what a view makes of the columns.
@@ -26,6 +27,7 @@
 #include "pgtime.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -220,8 +222,54 @@ source_columns(const Source *source)
 	else if (source->store != NULL)
 		columns = StoreLookup(source->store, false)->columns;
 	else if (source->columns != NULL)
-		columns = DefinitionParse(source->columns, false, "columns");
+		columns = SourceColumns(source);
 	return columns;
+}
+
+List *
+SourceColumns(const Source *source)
+{
+	UserContext user;
+	List	   *columns;
+
+	UserContextEnter(&user, get_role_oid(source->owner, false));
+	columns = DefinitionParse(source->columns, false, "columns");
+	UserContextLeave(&user);
+	return columns;
+}
+
+/*
+ * The columns that the options give, written down again so that they mean the same to
+ * everybody; they are the caller's, and looked up by his search_path.
+ */
+static void
+qualify_columns(Source *source, const Jsonb *options)
+{
+	char	   *given = OptionString(options, "columns");
+	StringInfoData option;
+	StringInfoData list;
+	ListCell   *cell;
+
+	if (given == NULL || DefinitionIsAvro(given))
+		return;
+	initStringInfo(&list);
+	foreach(cell, DefinitionParse(given, false, "columns"))
+	{
+		const StoreColumn *column = lfirst(cell);
+
+		appendStringInfo(&list, "%s%s %s%s", list.len > 0 ? ", " : "",
+						 quote_identifier(column->name), column->type_name,
+						 column->not_null ? " NOT NULL" : "");
+		if (column->default_expression != NULL)
+			appendStringInfo(&list, " DEFAULT %s", column->default_expression);
+	}
+	initStringInfo(&option);
+	appendStringInfoString(&option, "{\"columns\": ");
+	escape_json(&option, list.data);
+	appendStringInfoChar(&option, '}');
+	source->options = StoreOptionsMerge(source->options,
+										DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+																		   CStringGetDatum(option.data))));
 }
 
 static const StoreColumn *
@@ -358,6 +406,7 @@ venice_create_source(PG_FUNCTION_ARGS)
 	source.event_time = ArgumentText(fcinfo, 5, "event_time", false);
 	source.created_time = ArgumentText(fcinfo, 6, "created_time", false);
 	source.options = EntryOptionsMerge(NULL, options, kept_elsewhere);
+	qualify_columns(&source, options);
 	if (!PG_ARGISNULL(1) + (source.store != NULL) + (source.topic != NULL) != 1 ||
 		(source.server != NULL) != (source.topic != NULL))
 		ereport(ERROR,
@@ -512,6 +561,7 @@ venice_alter_source(PG_FUNCTION_ARGS)
 	source->created_time = changed_text(changes, "created_time", source->created_time);
 	source->owner = RegistryOwner(changes, source->owner);
 	source->options = EntryOptionsMerge(source->options, changes, kept_elsewhere);
+	qualify_columns(source, changes);
 	check_source(source);
 	check_still_read(source, columns, source_columns(source));
 	write_source(source);

@@ -8,6 +8,7 @@
 #ifndef VENICE_SOURCE_H
 #define VENICE_SOURCE_H
 
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
 /* Exactly one of relation, store and topic is there. */
@@ -21,7 +22,7 @@ typedef struct Source
 	char	   *store;
 	char	   *server;
 	char	   *topic;
-	char	   *columns;		/* of a topic's records: a column list, or an Avro schema */
+	char	   *columns;		/* of a topic's records: Avro, or a column list with qualified names */
 	char	   *event_time;		/* column or field, or NULL */
 	char	   *created_time;
 	Jsonb	   *options;
@@ -33,5 +34,11 @@ typedef struct Source
  * CurrentMemoryContext.  42704 when there is none, or NULL with missing_ok.
  */
 extern Source *SourceLookup(const char *reference, bool missing_ok);
+
+/*
+ * The columns of a topic's records, as a list of StoreColumn.  Their defaults may run
+ * code of the source's owner, so that it is done as him.
+ */
+extern List *SourceColumns(const Source *source);
 
 #endif							/* VENICE_SOURCE_H */
