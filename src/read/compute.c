@@ -281,6 +281,9 @@ required_text(FunctionCallInfo fcinfo, int argument, const char *name)
 static void
 take_query(Computation *computation, ArrayType *query)
 {
+	Size		bytes;
+	float	   *aligned;
+
 	if (ARR_NDIM(query) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
@@ -289,8 +292,11 @@ take_query(Computation *computation, ArrayType *query)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the query must not have null elements")));
-	computation->query = (const float *) ARR_DATA_PTR(query);
 	computation->count = ArrayGetNItems(ARR_NDIM(query), ARR_DIMS(query));
+	/* No load of it is to straddle two lines of the processor's cache: those of vectors do. */
+	bytes = computation->count * sizeof(float);
+	aligned = (float *) TYPEALIGN(PG_CACHE_LINE_SIZE, palloc(bytes + PG_CACHE_LINE_SIZE));
+	computation->query = memcpy(aligned, ARR_DATA_PTR(query), bytes);
 	if (computation->type != VECTOR_DOUBLES)
 	{
 		computation->query_squared = VectorDot(computation->query, computation->query,
