@@ -185,6 +185,19 @@ RESET search_path;
 -- A column that is of such a type is read as it is, which calls nothing.
 :define 'trapped, (box).b AS b, trapped + 1 AS more');
 SELECT name, type, expression FROM venice.features WHERE view = 'traps_view' ORDER BY position;
+\set VERBOSITY terse
+-- Nor do defaults of a topic's columns run as anybody but who wrote them, or whose store they come to.
+RESET ROLE;
+GRANT USAGE ON FOREIGN SERVER views_kafka TO views_hostile;
+SET ROLE views_hostile;
+SELECT venice.create_source('trap_topic', server => 'views_kafka', topic => 't',
+    options => '{"columns": "n integer DEFAULT (''{1}''::views_traps.trap[])[1]", "key_format": "text", "value_format": "json"}');
+RESET ROLE;
+SELECT venice.alter_source('trap_topic', '{"description": "x"}');
+SELECT venice.create_feature_view('trap_topic_view', '{trap}', 'trap_topic', options => '{"owner": "views_hostile"}');
+SELECT venice.alter_feature_view('trap_topic_view', '{"expectations": ["(''{2}''::views_traps.trap[])[1] = 2"]}');
+SELECT venice.drop_feature_view('trap_topic_view');
+\set VERBOSITY default
 SET ROLE views_hostile;
 -- Whose view it is must be able to read the source.
 SELECT venice.create_feature_view('stolen', '{trap}', 'flight_events');
@@ -243,24 +256,24 @@ SELECT action, name, after FROM venice.audit WHERE action IN ('grant', 'revoke')
 
 -- Views of a project are seen by its owner; the same name may be in several projects, with stores of their own.
 RESET ROLE;
-SELECT venice.create_project('growth', 'views_growth');
+SELECT venice.create_project('views_team', 'views_growth');
 SET ROLE views_member;
-SELECT venice.create_feature_view('growth.carrier_stats', '{carrier}', 'flight_events', 'delay');
+SELECT venice.create_feature_view('views_team.carrier_stats', '{carrier}', 'flight_events', 'delay');
 SELECT name, project, owner, store FROM venice.feature_views WHERE name = 'carrier_stats' ORDER BY project;
-SET venice.project = 'growth';
+SET venice.project = 'views_team';
 SELECT venice.alter_feature_view('carrier_stats', '{"description": "the project''s"}');
 SELECT venice.create_feature_view('only_here', '{carrier}', 'flight_events', 'delay', online => false);
 RESET venice.project;
-SELECT name, project, description FROM venice.feature_views WHERE project = 'growth' ORDER BY 1;
+SELECT name, project, description FROM venice.feature_views WHERE project = 'views_team' ORDER BY 1;
 SELECT venice.drop_feature_view('only_here');
-SELECT venice.drop_project('growth');
+SELECT venice.drop_project('views_team');
 
 -- Owner and columns of a view's own store are the view's.
-SELECT venice.alter_store('growth_carrier_stats', '{"owner": "views_growth"}');
-SELECT venice.alter_store('growth_carrier_stats', value => 'delay real');
-SELECT venice.drop_store('growth_carrier_stats');
-SELECT venice.alter_feature_view('growth.carrier_stats', '{"owner": "views_growth"}');
-SELECT v.owner, s.owner AS store_owner FROM venice.feature_views v JOIN venice.stores s USING (store) WHERE v.project = 'growth' AND v.name = 'carrier_stats';
+SELECT venice.alter_store('views_team_carrier_stats', '{"owner": "views_growth"}');
+SELECT venice.alter_store('views_team_carrier_stats', value => 'delay real');
+SELECT venice.drop_store('views_team_carrier_stats');
+SELECT venice.alter_feature_view('views_team.carrier_stats', '{"owner": "views_growth"}');
+SELECT v.owner, s.owner AS store_owner FROM venice.feature_views v JOIN venice.stores s USING (store) WHERE v.project = 'views_team' AND v.name = 'carrier_stats';
 
 -- Dropping a view drops the store that was made with it, not one that it refers to; who uses it is in the way.
 SET ROLE views_growth;
@@ -275,10 +288,10 @@ SELECT store FROM venice.stores WHERE store ~ 'weather';
 SELECT venice.drop_store('weather');
 SELECT venice.drop_feature_view('carrier_stats');
 SELECT venice.drop_feature_view('click_stats');
-SELECT venice.drop_feature_view('growth.carrier_stats');
-SELECT venice.drop_feature_view('growth.only_here');
+SELECT venice.drop_feature_view('views_team.carrier_stats');
+SELECT venice.drop_feature_view('views_team.only_here');
 SET ROLE views_member;
-SELECT venice.drop_feature_view('growth.only_here');
+SELECT venice.drop_feature_view('views_team.only_here');
 SET ROLE views_growth;
 SELECT venice.drop_feature_view('both_stats');
 SELECT venice.drop_feature_view('station_stats');
@@ -295,7 +308,7 @@ SELECT count(*) FROM venice.feature;
 SELECT action, kind, name, role, owner FROM venice.audit
  WHERE name IN ('carrier_stats@1', 'strangers@1') AND action NOT IN ('grant', 'revoke') ORDER BY audit_id;
 
-SELECT venice.drop_project('growth');
+SELECT venice.drop_project('views_team');
 SELECT venice.drop_source(name) FROM venice.sources;
 SELECT venice.drop_entity(name) FROM venice.entities;
 DROP SERVER views_kafka;

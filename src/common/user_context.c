@@ -23,6 +23,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/indexing.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
@@ -40,6 +41,17 @@ UserContextEnter(UserContext *context, Oid role)
 							 GUC_ACTION_SAVE, true, 0, false);
 	SetUserIdAndSecContext(role, context->saved_security | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_RESTRICTED_OPERATION);
+}
+
+void
+UserContextEnterToRead(UserContext *context, Oid role)
+{
+	char	   *search_path = pstrdup(namespace_search_path);
+
+	UserContextEnter(context, role);
+	(void) set_config_option("search_path", search_path, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	pfree(search_path);
 }
 
 void

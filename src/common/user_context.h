@@ -21,6 +21,9 @@ typedef struct UserContext
  * clean-up: (sub)transaction abort restores both.
  */
 extern void UserContextEnter(UserContext *context, Oid role);
+
+/* The same with the caller's search_path, to read what somebody wrote who meant his own. */
+extern void UserContextEnterToRead(UserContext *context, Oid role);
 extern void UserContextLeave(UserContext *context);
 
 /*

@@ -25,7 +25,6 @@
 #include "access/htup_details.h"
 #include "access/transam.h"
 #include "catalog/dependency.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -311,16 +310,13 @@ expression_of(TargetEntry *target, List *rtable)
 List *
 ExpressionsParse(const char *select_list, const char *from, Oid owner)
 {
-	char	   *search_path = pstrdup(namespace_search_path);
 	UserContext user;
 	Query	   *query;
 	List	   *expressions = NIL;
 	ListCell   *cell;
 	ListCell   *later;
 
-	UserContextEnter(&user, owner);
-	(void) set_config_option("search_path", search_path, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	UserContextEnterToRead(&user, owner);
 	query = analyze(select_list, from);
 	check_query(query);
 	foreach(cell, query->targetList)

@@ -34,6 +34,7 @@
 #include "catalog/store.h"
 #include "common/query.h"
 #include "common/server_options.h"
+#include "common/user_context.h"
 #include "registry/entry.h"
 #include "registry/reference.h"
 #include "store/arguments.h"

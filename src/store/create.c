@@ -711,8 +711,7 @@ drop_version_or_say_how(const Store *store, const Version *version)
 		if (error->sqlerrcode != ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
 			PG_RE_THROW();
 		FlushErrorState();
-		error->hint = psprintf("Drop them first, or drop them too with venice.drop_store(%s, force => true).",
-							   quote_literal_cstr(store->name));
+		error->hint = pstrdup("Drop them first, or drop them too with force => true.");
 		ReThrowError(error);
 	}
 	PG_END_TRY();
