@@ -269,15 +269,18 @@ ServedLogHasWork(void)
 }
 
 void
-ServedLogWrite(void)
+ServedLogWrite(void *unused)
 {
 	static SPIPlanPtr plan = NULL;
 	QuerySession session;
 	QueryArgs	args = {0};
 	int			bytes;
-	char	   *answers = take_answers(&bytes);
+	char	   *answers;
 
 	QueryBeginRegistry(&session);
+	/* What is taken and cannot be written is lost. */
+	QueryRunf("LOCK TABLE venice.served_feature IN ROW EXCLUSIVE MODE");
+	answers = take_answers(&bytes);
 	for (int at = 0; at < bytes;)
 	{
 		const Answer *answer = (const Answer *) (answers + at);
@@ -302,8 +305,6 @@ ServedLogWrite(void)
 	arg_bounds(&args);
 	(void) QueryRun("DELETE FROM venice.served_feature WHERE served_id IN (" SURPLUS_QUERY ")", &args);
 	QueryEnd(&session);
-	if (answers != NULL)
-		pfree(answers);
 }
 
 /*

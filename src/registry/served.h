@@ -24,6 +24,6 @@ extern void ServedLogAdd(Oid schema, const Jsonb *arguments, const Jsonb *featur
 extern bool ServedLogHasWork(void);
 
 /* Put it there, and take out what is too old or too much.  In a transaction. */
-extern void ServedLogWrite(void);
+extern void ServedLogWrite(void *unused);
 
 #endif							/* VENICE_SERVED_H */

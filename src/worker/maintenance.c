@@ -648,6 +648,31 @@ note_failure(void *argument)
 									   error->detail ? error->detail : ""));
 }
 
+/* That a lock was not to be had in time is nothing to be warned of, nor what a push is told. */
+static void
+report_error(const ErrorData *error, bool is_told)
+{
+	ereport(is_told || error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ? LOG : WARNING,
+			(errcode(error->sqlerrcode), errmsg_internal("%s", error->message),
+			 error->detail ? errdetail_internal("%s", error->detail) : 0,
+			 error->context ? errcontext("%s", error->context) : 0));
+}
+
+/* After everything else: who has the log's table locked shall not be in its way. */
+static bool
+write_served_log(void)
+{
+	ErrorData  *error = NULL;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (ServedLogHasWork())
+		error = SubtransactionTry(ServedLogWrite, NULL, SUBTRANSACTION_ANY_ERROR);
+	PopActiveSnapshot();
+	if (error != NULL)
+		report_error(error, false);
+	return error == NULL;
+}
+
 /* Between two tasks: a worker ends a transaction, a procedure ends its caller's. */
 typedef void (*NextTransaction) (void);
 
@@ -674,8 +699,6 @@ run_round(NextTransaction next_transaction, MemoryContext context)
 	tasks = list_tasks();
 	if (something_expired())
 		delete_expired();
-	if (ServedLogHasWork())
-		ServedLogWrite();
 	PopActiveSnapshot();
 	next_transaction();
 
@@ -720,14 +743,13 @@ run_round(NextTransaction next_transaction, MemoryContext context)
 			result.done += failed;
 			result.failed += !failed;
 
-			/* That a lock was not to be had in time is nothing to be warned of. */
-			ereport(failed || error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ? LOG : WARNING,
-					(errcode(error->sqlerrcode), errmsg_internal("%s", error->message),
-					 error->detail ? errdetail_internal("%s", error->detail) : 0,
-					 error->context ? errcontext("%s", error->context) : 0));
+			report_error(error, failed);
 		}
 		next_transaction();
 	}
+	if (ExtensionHold() && !write_served_log())
+		result.failed++;
+	next_transaction();
 	return result;
 }
 
