@@ -73,9 +73,10 @@
 
 #define KERNELS(set) { \
 	#set, \
-	dot_##set##_float, l1_norm_##set##_float, l1_distance_##set##_float, l2_squared_##set##_float, \
-	dot_##set##_double, l1_norm_##set##_double, l1_distance_##set##_double, \
-	l2_squared_##set##_double \
+	dot_##set##_float, dot_and_squared_##set##_float, l1_norm_##set##_float, \
+	l1_distance_##set##_float, l2_squared_##set##_float, \
+	dot_##set##_double, dot_and_squared_##set##_double, l1_norm_##set##_double, \
+	l1_distance_##set##_double, l2_squared_##set##_double \
 }
 
 static const Kernels kernels[] = {

@@ -126,6 +126,16 @@ VectorCosine(double dot, double squared_a, double squared_b)
 	return cosine > 1 ? 1 : cosine < -1 ? -1 : cosine;
 }
 
+double
+VectorCosineOf(const float *a, double squared_a, const float *b, int count)
+{
+	float		squared_b;
+	float		dot = KernelsSelect()->dot_and_squared_float(a, b, count, &squared_b);
+
+	return VectorCosine(in_float_range(dot) ? dot : VectorDot(a, b, count), squared_a,
+						in_float_range(squared_b) ? squared_b : VectorDot(b, b, count));
+}
+
 typedef struct Vector
 {
 	ArrayType  *array;
@@ -204,9 +214,8 @@ venice_cosine_similarity_float4(PG_FUNCTION_ARGS)
 
 	if (!vector_arguments(fcinfo, &a, &b))
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(VectorCosine(VectorDot(floats(&a), floats(&b), a.count),
-								  VectorDot(floats(&a), floats(&a), a.count),
-								  VectorDot(floats(&b), floats(&b), b.count)));
+	PG_RETURN_FLOAT8(VectorCosineOf(floats(&a), VectorDot(floats(&a), floats(&a), a.count),
+									floats(&b), b.count));
 }
 
 Datum

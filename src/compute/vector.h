@@ -15,4 +15,7 @@ extern double VectorL2Distance(const float *a, const float *b, int count);
 /* From the dot product of two vectors, and of each with itself; NaN if one has no length. */
 extern double VectorCosine(double dot, double squared_a, double squared_b);
 
+/* The same of two vectors, of the first of which that is known. */
+extern double VectorCosineOf(const float *a, double squared_a, const float *b, int count);
+
 #endif							/* VENICE_VECTOR_H */

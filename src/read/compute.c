@@ -112,8 +112,7 @@ compute_floats(const Computation *computation, const float *vector)
 	switch (computation->operation)
 	{
 		case COSINE_SIMILARITY:
-			return VectorCosine(VectorDot(computation->query, vector, count),
-								computation->query_squared, VectorDot(vector, vector, count));
+			return VectorCosineOf(computation->query, computation->query_squared, vector, count);
 		case DOT_PRODUCT:
 			return VectorDot(computation->query, vector, count);
 		case L1_DISTANCE:
@@ -130,13 +129,14 @@ compute_doubles(const Computation *computation, const double *vector)
 	const Kernels *kernels = KernelsSelect();
 	const double *query = computation->query_doubles;
 	int			count = computation->count;
+	double		dot;
+	double		squared;
 
 	switch (computation->operation)
 	{
 		case COSINE_SIMILARITY:
-			return VectorCosine(kernels->dot_double(query, vector, count),
-								computation->query_squared,
-								kernels->dot_double(vector, vector, count));
+			dot = kernels->dot_and_squared_double(query, vector, count, &squared);
+			return VectorCosine(dot, computation->query_squared, squared);
 		case DOT_PRODUCT:
 			return kernels->dot_double(query, vector, count);
 		case L1_DISTANCE:

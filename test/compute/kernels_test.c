@@ -72,6 +72,25 @@ do { \
 	result(right, (set)->name, #kernel " is within its error"); \
 } while (0)
 
+#define CHECK_BOTH(set, type) \
+do { \
+	int			same = 1; \
+ \
+	for (int count = 0; count <= LONGEST; count++) \
+	{ \
+		type	   *a = copy_of(type##s[0] + count % 3, count, sizeof(type)); \
+		type	   *b = copy_of(type##s[1] + count % 5, count, sizeof(type)); \
+		type		each[2] = {(set)->dot_##type(a, b, count), (set)->dot_##type(b, b, count)}; \
+		type		both[2]; \
+ \
+		both[0] = (set)->dot_and_squared_##type(a, b, count, &both[1]); \
+		same &= memcmp(both, each, sizeof(both)) == 0; \
+		free(a); \
+		free(b); \
+	} \
+	result(same, (set)->name, "dot_and_squared_" #type " gives the same bits as dot"); \
+} while (0)
+
 static float floats[2][LONGEST + 8];
 static double doubles[2][LONGEST + 8];
 
@@ -93,6 +112,8 @@ main(void)
 		CHECK_KERNEL(set, l1_norm_float, float, FLT_EPSILON, fabs(x));
 		CHECK_KERNEL(set, l1_distance_float, float, FLT_EPSILON, fabs(x - y));
 		CHECK_KERNEL(set, l2_squared_float, float, FLT_EPSILON, (x - y) * (x - y));
+		CHECK_BOTH(set, float);
+		CHECK_BOTH(set, double);
 		CHECK_KERNEL(set, dot_double, double, DBL_EPSILON * 100, x * y);
 		CHECK_KERNEL(set, l1_norm_double, double, DBL_EPSILON * 100, fabs(x));
 		CHECK_KERNEL(set, l1_distance_double, double, DBL_EPSILON * 100, fabs(x - y));
