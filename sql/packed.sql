@@ -38,6 +38,16 @@ SELECT packed_small.get_packed(7) AS absent, packed_small.get_packed(NULL) AS nu
 SELECT packed_small.batch_get_packed('{}') AS no_keys, packed_small.batch_get_packed(NULL) AS no_array;
 SELECT packed.batch_get_packed('{1,2}', '{x}');
 
+-- A session that changes its encoding gets its text in that one, whatever it had before.
+SELECT venice.push('packed_small', $$VALUES (1, 10, U&'\00e4'), (2, NULL, 'two')$$);
+PREPARE umlaut AS SELECT packed_small.get_packed(1);
+EXECUTE umlaut;
+SET client_encoding = 'LATIN1';
+EXECUTE umlaut;
+RESET client_encoding;
+EXECUTE umlaut;
+DEALLOCATE umlaut;
+
 -- A prepared statement follows the versions, and their columns.
 PREPARE one AS SELECT packed_small.get_packed($1);
 EXECUTE one(1);
