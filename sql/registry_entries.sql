@@ -131,6 +131,7 @@ SELECT venice.create_source('entries_flights', relation => 'entries_data.flights
 SELECT venice.create_source('s', relation => 'entries_data.secret');
 SELECT venice.create_source('s', relation => 'no_such');
 SELECT venice.create_source('s', relation => 1::regclass);
+SELECT venice.create_source('s', relation => '-');
 SELECT venice.create_source('s', relation => 'pg_class_oid_index');
 SELECT venice.create_source('s', relation => 'entries_data.flights', event_time => 'no_such');
 SELECT venice.create_source('s', relation => 'entries_data.flights', event_time => 'delay');
@@ -146,6 +147,19 @@ SELECT venice.alter_source('entries_local', '{"time_zone": null}');
 SELECT venice.create_source('s', relation => 'entries_data.flights', options => '{"columns": "id bigint"}');
 SELECT venice.create_source('entries_flights', relation => 'entries_data.flights');
 SELECT name, relation, event_time, created_time_column, options, description FROM venice.sources ORDER BY 1;
+
+-- Of a relation that is gone its source can be dropped, or pointed at another.
+RESET ROLE;
+CREATE TABLE entries_data.passing (seen timestamptz);
+CREATE TABLE entries_data.staying (seen timestamptz);
+SELECT venice.create_source('entries_passing', relation => 'entries_data.passing', event_time => 'seen');
+DROP TABLE entries_data.passing;
+SELECT event_time, relation::text ~ '^[0-9]+$' AS is_gone FROM venice.sources WHERE name = 'entries_passing';
+SELECT venice.alter_source('entries_passing', '{"description": "Gone"}');
+SELECT venice.alter_source('entries_passing', '{"relation": "-"}');
+SELECT venice.alter_source('entries_passing', '{"relation": "entries_data.staying"}');
+DROP TABLE entries_data.staying;
+SELECT venice.drop_source('entries_passing');
 
 -- Whose rights count is the owner's: a source does not read for him what he could not.
 RESET ROLE;

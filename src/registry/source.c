@@ -126,7 +126,7 @@ write_source(const Source *source)
 	QueryArgText(&args, source->name);
 	QueryArgText(&args, source->owner);
 	QueryArgDatum(&args, REGCLASSOID, ObjectIdGetDatum(source->relation),
-				  !OidIsValid(source->relation));
+				  source->relation_text == NULL);
 	QueryArgText(&args, source->store);
 	QueryArgText(&args, source->server);
 	QueryArgText(&args, source->topic);
@@ -162,8 +162,9 @@ store_of_records(Oid relation)
 
 /* As a SELECT by the owner would. */
 static void
-check_relation(Oid relation, Oid owner)
+check_relation(const Source *source, Oid owner)
 {
+	Oid			relation = source->relation;
 	char		kind = get_rel_relkind(relation);
 	char	   *name = get_rel_name(relation);
 	char	   *store;
@@ -171,7 +172,8 @@ check_relation(Oid relation, Oid owner)
 	if (name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation with OID %u does not exist", relation)));
+				 errmsg("relation of source \"%s\" does not exist", source->name),
+				 errhint("Name the one that the source is now, as relation.")));
 	if (!RegistryCanRead(relation, owner))
 		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(kind), name);
 	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_VIEW &&
@@ -194,7 +196,10 @@ check_relation(Oid relation, Oid owner)
 				 errhint("Make the source with store => %s.", quote_literal_cstr(store))));
 }
 
-/* Columns as a list of StoreColumn: of a relation, a store, or a topic's records. */
+/*
+ * Columns as a list of StoreColumn: of a relation, none if it is gone, of a store, or
+ * of a topic's records.
+ */
 static List *
 source_columns(const Source *source)
 {
@@ -247,6 +252,7 @@ static void
 qualify_columns(Source *source, const Jsonb *options)
 {
 	char	   *given = OptionString(options, "columns");
+	Jsonb	   *columns;
 	StringInfoData option;
 	StringInfoData list;
 	ListCell   *cell;
@@ -268,9 +274,8 @@ qualify_columns(Source *source, const Jsonb *options)
 	appendStringInfoString(&option, "{\"columns\": ");
 	escape_json(&option, list.data);
 	appendStringInfoChar(&option, '}');
-	source->options = StoreOptionsMerge(source->options,
-										DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-																		   CStringGetDatum(option.data))));
+	columns = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(option.data)));
+	source->options = StoreOptionsMerge(source->options, columns);
 }
 
 static const StoreColumn *
@@ -343,8 +348,8 @@ check_source(Source *source)
 	source->store_options = RegistryWithout(source->options, not_of_stores);
 	StoreOptionsCheck(source->store_options);
 	check_time_zone(source->options);
-	if (OidIsValid(source->relation))
-		check_relation(source->relation, owner);
+	if (source->relation_text != NULL)
+		check_relation(source, owner);
 	else if (source->store != NULL)
 	{
 		store = StoreLookup(source->store, false);
@@ -366,7 +371,7 @@ check_source(Source *source)
 					 errhint("Give them as the option columns: a column list, or an Avro schema.")));
 	}
 	/* Only a relation is read by SQL of ours, which can convert. */
-	if (!OidIsValid(source->relation) && OptionText(source->options, "time_zone") != NULL)
+	if (source->relation_text == NULL && OptionText(source->options, "time_zone") != NULL)
 		refuse_for(source->store != NULL ? "store" : "topic", "time_zone");
 	if (source->topic == NULL)
 		for (int i = 0; of_topics[i] != NULL; i++)
@@ -401,6 +406,8 @@ venice_create_source(PG_FUNCTION_ARGS)
 	source.name = reference.name;
 	source.owner = RegistryOwner(options, NULL);
 	source.relation = PG_ARGISNULL(1) ? InvalidOid : PG_GETARG_OID(1);
+	source.relation_text = PG_ARGISNULL(1) ? NULL :
+		DatumGetCString(DirectFunctionCall1(regclassout, PG_GETARG_DATUM(1)));
 	source.store = ArgumentText(fcinfo, 2, "store", false);
 	source.server = ArgumentText(fcinfo, 3, "server", false);
 	source.topic = ArgumentText(fcinfo, 4, "topic", false);
@@ -408,7 +415,7 @@ venice_create_source(PG_FUNCTION_ARGS)
 	source.created_time = ArgumentText(fcinfo, 6, "created_time", false);
 	source.options = EntryOptionsMerge(NULL, options, kept_elsewhere);
 	qualify_columns(&source, options);
-	if (!PG_ARGISNULL(1) + (source.store != NULL) + (source.topic != NULL) != 1 ||
+	if ((source.relation_text != NULL) + (source.store != NULL) + (source.topic != NULL) != 1 ||
 		(source.server != NULL) != (source.topic != NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -543,9 +550,7 @@ venice_alter_source(PG_FUNCTION_ARGS)
 	RegistryCheckOptions(changes, alter_options);
 	if (source->topic != NULL)
 		check_not_used(source, changes);
-	/* Of a relation that is gone nobody knows the types. */
-	columns = source->relation_text != NULL && !OidIsValid(source->relation) ? NIL :
-		source_columns(source);
+	columns = source_columns(source);
 	relation = OptionString(changes, "relation");
 	if (relation != NULL && source->relation_text == NULL)
 		refuse_for(source->store != NULL ? "store" : "topic", "relation");

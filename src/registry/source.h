@@ -17,12 +17,12 @@ typedef struct Source
 	char	   *project;
 	char	   *name;
 	char	   *owner;			/* role name */
-	Oid			relation;		/* InvalidOid: none, or it was dropped: see relation_text */
-	char	   *relation_text;	/* how it reads, or NULL */
+	Oid			relation;		/* InvalidOid: none, or it was dropped */
+	char	   *relation_text;	/* how it reads; NULL: the source is none */
 	char	   *store;
 	char	   *server;
 	char	   *topic;
-	char	   *columns;		/* of a topic's records: Avro, or a column list with qualified names */
+	char	   *columns;		/* of a topic's records: Avro, or a list with qualified names */
 	char	   *event_time;		/* column or field, or NULL */
 	char	   *created_time;
 	Jsonb	   *options;
