@@ -72,6 +72,7 @@ COMMENT ON COLUMN venice.feature_view.request IS 'Column list of what a caller o
 COMMENT ON COLUMN venice.feature_view.store_name IS 'The store that holds its online values.';
 COMMENT ON COLUMN venice.feature_view.owns_store IS 'The store was made with the view version, and goes with it.';
 COMMENT ON COLUMN venice.feature_view.deprecated_until IS 'When the notice period of a deprecated view version is over.';
+CREATE INDEX feature_view_inputs ON venice.feature_view USING gin (inputs);
 CREATE INDEX feature_view_store ON venice.feature_view (store_name);
 
 CREATE TABLE venice.feature (

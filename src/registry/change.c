@@ -244,8 +244,9 @@ FeatureViewUsers(const FeatureView *view)
 					 "UNION ALL "
 					 "SELECT false, v.project, v.view_name, v.view_version, v.owner_name, NULL "
 					 "FROM venice.feature_view v "
-					 "WHERE v.kind = 'on_demand' AND EXISTS (SELECT FROM pg_catalog.unnest(v.inputs) AS i (input) "
-					 "WHERE pg_catalog.starts_with(i.input, $1 || '.' || $2 || '@' || $3 || ':'))) u "
+					 "WHERE v.inputs && ARRAY(SELECT $1 || '.' || $2 || '@' || $3 || ':' || f.feature "
+					 "FROM venice.feature f WHERE f.project = $1::name AND f.view_name = $2::name "
+					 "AND f.view_version = $3)) u "
 					 "LEFT JOIN venice.project p ON p.project = u.project "
 					 "ORDER BY u.is_service, u.project, u.name, u.version", &args);
 	spi = MemoryContextSwitchTo(session.result_context);
