@@ -214,11 +214,17 @@ DROP VIEW services_data.over;
 
 -- Types are pinned: a feature that is widened underneath is cast back, and what does not fit says so.
 SELECT venice.alter_feature_view('svc_carriers@2', features => 'delay * 60 AS avg_delay, n::bigint AS flights');
+SELECT flights FROM svc_model.get('UA', 'EWR');
 SELECT venice.push('svc_carriers_at2', $$VALUES ('UA', 720::float8, 6::bigint, now()), ('AA', 1, 3000000000, now())$$);
 SELECT pg_get_function_result('svc_model.get'::regproc);
 SELECT flights FROM svc_model.get('UA', 'EWR');
 SELECT flights FROM svc_model.get('AA', 'EWR');
 SELECT flights FROM svc_model.batch_get('{UA,ZZ}', '{EWR,EWR}');
+-- Both ways, within one statement's plan.
+SELECT venice.rollback_version('svc_carriers_at2');
+SELECT flights FROM svc_model.get('UA', 'EWR');
+SELECT venice.swap_version('svc_carriers_at2', 2);
+SELECT flights FROM svc_model.get('UA', 'EWR');
 SELECT venice.alter_service('svc_model');
 SELECT pg_get_function_result('svc_model.get'::regproc);
 SELECT flights FROM svc_model.get('AA', 'EWR');

@@ -671,6 +671,24 @@ let_go(ServicePlan *plan)
 		ServicePlanDrop(plan);
 }
 
+/* Services come and go: what is not valid any more makes room. */
+static void
+sweep(void)
+{
+	HASH_SEQ_STATUS scan;
+	KeptPlan   *kept;
+
+	hash_seq_init(&scan, kept_plans);
+	while ((kept = hash_seq_search(&scan)) != NULL)
+	{
+		if (kept->valid)
+			continue;
+		if (kept->plan != NULL)
+			let_go(kept->plan);
+		(void) hash_search(kept_plans, kept->name, HASH_REMOVE, NULL);
+	}
+}
+
 static void
 make_kept_plan(KeptPlan *kept)
 {
@@ -715,7 +733,6 @@ ServicePlanGet(const char *qualified_name, Oid *owner)
 	KeptPlan   *kept;
 	char		key[NAME_BYTES] = {0};
 	AclResult	result;
-	bool		found;
 
 	if (kept_plans == NULL)
 		make_table();
@@ -723,9 +740,11 @@ ServicePlanGet(const char *qualified_name, Oid *owner)
 		registry_table = get_relname_relid("registry_change", get_namespace_oid("venice", false));
 	AcceptInvalidationMessages();
 	strlcpy(key, qualified_name, sizeof(key));
-	kept = hash_search(kept_plans, key, HASH_ENTER, &found);
-	if (!found)
+	kept = hash_search(kept_plans, key, HASH_FIND, NULL);
+	if (kept == NULL)
 	{
+		sweep();
+		kept = hash_search(kept_plans, key, HASH_ENTER, NULL);
 		kept->valid = false;
 		kept->messages = 0;
 		kept->schema_hash = 0;
