@@ -159,10 +159,14 @@ SET ROLE views_hostile;
 CREATE SCHEMA views_traps;
 CREATE FUNCTION views_traps.tell(i integer) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN RAISE NOTICE 'I run as %', current_user; RETURN true; END$$;
 CREATE DOMAIN views_traps.trap AS integer CHECK (views_traps.tell(VALUE));
+CREATE TYPE views_traps.mood AS ENUM ('good', 'bad');
+CREATE FUNCTION views_traps.to_json(views_traps.mood) RETURNS json LANGUAGE plpgsql AS $$BEGIN RAISE NOTICE 'I run as %', current_user; RETURN '1'; END$$;
+CREATE CAST (views_traps.mood AS json) WITH FUNCTION views_traps.to_json(views_traps.mood);
 CREATE TYPE views_traps.box AS (a views_traps.trap, b integer);
 CREATE FUNCTION views_traps.plus(double precision, integer) RETURNS double precision LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RAISE NOTICE 'I run as %', current_user; RETURN $1; END$$;
 CREATE OPERATOR views_traps.+ (LEFTARG = double precision, RIGHTARG = integer, FUNCTION = views_traps.plus);
-CREATE TABLE views_traps.t (carrier text, n integer, delay double precision, trapped views_traps.trap, box views_traps.box, j jsonb);
+CREATE TABLE views_traps.t (carrier text, n integer, delay double precision, trapped views_traps.trap, box views_traps.box,
+    mood views_traps.mood, j jsonb);
 RESET ROLE;
 SELECT venice.create_source('traps', relation => 'views_traps.t', options => '{"owner": "views_hostile"}');
 SELECT venice.create_entity('trap', 'carrier text', '{"owner": "views_hostile"}');
@@ -178,12 +182,19 @@ SELECT venice.create_entity('trap', 'carrier text', '{"owner": "views_hostile"}'
 :define '(jsonb_populate_record(NULL::views_traps.box, j)).b AS x');
 :define '(j::text::views_traps.box).b AS x');
 :define 'array[n]::views_traps.trap[] AS x');
+:define 'table_to_xml(''views_traps.t'', true, true, '''') AS x');
+:define 'to_jsonb(mood) AS x');
+:define 'to_jsonb(array[mood]) AS x');
+:define 'to_jsonb(CASE WHEN n > 0 THEN mood END) AS x');
+:define 'json_build_object(''a'', mood) AS x');
+:define 'row(mood)::text AS x');
+:define 'to_json(trapped) AS x');
 SET search_path = views_traps, pg_catalog;
 :define 'delay + 1 AS x');
 RESET search_path;
 \set VERBOSITY default
 -- A column that is of such a type is read as it is, which calls nothing.
-:define 'trapped, (box).b AS b, trapped + 1 AS more');
+:define 'trapped, (box).b AS b, trapped + 1 AS more, mood = ''bad'' AS is_bad, coalesce(mood::text, ''?'') AS mood_text');
 SELECT name, type, expression FROM venice.features WHERE view = 'traps_view' ORDER BY position;
 \set VERBOSITY terse
 -- Nor do defaults of a topic's columns run as anybody but who wrote them, or whose store they come to.

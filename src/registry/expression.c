@@ -36,6 +36,7 @@
 #include "parser/parser.h"
 #include "parser/parsetree.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
@@ -123,6 +124,27 @@ is_trusted(Oid class_id, Oid object, Oid owner)
 		(OidIsValid(getExtensionOfObject(class_id, object)) && superuser_arg(owner));
 }
 
+/* Does it read a relation that it is given the name of, which may be a view that calls anything? */
+static bool
+runs_queries(Oid function)
+{
+	switch (function)
+	{
+		case F_TABLE_TO_XML:
+		case F_TABLE_TO_XMLSCHEMA:
+		case F_TABLE_TO_XML_AND_XMLSCHEMA:
+		case F_SCHEMA_TO_XML:
+		case F_SCHEMA_TO_XMLSCHEMA:
+		case F_SCHEMA_TO_XML_AND_XMLSCHEMA:
+		case F_DATABASE_TO_XML:
+		case F_DATABASE_TO_XMLSCHEMA:
+		case F_DATABASE_TO_XML_AND_XMLSCHEMA:
+			return true;
+		default:
+			return false;
+	}
+}
+
 static bool
 check_function(Oid function, void *context)
 {
@@ -142,6 +164,9 @@ check_function(Oid function, void *context)
 		refuse_expression(context,
 						  psprintf("Function %s is neither built in nor an extension's.",
 								   format_procedure(function)),
+						  "Compute the value in a view or a query, and make that the source.");
+	if (runs_queries(function))
+		refuse_expression(context, psprintf("Function %s runs queries.", format_procedure(function)),
 						  "Compute the value in a view or a query, and make that the source.");
 	if (is_volatile)
 		refuse_expression(context, psprintf("Function %s is volatile.", format_procedure(function)),
@@ -173,6 +198,68 @@ check_type(const char *feature, Oid type)
 						  "A domain, or composite or range type that is not an extension's, can only be read as it is.");
 }
 
+/*
+ * Could somebody who is no superuser have made a cast from the type?  Functions of
+ * JSON call such a cast by themselves.
+ */
+static bool
+is_users_type(Oid type)
+{
+	Oid			element = get_element_type(type);
+	HeapTuple	tuple;
+	Form_pg_type form;
+	bool		users;
+
+	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(OidIsValid(element) ? element : type));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for type %u", type);
+	form = (Form_pg_type) GETSTRUCT(tuple);
+	users = form->oid >= FirstNormalObjectId && !superuser_arg(form->typowner);
+	ReleaseSysCache(tuple);
+	return users;
+}
+
+static bool
+check_argument(Node *argument, void *context)
+{
+	if (argument == NULL)
+		return false;
+	if (IsA(argument, List))
+		return expression_tree_walker(argument, check_argument, context);
+	if (is_users_type(exprType(argument)))
+		refuse_expression(context, psprintf("It calls a function with a value of type %s.",
+											format_type_be(exprType(argument))),
+						  "Read the column as it is, compare it, or cast it to text.");
+	return false;
+}
+
+/* Nodes that do with a value what its type says, or nothing. */
+static bool
+is_harmless(const Node *node)
+{
+	switch (nodeTag(node))
+	{
+		case T_ArrayExpr:
+		case T_BooleanTest:
+		case T_BoolExpr:
+		case T_CaseExpr:
+		case T_CoalesceExpr:
+		case T_CoerceViaIO:
+		case T_DistinctExpr:
+		case T_FieldSelect:
+		case T_MinMaxExpr:
+		case T_NullIfExpr:
+		case T_NullTest:
+		case T_OpExpr:
+		case T_RelabelType:
+		case T_ScalarArrayOpExpr:
+		case T_SubscriptingRef:
+			return true;
+		default:
+			return false;
+	}
+}
+
 static void
 check_variable(const char *feature, const Var *variable)
 {
@@ -195,6 +282,8 @@ check_node(Node *node, void *context)
 	if (!IsA(node, List) && !IsA(node, CaseWhen))
 	{
 		check_type(context, exprType(node));
+		if (!is_harmless(node))
+			(void) expression_tree_walker(node, check_argument, context);
 		(void) check_functions_in_node(node, check_function, context);
 	}
 	return expression_tree_walker(node, check_node, context);
