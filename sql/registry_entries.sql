@@ -17,8 +17,10 @@ CREATE TABLE entries_data.secret (carrier text, salary integer);
 SET ROLE entries_member;
 SELECT venice.create_project('growth', 'entries_growth', '{"description": "Growth", "tags": {"cost": "4711"}}');
 SELECT venice.create_project('mine');
+\set VERBOSITY sqlstate
 SELECT venice.create_project('theirs', 'entries_ads');
 SELECT venice.create_project('theirs', options => '{"owner": "entries_ads"}');
+\set VERBOSITY terse
 SELECT venice.create_project('nobodys', 'entries_nobody');
 SELECT name, owner, description, tags FROM venice.projects ORDER BY 1;
 
@@ -89,7 +91,9 @@ SELECT venice.create_entity('bad:f', 'id bigint');
 SELECT venice.create_entity('a.b.c', 'id bigint');
 SELECT venice.create_entity('default.entries_user', 'id bigint');
 SELECT venice.create_entity('bad', 'id bigint', '{"keys": "id text"}');
+\set VERBOSITY sqlstate
 SELECT venice.create_entity('bad', 'id bigint', '{"owner": "entries_ads"}');
+\set VERBOSITY terse
 SELECT venice.create_entity('bad', NULL);
 
 -- Keys can be changed while no view uses the entity.

@@ -101,7 +101,9 @@ SELECT venice.create_service('svc_bad', '{svc_weather:temp}', '{"defaults": {"tm
 SELECT venice.create_service('svc_bad', '{svc_weather:temp}', '{"defaults": {"temp": "warm"}}');
 SELECT venice.create_service('svc_bad', '{svc_weather:temp}', '{"models": "x"}');
 SELECT venice.create_service('svc_bad', '{svc_weather:temp}', '{"log_fraction": 2}');
+\set VERBOSITY sqlstate
 SELECT venice.create_service('svc_bad', '{svc_weather:temp}', '{"owner": "services_other"}');
+\set VERBOSITY default
 SELECT venice.create_service('svc_model', '{svc_weather:temp}');
 SELECT venice.create_service('svc_weather', '{svc_weather:temp}');
 SELECT venice.create_service('services_data', '{svc_weather:temp}');
