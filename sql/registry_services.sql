@@ -161,6 +161,23 @@ RESET ROLE;
 GRANT SELECT (temp) ON svc_weather.records TO services_other;
 SELECT * FROM svc_shared.get('EWR');
 
+-- Who may not read event times can do without them, unless a ttl asks.
+GRANT USAGE ON SCHEMA svc_carriers TO services_other;
+GRANT SELECT (carrier, flights) ON svc_carriers.records TO services_other;
+SET ROLE services_other;
+SELECT venice.create_service('svc_timeless', '{svc_carriers:flights}');
+RESET ROLE;
+SELECT venice.create_feature_view('svc_always', '{svc_carrier}', 'svc_flights', 'n', options => '{"owner": "services_team"}');
+GRANT USAGE ON SCHEMA svc_always TO services_other;
+GRANT SELECT (carrier, n) ON svc_always.records TO services_other;
+SET ROLE services_other;
+SELECT venice.create_service('svc_timeless', '{svc_always:n}');
+SELECT * FROM svc_timeless.get('UA');
+SELECT venice.drop_service('svc_timeless');
+RESET ROLE;
+REVOKE ALL ON svc_carriers.records FROM services_other;
+REVOKE ALL ON SCHEMA svc_carriers FROM services_other;
+
 -- His row security applies to what it reads, and not the caller's.
 ALTER TABLE svc_weather.records ENABLE ROW LEVEL SECURITY;
 CREATE POLICY not_newark ON svc_weather.records FOR SELECT TO services_other USING (station <> 'EWR');
@@ -283,6 +300,7 @@ SELECT venice.drop_on_demand_view('svc_ratio');
 SELECT venice.drop_feature_view('svc_carriers');
 SELECT venice.drop_feature_view('svc_weather');
 SELECT venice.drop_feature_view('svc_clashes');
+SELECT venice.drop_feature_view('svc_always');
 DROP SCHEMA services_data CASCADE;
 DROP OWNED BY services_team, services_other, services_api CASCADE;
 SELECT venice.drop_source(name) FROM venice.sources WHERE name LIKE 'svc%';

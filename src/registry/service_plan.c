@@ -103,7 +103,8 @@ typedef struct PlanOutput
 struct ServicePlan
 {
 	MemoryContext context;
-	char	   *name;			/* of the service */
+	char	   *name;			/* of the service, for messages */
+	bool		is_service;		/* not made for one call */
 	Oid			schema_oid;
 	double		log_fraction;
 	int			argument_count; /* the first values */
@@ -308,6 +309,20 @@ describe_lookup(ServicePlan *plan, PlanLookup *lookup)
 	lookup->build = 0;
 }
 
+/* Who may not read event times can do without them, where no ttl asks for them. */
+static bool
+reads_event_time(const FeatureView *view)
+{
+	StoreHandle handle;
+
+	if (view->event_time_column == NULL || view->ttl != NULL)
+		return view->event_time_column != NULL;
+	StoreHandleOpen(view->store, &handle);
+	return handle.selects_all ||
+		pg_attribute_aclcheck(handle.records, get_attnum(handle.records, view->event_time_column),
+							  GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
 /* Plan a statement with the plan's values as parameters.  SPI is connected. */
 static Computation *
 add_computation(ServicePlan *plan, const char *feature, List *inputs, const char *sql)
@@ -469,7 +484,7 @@ add_feature(ServicePlan *plan, FeatureView *view, const ViewFeature *feature, Li
 	lookup = list_nth(plan->lookups, number);
 	is_new = lookup->columns == NIL;
 	value = find_column(plan, number, feature->store_column);
-	if (is_new && view->event_time_column != NULL)
+	if (is_new && reads_event_time(view))
 		lookup->event_time = find_column(plan, number, view->event_time_column);
 	describe_lookup(plan, lookup);
 	return value;
@@ -519,6 +534,16 @@ add_output(ServicePlan *plan, const ServiceFeature *feature)
 	}
 }
 
+/* Whose rights an error is about: not those of who has called. */
+static void
+name_service(void *argument)
+{
+	const ServicePlan *plan = argument;
+
+	if (plan->is_service)
+		errcontext("service \"%s\", with the rights of its owner", plan->name);
+}
+
 ServicePlan *
 ServicePlanMake(const Service *service, Oid role)
 {
@@ -527,17 +552,21 @@ ServicePlanMake(const Service *service, Oid role)
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	ServicePlan *plan = palloc0(sizeof(ServicePlan));
 	char	   *log_fraction = OptionText(service->options, "log_fraction");
+	ErrorContextCallback callback = {error_context_stack, name_service, NULL};
 	UserContext user;
 	ListCell   *cell;
 
 	plan->context = context;
 	plan->name = service->project == NULL || strcmp(service->project, DEFAULT_PROJECT) == 0 ?
 		pstrdup(service->name) : ServiceQualifiedName(service);
+	plan->is_service = service->project != NULL;
 	plan->log_fraction = log_fraction != NULL ? atof(log_fraction) : 0;
 	plan->arguments = palloc0(list_length(service->arguments) * sizeof(ServiceColumn));
 	plan->features = palloc0(list_length(service->features) * sizeof(ServiceColumn));
 	plan->outputs = palloc0(list_length(service->features) * sizeof(PlanOutput));
 
+	callback.arg = plan;
+	error_context_stack = &callback;
 	UserContextEnter(&user, role);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
@@ -572,6 +601,7 @@ ServicePlanMake(const Service *service, Oid role)
 		SPI_keepplan(((Computation *) lfirst(cell))->statement);
 	SPI_finish();
 	UserContextLeave(&user);
+	error_context_stack = callback.previous;
 	MemoryContextSwitchTo(caller);
 	return plan;
 }
@@ -865,7 +895,7 @@ name_feature(void *argument)
 	const Run  *run = argument;
 
 	if (run->at_hand != NULL)
-		errcontext("feature \"%s\" of service \"%s\"", run->at_hand->feature, run->plan->name);
+		errcontext("feature \"%s\"", run->at_hand->feature);
 }
 
 pg_noreturn static void
@@ -1148,6 +1178,7 @@ bool
 ServicePlanRun(ServicePlan *plan, Oid role, const ServiceInput *input, bool event_times,
 			   ServiceRowSink sink, void *argument)
 {
+	ErrorContextCallback callback = {error_context_stack, name_service, plan};
 	Oid			user;
 	int			security;
 	bool		result = false;
@@ -1155,11 +1186,13 @@ ServicePlanRun(ServicePlan *plan, Oid role, const ServiceInput *input, bool even
 	plan->running++;
 	PG_TRY();
 	{
+		error_context_stack = &callback;
 		GetUserIdAndSecContext(&user, &security);
 		SetUserIdAndSecContext(role, security | SECURITY_LOCAL_USERID_CHANGE |
 							   SECURITY_RESTRICTED_OPERATION);
 		result = run_as_role(plan, role, input, event_times, sink, argument);
 		SetUserIdAndSecContext(user, security);
+		error_context_stack = callback.previous;
 	}
 	PG_FINALLY();
 	{
