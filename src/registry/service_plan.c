@@ -625,12 +625,14 @@ typedef struct KeptPlan
 {
 	char		name[NAME_BYTES];	/* hash key */
 	bool		valid;
+	bool		of_snapshot;	/* made from what a transaction's snapshot shows */
 	uint64		messages;		/* that came about it */
 	uint32		schema_hash;
 	ServicePlan *plan;
 } KeptPlan;
 
 static HTAB *kept_plans = NULL;
+static bool have_plans_of_snapshot = false;
 
 /* Every change of the registry sends a message about this table: see RegistryLock. */
 static Oid	registry_table = InvalidOid;
@@ -667,6 +669,22 @@ forget_schema(Datum argument, int cache, uint32 hash)
 			forget(kept);
 }
 
+/* What an old snapshot has shown of the registry ends with its transaction. */
+static void
+forget_snapshot(XactEvent event, void *argument)
+{
+	HASH_SEQ_STATUS scan;
+	KeptPlan   *kept;
+
+	if (!have_plans_of_snapshot)
+		return;
+	have_plans_of_snapshot = false;
+	hash_seq_init(&scan, kept_plans);
+	while ((kept = hash_seq_search(&scan)) != NULL)
+		if (kept->of_snapshot)
+			forget(kept);
+}
+
 static void
 make_table(void)
 {
@@ -680,6 +698,7 @@ make_table(void)
 							 HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	CacheRegisterRelcacheCallback(forget_registry, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, forget_schema, (Datum) 0);
+	RegisterXactCallback(forget_snapshot, NULL);
 }
 
 pg_noreturn static void
@@ -776,6 +795,7 @@ ServicePlanGet(const char *qualified_name, Oid *owner)
 		sweep();
 		kept = hash_search(kept_plans, key, HASH_ENTER, NULL);
 		kept->valid = false;
+		kept->of_snapshot = false;
 		kept->messages = 0;
 		kept->schema_hash = 0;
 		kept->plan = NULL;
@@ -787,11 +807,10 @@ ServicePlanGet(const char *qualified_name, Oid *owner)
 		kept->valid = false;
 		make_kept_plan(kept);
 		kept->valid = kept->messages == messages;
+		kept->of_snapshot = IsolationUsesXactSnapshot();
+		have_plans_of_snapshot |= kept->of_snapshot;
 	}
 	*owner = SchemaOwner(kept->plan->schema_oid);
-	/* What an old snapshot shows of the registry is not to be kept. */
-	if (IsolationUsesXactSnapshot())
-		kept->valid = false;
 	result = object_aclcheck(NamespaceRelationId, kept->plan->schema_oid, GetUserId(), ACL_USAGE);
 	if (result != ACLCHECK_OK)
 		aclcheck_error(result, OBJECT_SCHEMA, get_namespace_name(kept->plan->schema_oid));
