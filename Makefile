@@ -94,6 +94,7 @@ OBJS = \
 	src/registry/service.o \
 	src/registry/served.o \
 	src/registry/online.o \
+	src/registry/discovery.o \
 	src/worker/ledger.o \
 	src/worker/launcher.o \
 	src/worker/units.o \
@@ -137,6 +138,7 @@ SQL_PARTS = \
 	src/registry/entries.sql \
 	src/registry/views.sql \
 	src/registry/service.sql \
+	src/registry/discovery.sql \
 	src/worker/worker.sql
 
 DATA_built = venice--$(EXTVERSION).sql

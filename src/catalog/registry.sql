@@ -7,7 +7,9 @@ CREATE TABLE venice.project (
     project name NOT NULL PRIMARY KEY,
     owner_name name NOT NULL,
     options jsonb NOT NULL,
-    created_time timestamptz NOT NULL DEFAULT pg_catalog.now()
+    created_time timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    search_words tsvector GENERATED ALWAYS AS (venice_internal.search_words(
+        project::text, options ->> 'description', options ->> 'tags', owner_name::text)) STORED
 );
 COMMENT ON TABLE venice.project IS 'Teams: who is a member of a project''s owner sees its entries.  "default" has no row until somebody alters it.';
 
@@ -19,6 +21,8 @@ CREATE TABLE venice.entity (
     key_types text[] NOT NULL,
     options jsonb NOT NULL,
     created_time timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    search_words tsvector GENERATED ALWAYS AS (venice_internal.search_words(
+        entity::text, options ->> 'description', options ->> 'tags', owner_name::text)) STORED,
     PRIMARY KEY (project, entity)
 );
 COMMENT ON TABLE venice.entity IS 'What features are about: typed key columns, in order.';
@@ -35,6 +39,8 @@ CREATE TABLE venice.source (
     created_time_column text,
     options jsonb NOT NULL,
     created_time timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    search_words tsvector GENERATED ALWAYS AS (venice_internal.search_words(
+        source::text, options ->> 'description', options ->> 'tags', owner_name::text)) STORED,
     PRIMARY KEY (project, source)
 );
 COMMENT ON TABLE venice.source IS 'Where feature values come from: exactly one of a relation, a store, and a topic of a server.';
@@ -61,6 +67,8 @@ CREATE TABLE venice.feature_view (
     options jsonb NOT NULL,
     deprecated_until timestamptz,
     created_time timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    search_words tsvector GENERATED ALWAYS AS (venice_internal.search_words(
+        view_name::text, options ->> 'description', options ->> 'tags', owner_name::text)) STORED,
     PRIMARY KEY (project, view_name, view_version)
 );
 COMMENT ON TABLE venice.feature_view IS 'One row per view version: a definition, of kind "feature", "on_demand" or "label".';
@@ -74,6 +82,9 @@ COMMENT ON COLUMN venice.feature_view.owns_store IS 'The store was made with the
 COMMENT ON COLUMN venice.feature_view.deprecated_until IS 'When the notice period of a deprecated view version is over.';
 CREATE INDEX feature_view_inputs ON venice.feature_view USING gin (inputs);
 CREATE INDEX feature_view_store ON venice.feature_view (store_name);
+CREATE INDEX feature_view_source ON venice.feature_view (
+    (pg_catalog.split_part(source, '.', 1)::name), (pg_catalog.split_part(source, '.', 2)::name));
+CREATE INDEX feature_view_inputs ON venice.feature_view USING gin (inputs);
 
 CREATE TABLE venice.feature (
     project name NOT NULL,
@@ -85,8 +96,11 @@ CREATE TABLE venice.feature (
     expression text NOT NULL,
     source_columns text[] NOT NULL,
     options jsonb NOT NULL,
+    search_words tsvector GENERATED ALWAYS AS (venice_internal.search_words(
+        feature::text, options ->> 'description', options ->> 'tags', view_name::text)) STORED,
     PRIMARY KEY (project, view_name, view_version, feature)
 );
+CREATE INDEX feature_search ON venice.feature USING gin (search_words);
 COMMENT ON TABLE venice.feature IS 'The features of each view version, derived from its definition.';
 COMMENT ON COLUMN venice.feature.feature_type IS 'The type with modifiers, qualified where needed.';
 COMMENT ON COLUMN venice.feature.expression IS 'SQL over the columns of the source, or over inputs and request columns, with every name qualified.';
@@ -101,6 +115,8 @@ CREATE TABLE venice.service (
     keys jsonb NOT NULL,
     options jsonb NOT NULL,
     created_time timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    search_words tsvector GENERATED ALWAYS AS (venice_internal.search_words(
+        service::text, options ->> 'description', options ->> 'tags', COALESCE(options ->> 'model', ''))) STORED,
     PRIMARY KEY (project, service)
 );
 COMMENT ON TABLE venice.service IS 'What a model reads, in order.  Its owner is the owner of its schema and is kept nowhere else.';

@@ -2,6 +2,20 @@
 -- dumped column holds a bare OID.  A store's owner is the owner of its schema and is kept nowhere else.
 -- No foreign keys: pg_restore --jobs loads the tables in any order.
 
+CREATE FUNCTION venice_internal.search_words(name text, description text, tags text, place text DEFAULT '')
+    RETURNS tsvector
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN pg_catalog.setweight(pg_catalog.to_tsvector('pg_catalog.simple',
+               pg_catalog.regexp_replace(name, '[^[:alnum:]]+', ' ', 'g')), 'A') ||
+           pg_catalog.setweight(pg_catalog.to_tsvector('pg_catalog.simple',
+               pg_catalog.regexp_replace(COALESCE(description, ''), '[^[:alnum:]]+', ' ', 'g')), 'B') ||
+           pg_catalog.setweight(pg_catalog.to_tsvector('pg_catalog.simple',
+               pg_catalog.regexp_replace(COALESCE(tags, ''), '[^[:alnum:]]+', ' ', 'g')), 'C') ||
+           pg_catalog.setweight(pg_catalog.to_tsvector('pg_catalog.simple',
+               pg_catalog.regexp_replace(place, '[^[:alnum:]]+', ' ', 'g')), 'D');
+COMMENT ON FUNCTION venice_internal.search_words(text, text, text, text) IS
+    'What search finds an entry by; place is where it belongs: owner, view, model.';
+
 CREATE TABLE venice.store (
     store_name name NOT NULL PRIMARY KEY,
     server_name name,
@@ -11,7 +25,8 @@ CREATE TABLE venice.store (
     paused boolean NOT NULL DEFAULT false,
     last_version integer NOT NULL DEFAULT 0,
     generation bigint NOT NULL DEFAULT 0,
-    created_time timestamptz NOT NULL DEFAULT pg_catalog.now()
+    created_time timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    search_words tsvector GENERATED ALWAYS AS (venice_internal.search_words(store_name::text, NULL, NULL)) STORED
 );
 COMMENT ON TABLE venice.store IS 'One row per store: what its next version will be made of.';
 COMMENT ON COLUMN venice.store.key_schema IS 'Avro schema that the key columns were made from; NULL when they were declared.';

@@ -15,6 +15,20 @@ CREATE FUNCTION venice_internal.can_read(records oid)
 COMMENT ON FUNCTION venice_internal.can_read(oid) IS
     'Has the current user USAGE on the schema of a store''s records, and SELECT on a column of them?';
 
+-- The same of another role.
+CREATE FUNCTION venice_internal.is_entry_member(owner name, member oid)
+    RETURNS boolean
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'venice_is_entry_member';
+COMMENT ON FUNCTION venice_internal.is_entry_member(name, oid) IS 'Has a role the rights of an entry''s owner?';
+
+CREATE FUNCTION venice_internal.can_read(records oid, member oid)
+    RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'venice_can_read';
+COMMENT ON FUNCTION venice_internal.can_read(oid, oid) IS
+    'Has a role USAGE on the schema of a store''s records, and SELECT on a column of them?';
+
 CREATE FUNCTION venice.create_project(project text, owner name DEFAULT current_user, options jsonb DEFAULT '{}')
     RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -79,7 +93,6 @@ CREATE FUNCTION venice.drop_source(source text, force boolean DEFAULT false)
     AS 'MODULE_PATHNAME', 'venice_drop_source';
 COMMENT ON FUNCTION venice.drop_source(text, boolean) IS
     'Drop a source that no view uses. force: with the views that use it.';
-
 CREATE VIEW venice.projects WITH (security_barrier) AS
     SELECT p.project AS name, p.owner_name AS owner, p.options ->> 'description' AS description,
            p.options -> 'tags' AS tags, p.created_time

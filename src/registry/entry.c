@@ -78,23 +78,24 @@ RegistryCanRead(Oid records, Oid role)
 
 /*
  * venice_is_entry_member
- *		is_entry_member(owner): for the views.  NULL: of the default project's owner.
+ *		is_entry_member(owner [, member]): for the views.  NULL: of the default project's owner.
  */
 Datum
 venice_is_entry_member(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(RegistryHasMember(PG_ARGISNULL(0) ? NULL : NameStr(*PG_GETARG_NAME(0)),
-									 GetUserId()));
+									 PG_NARGS() > 1 ? PG_GETARG_OID(1) : GetUserId()));
 }
 
 /*
  * venice_can_read
- *		can_read(records): for the views.
+ *		can_read(records [, member]): for the views.
  */
 Datum
 venice_can_read(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(RegistryCanRead(PG_GETARG_OID(0), GetUserId()));
+	PG_RETURN_BOOL(RegistryCanRead(PG_GETARG_OID(0),
+								   PG_NARGS() > 1 ? PG_GETARG_OID(1) : GetUserId()));
 }
 
 void

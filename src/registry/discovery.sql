@@ -1,0 +1,589 @@
+-- Finding one's way: what there is, what it is, what depends on what.
+-- The functions of venice_internal here withhold what their first argument, a role, may not see, and read the tables
+-- as whoever calls them, which only the extension's owner may: the functions of venice call them for the current user.
+
+-- Entries -----------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION venice_internal.readable_views(member oid)
+    RETURNS TABLE (kind text, project name, view_name name, view_version integer, is_deprecated boolean, owner_name name,
+                   options jsonb, entities text[], store_name name, search_words tsvector)
+    LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT v.kind || '_view', v.project, v.view_name, v.view_version, v.deprecated_until IS NOT NULL, o.owner_name,
+           v.options, v.entities, v.store_name, v.search_words
+      FROM venice.feature_view v
+      LEFT JOIN venice.project p ON p.project = v.project
+      LEFT JOIN venice.version_pointer r ON r.store_name = v.store_name
+      LEFT JOIN pg_catalog.pg_class c ON c.oid = r.records
+      LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     CROSS JOIN LATERAL (SELECT COALESCE(CASE WHEN v.owns_store THEN pg_catalog.pg_get_userbyid(n.nspowner) END,
+                                         v.owner_name)) o (owner_name)
+     WHERE venice_internal.is_entry_member(o.owner_name, member)
+        OR venice_internal.is_entry_member(p.owner_name, member)
+        OR venice_internal.can_read(r.records, member);
+END;
+COMMENT ON FUNCTION venice_internal.readable_views(oid) IS 'View versions that a role may see: as venice.feature_views.';
+
+CREATE FUNCTION venice_internal.entries(member oid)
+    RETURNS TABLE (class text, kind text, project name, entry name, number integer, is_deprecated boolean, owner_name name,
+                   options jsonb, search_words tsvector)
+    LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT 'project', 'project', p.project, p.project, 0, false, p.owner_name, p.options, p.search_words
+      FROM venice.project p
+     WHERE venice_internal.is_entry_member(p.owner_name, member)
+    UNION ALL
+    SELECT 'entity', 'entity', e.project, e.entity, 0, false, e.owner_name, e.options, e.search_words
+      FROM venice.entity e
+      LEFT JOIN venice.project p ON p.project = e.project
+     WHERE venice_internal.is_entry_member(e.owner_name, member)
+        OR venice_internal.is_entry_member(p.owner_name, member)
+        OR e.project || '.' || e.entity IN
+           (SELECT u.reference FROM venice_internal.readable_views(member) v, pg_catalog.unnest(v.entities) u (reference))
+    UNION ALL
+    SELECT 'source', 'source', s.project, s.source, 0, false, s.owner_name, s.options, s.search_words
+      FROM venice.source s
+      LEFT JOIN venice.project p ON p.project = s.project
+     WHERE venice_internal.is_entry_member(s.owner_name, member)
+        OR venice_internal.is_entry_member(p.owner_name, member)
+    UNION ALL
+    SELECT 'view', v.kind, v.project, v.view_name, v.view_version, v.is_deprecated, v.owner_name, v.options, v.search_words
+      FROM venice_internal.readable_views(member) v
+    UNION ALL
+    SELECT 'service', 'service', s.project, s.service, 0, false, pg_catalog.pg_get_userbyid(n.nspowner), s.options, s.search_words
+      FROM venice.service s
+      LEFT JOIN venice.project p ON p.project = s.project
+      LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.schema_name
+     WHERE venice_internal.is_entry_member(pg_catalog.pg_get_userbyid(n.nspowner), member)
+        OR venice_internal.is_entry_member(p.owner_name, member)
+        OR pg_catalog.has_schema_privilege(member, n.oid, 'USAGE')
+    UNION ALL
+    SELECT 'store', 'store', '', s.store_name, 0, false, pg_catalog.pg_get_userbyid(n.nspowner), '{}', s.search_words
+      FROM venice.store s
+      JOIN venice.version_pointer r ON r.store_name = s.store_name
+      JOIN pg_catalog.pg_class c ON c.oid = r.records
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE pg_catalog.pg_has_role(member, n.nspowner, 'USAGE')
+        OR venice_internal.can_read(r.records, member);
+END;
+COMMENT ON FUNCTION venice_internal.entries(oid) IS
+    'Everything in the registry that a role may see, but for the features of views. project is empty for a store.';
+
+CREATE FUNCTION venice_internal.entry_name(project name, entry name, number integer, part name DEFAULT '')
+    RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN project = '' THEN '' ELSE project || '.' END || entry ||
+           CASE WHEN number = 0 THEN '' ELSE '@' || number END || CASE WHEN part = '' THEN '' ELSE ':' || part END;
+COMMENT ON FUNCTION venice_internal.entry_name(name, name, integer, name) IS 'A reference to an entry, or to a feature.';
+
+-- The entries that a reference may mean: of each class the one in the nearest project, the newest view version that is
+-- not deprecated.
+CREATE FUNCTION venice_internal.entries_named(member oid, current_project name, in_project name, named name, at_version integer)
+    RETURNS TABLE (class text, kind text, project name, entry name, number integer)
+    LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT DISTINCT ON (e.class) e.class, e.kind, e.project, e.entry, e.number
+      FROM venice_internal.entries(member) e
+     WHERE e.entry = named
+       AND CASE e.class WHEN 'project' THEN in_project IS NULL WHEN 'store' THEN in_project IS NULL
+                ELSE e.project IN (COALESCE(in_project, current_project), COALESCE(in_project, 'default')) END
+       AND (at_version = 0 OR e.class = 'view' AND e.number = at_version)
+     ORDER BY e.class, e.project <> COALESCE(in_project, current_project), e.is_deprecated, e.number DESC;
+END;
+COMMENT ON FUNCTION venice_internal.entries_named(oid, name, name, name, integer) IS
+    'What a reference means, as far as a role may see it.';
+
+-- Search ------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION venice_internal.search_entries(member oid, query tsquery, wanted text, max_rows integer, exact text)
+    RETURNS TABLE (kind text, name text, project name, owner name, description text, rank real)
+    LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT b.kind, venice_internal.entry_name('', b.entry, b.number, b.part), NULLIF(b.project, ''), b.owner_name,
+           b.options ->> 'description', b.rank
+      FROM (SELECT f.*
+              FROM (SELECT e.kind, e.project, e.entry, e.number, ''::name AS part, e.owner_name, e.options,
+                           pg_catalog.ts_rank(e.search_words, query) + (e.entry = exact)::integer::real AS rank
+                      FROM venice_internal.entries(member) e
+                     WHERE (query IS NULL OR e.search_words @@ query)
+                       AND (wanted IS NULL OR e.kind = wanted)
+                       -- The store of a view is what the view says.
+                       AND NOT (e.class = 'store' AND EXISTS (SELECT FROM venice.feature_view v
+                                                               WHERE v.store_name = e.entry AND v.owns_store))
+                    UNION ALL
+                    SELECT 'feature', f.project, f.view_name, f.view_version, f.feature, v.owner_name, f.options,
+                           pg_catalog.ts_rank(f.search_words, query) + (f.feature = exact)::integer::real
+                      FROM venice.feature f
+                      JOIN venice_internal.readable_views(member) v USING (project, view_name, view_version)
+                     WHERE (query IS NULL OR f.search_words @@ query)
+                       AND (wanted IS NULL OR wanted = 'feature')) f
+             ORDER BY f.rank DESC NULLS LAST, f.entry, f.number DESC, f.part, f.kind, f.project
+             LIMIT max_rows) b
+     ORDER BY b.rank DESC NULLS LAST, b.entry, b.number DESC, b.part, b.kind, b.project;
+END;
+COMMENT ON FUNCTION venice_internal.search_entries(oid, tsquery, text, integer, text) IS
+    'What search answers. No query: everything.';
+
+-- Words that the names of entries begin with, for a word that none of them does: those that share its first letter.
+CREATE FUNCTION venice_internal.words_like(word text)
+    RETURNS TABLE (candidate text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT DISTINCT u.lexeme
+      FROM (SELECT f.search_words FROM venice.feature f
+             WHERE f.search_words @@ (pg_catalog.quote_literal(pg_catalog.left(word, 1)) || ':*A')::tsquery
+            UNION ALL SELECT v.search_words FROM venice.feature_view v
+            UNION ALL SELECT e.search_words FROM venice.entity e
+            UNION ALL SELECT s.search_words FROM venice.source s
+            UNION ALL SELECT s.search_words FROM venice.service s
+            UNION ALL SELECT s.search_words FROM venice.store s
+            UNION ALL SELECT p.search_words FROM venice.project p) w,
+           pg_catalog.unnest(pg_catalog.ts_filter(w.search_words, '{a}')) u
+     WHERE pg_catalog.starts_with(u.lexeme, pg_catalog.left(word, 1));
+END;
+COMMENT ON FUNCTION venice_internal.words_like(text) IS 'Words of names that begin with the same letter.';
+
+CREATE FUNCTION venice.search(query text, of_kind text DEFAULT NULL, max_rows integer DEFAULT 50)
+    RETURNS TABLE (kind text, name text, project name, owner name, description text, rank real)
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'venice_search';
+COMMENT ON FUNCTION venice.search(text, text, integer) IS
+    'Find entries of the registry by the beginnings of words of their names, descriptions, tags and owners, best first.';
+
+-- Lineage -----------------------------------------------------------------------------------------------------------
+
+-- A node is (kind, project, entry, number, part) or, outside of the registry, (kind, object, part): relations, their
+-- columns, topics, models.  "source" is who knows of the edge when its end does not tell: a column is a source's.
+CREATE VIEW venice_internal.lineage_edge (from_kind, from_project, from_entry, from_number, from_part, from_object,
+                                          to_kind, to_project, to_entry, to_number, to_part, to_object, via) AS
+    SELECT 'relation', ''::name, ''::name, 0, ''::name, s.relation::text,
+           'source', s.project, s.source, 0, ''::name, '', 'relation'
+      FROM venice.source s
+     WHERE s.relation IS NOT NULL
+    UNION ALL
+    SELECT 'topic', '', '', 0, '', s.server_name || ':' || s.topic,
+           'source', s.project, s.source, 0, '', '', 'topic'
+      FROM venice.source s
+     WHERE s.topic IS NOT NULL
+    UNION ALL
+    SELECT 'store', '', s.store_name, 0, '', '',
+           'source', s.project, s.source, 0, '', '', 'store'
+      FROM venice.source s
+     WHERE s.store_name IS NOT NULL
+    UNION ALL
+    SELECT 'source', pg_catalog.split_part(v.source, '.', 1)::name, pg_catalog.split_part(v.source, '.', 2)::name, 0, '', '',
+           v.kind || '_view', v.project, v.view_name, v.view_version, '', '', 'source'
+      FROM venice.feature_view v
+     WHERE v.source IS NOT NULL
+    UNION ALL
+    SELECT 'entity', pg_catalog.split_part(u.entity, '.', 1)::name, pg_catalog.split_part(u.entity, '.', 2)::name, 0, '', '',
+           v.kind || '_view', v.project, v.view_name, v.view_version, '', '', 'keys'
+      FROM venice.feature_view v, pg_catalog.unnest(v.entities) u (entity)
+    UNION ALL
+    SELECT v.kind || '_view', v.project, v.view_name, v.view_version, '', '',
+           'feature', f.project, f.view_name, f.view_version, f.feature, '', 'feature'
+      FROM venice.feature_view v
+      JOIN venice.feature f USING (project, view_name, view_version)
+    UNION ALL
+    SELECT v.kind || '_view', v.project, v.view_name, v.view_version, '', '',
+           'store', '', v.store_name, 0, '', '', 'online store'
+      FROM venice.feature_view v
+     WHERE v.owns_store AND v.store_name IS NOT NULL
+    UNION ALL
+    SELECT 'column', s.project, s.source, 0, u.column_name::name,
+           COALESCE(s.relation::text, s.store_name, s.server_name || ':' || s.topic),
+           'feature', f.project, f.view_name, f.view_version, f.feature, '', f.expression
+      FROM venice.source s
+      JOIN venice.feature_view v ON pg_catalog.split_part(v.source, '.', 1)::name = s.project
+                                AND pg_catalog.split_part(v.source, '.', 2)::name = s.source
+      JOIN venice.feature f ON f.project = v.project AND f.view_name = v.view_name AND f.view_version = v.view_version
+     CROSS JOIN pg_catalog.unnest(f.source_columns) u (column_name)
+    UNION ALL
+    SELECT 'feature', f.project, f.view_name, f.view_version, f.feature, '',
+           'on_demand_view', d.project, d.view_name, d.view_version, '', '', 'input'
+      FROM venice.feature_view d
+     CROSS JOIN pg_catalog.unnest(d.inputs) u (input)
+      JOIN venice.feature f
+        ON f.project = pg_catalog.split_part(u.input, '.', 1)::name
+       AND f.view_name = pg_catalog.split_part(pg_catalog.split_part(pg_catalog.split_part(u.input, ':', 1), '@', 1), '.', 2)::name
+       AND f.view_version = pg_catalog.split_part(pg_catalog.split_part(u.input, ':', 1), '@', 2)::integer
+       AND f.feature = pg_catalog.substr(u.input, pg_catalog.strpos(u.input, ':') + 1)::name
+       AND d.inputs @> ARRAY[venice_internal.entry_name(f.project, f.view_name, f.view_version, f.feature)]
+    UNION ALL
+    SELECT 'feature', f.project, f.view_name, f.view_version, f.feature, '',
+           'feature', g.project, g.view_name, g.view_version, g.feature, '', g.expression
+      FROM venice.feature_view d
+      JOIN venice.feature g ON g.project = d.project AND g.view_name = d.view_name AND g.view_version = d.view_version
+     CROSS JOIN pg_catalog.unnest(g.source_columns) u (input)
+      JOIN venice.feature f
+        ON f.project = pg_catalog.split_part(u.input, '.', 1)::name
+       AND f.view_name = pg_catalog.split_part(pg_catalog.split_part(pg_catalog.split_part(u.input, ':', 1), '@', 1), '.', 2)::name
+       AND f.view_version = pg_catalog.split_part(pg_catalog.split_part(u.input, ':', 1), '@', 2)::integer
+       AND f.feature = pg_catalog.substr(u.input, pg_catalog.strpos(u.input, ':') + 1)::name
+       AND d.inputs @> ARRAY[venice_internal.entry_name(f.project, f.view_name, f.view_version, f.feature)]
+     WHERE d.kind = 'on_demand'
+    UNION ALL
+    SELECT 'feature', f.view_project, f.view_name, f.view_version, f.feature, '',
+           'service', f.project, f.service, 0, '', '', f.output_name
+      FROM venice.service_feature f
+    UNION ALL
+    SELECT 'service', s.project, s.service, 0, '', '',
+           'model', '', '', 0, '', (s.options ->> 'model') || COALESCE('@' || (s.options ->> 'model_version'), ''), 'model'
+      FROM venice.service s
+     WHERE s.options ? 'model';
+COMMENT ON VIEW venice_internal.lineage_edge IS
+    'From what to what values flow, derived from definitions. A node is an entry or a feature, or the object of that kind; a column''s entry is the source that knows it.';
+
+CREATE FUNCTION venice_internal.node_name(kind text, project name, entry name, number integer, part name, object text)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN kind = 'column' THEN object || '.' || pg_catalog.quote_ident(part)
+                WHEN object <> '' THEN object
+                ELSE venice_internal.entry_name(project, entry, number, part) END;
+COMMENT ON FUNCTION venice_internal.node_name(text, name, name, integer, name, text) IS 'How a node of the lineage is called.';
+
+-- What kind of entry decides who sees a node; NULL: everybody.
+CREATE FUNCTION venice_internal.node_class(kind text)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN kind IN ('relation', 'topic', 'model') THEN NULL WHEN kind = 'column' THEN 'source'
+                WHEN kind IN ('entity', 'source', 'service', 'store') THEN kind ELSE 'view' END;
+COMMENT ON FUNCTION venice_internal.node_class(text) IS 'The class of the entry that a node of the lineage belongs to.';
+
+CREATE FUNCTION venice_internal.lineage(member oid)
+    RETURNS TABLE (from_kind text, from_name text, to_kind text, to_name text, via text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT e.from_kind, venice_internal.node_name(e.from_kind, e.from_project, e.from_entry, e.from_number, e.from_part, e.from_object),
+           e.to_kind, venice_internal.node_name(e.to_kind, e.to_project, e.to_entry, e.to_number, e.to_part, e.to_object),
+           e.via
+      FROM venice_internal.lineage_edge e
+     WHERE (venice_internal.node_class(e.from_kind) IS NULL
+            OR (venice_internal.node_class(e.from_kind), e.from_project, e.from_entry, e.from_number) IN
+               (SELECT v.class, v.project, v.entry, v.number FROM venice_internal.entries(member) v))
+       AND (venice_internal.node_class(e.to_kind) IS NULL
+            OR (venice_internal.node_class(e.to_kind), e.to_project, e.to_entry, e.to_number) IN
+               (SELECT v.class, v.project, v.entry, v.number FROM venice_internal.entries(member) v));
+END;
+COMMENT ON FUNCTION venice_internal.lineage(oid) IS 'The edges of the lineage between what a role may see.';
+
+CREATE FUNCTION venice_internal.lineage()
+    RETURNS TABLE (from_kind text, from_name text, to_kind text, to_name text, via text)
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'venice_lineage';
+COMMENT ON FUNCTION venice_internal.lineage() IS 'The edges of the lineage between what the current user may see.';
+
+CREATE VIEW venice.lineage AS
+    SELECT l.from_kind, l.from_name, l.to_kind, l.to_name, l.via FROM venice_internal.lineage() l;
+COMMENT ON VIEW venice.lineage IS
+    'From what to what values flow: columns, sources, views, features, services, models that you may see, derived from their definitions.';
+GRANT SELECT ON venice.lineage TO PUBLIC;
+
+-- Edges that are met on the way from what is called named, or is an object, or a column of one.
+CREATE FUNCTION venice_internal.lineage_from(member oid, upwards boolean, current_project name, in_project name, named name,
+                                             at_version integer, feature name, in_object text, of_object text, column_name name)
+    RETURNS TABLE (depth integer, kind text, name text, near_kind text, near_name text, via text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    WITH RECURSIVE reached (depth, kind, project, entry, number, part, object, near_kind, near_name, via) AS (
+        SELECT 0, n.kind, n.project, n.entry, n.number, n.part, n.object, NULL::text, NULL::text COLLATE "C", NULL::text COLLATE "C"
+          FROM (SELECT e.kind, e.project, e.entry, e.number, ''::name AS part, '' AS object
+                  FROM venice_internal.entries_named(member, current_project, in_project, named, at_version) e
+                 WHERE e.class <> 'project' AND feature IS NULL
+                UNION ALL
+                -- What a view is made from is what its features are made from.
+                SELECT 'feature', f.project, f.view_name, f.view_version, f.feature, ''
+                  FROM venice_internal.entries_named(member, current_project, in_project, named, at_version) e
+                  JOIN venice.feature f ON f.project = e.project AND f.view_name = e.entry AND f.view_version = e.number
+                 WHERE e.class = 'view'
+                   AND (f.feature = lineage_from.feature OR upwards AND lineage_from.feature IS NULL)
+                UNION ALL
+                SELECT DISTINCT e.from_kind, e.from_project, e.from_entry, e.from_number, e.from_part, e.from_object
+                  FROM venice_internal.lineage_edge e
+                 WHERE e.from_object = in_object AND e.from_kind IN ('relation', 'topic', 'column')
+                    OR e.from_object = of_object AND e.from_kind = 'column' AND e.from_part = column_name
+                UNION ALL
+                SELECT DISTINCT e.to_kind, e.to_project, e.to_entry, e.to_number, e.to_part, e.to_object
+                  FROM venice_internal.lineage_edge e
+                 WHERE upwards AND e.to_kind = 'model' AND e.to_object = in_object) n
+        UNION
+        SELECT r.depth + 1, s.kind, s.project, s.entry, s.number, s.part, s.object, r.kind,
+               venice_internal.node_name(r.kind, r.project, r.entry, r.number, r.part, r.object), s.via
+          FROM reached r
+         -- OFFSET 0: each branch of the view is looked up by what was reached.
+         CROSS JOIN LATERAL (
+               (SELECT e.to_kind, e.to_project, e.to_entry, e.to_number, e.to_part, e.to_object, e.via
+                  FROM venice_internal.lineage_edge e
+                 WHERE NOT upwards AND e.from_kind = r.kind AND e.from_project = r.project AND e.from_entry = r.entry
+                   AND e.from_number = r.number AND e.from_part = r.part AND e.from_object = r.object
+                OFFSET 0)
+               UNION ALL
+               (SELECT e.from_kind, e.from_project, e.from_entry, e.from_number, e.from_part, e.from_object, e.via
+                  FROM venice_internal.lineage_edge e
+                 WHERE upwards AND e.to_kind = r.kind AND e.to_project = r.project AND e.to_entry = r.entry
+                   AND e.to_number = r.number AND e.to_part = r.part AND e.to_object = r.object
+                OFFSET 0)) s (kind, project, entry, number, part, object, via)
+         WHERE venice_internal.node_class(s.kind) IS NULL
+            OR (venice_internal.node_class(s.kind), s.project, s.entry, s.number) IN
+               (SELECT v.class, v.project, v.entry, v.number FROM venice_internal.entries(member) v))
+    SELECT r.depth, r.kind, venice_internal.node_name(r.kind, r.project, r.entry, r.number, r.part, r.object),
+           r.near_kind, r.near_name, r.via
+      FROM reached r;
+END;
+COMMENT ON FUNCTION venice_internal.lineage_from(oid, boolean, name, name, name, integer, name, text, text, name) IS
+    'What is reached along the lineage, itself at depth 0, as far as a role may see it; near is what was before on the way.';
+
+CREATE FUNCTION venice.upstream(of_name text)
+    RETURNS TABLE (depth integer, kind text, name text, via text)
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'venice_upstream';
+COMMENT ON FUNCTION venice.upstream(text) IS 'What a feature, view, source, service or model is made from, nearest first.';
+
+CREATE FUNCTION venice.downstream(of_name text)
+    RETURNS TABLE (depth integer, kind text, name text, via text)
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'venice_downstream';
+COMMENT ON FUNCTION venice.downstream(text) IS
+    'What is made from a relation, a column, an entity, source, view or feature: who is hit when it changes, nearest first.';
+
+CREATE FUNCTION venice.lineage_dot(name text DEFAULT NULL)
+    RETURNS text
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'venice_lineage_dot';
+COMMENT ON FUNCTION venice.lineage_dot(text) IS
+    'The lineage as a graph in Graphviz''s language: of everything, or up and down from one name.';
+
+-- Describe ----------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION venice_internal.readers(store name)
+    RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT pg_catalog.string_agg(g.grantee || COALESCE(' (' || g.columns || ')', ''), ', ' ORDER BY g.grantee)
+      FROM (SELECT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END AS grantee,
+                   CASE WHEN NOT pg_catalog.bool_or(a.attname IS NULL)
+                        THEN pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum) END AS columns
+              FROM (SELECT x.grantee, NULL::name AS attname, NULL::smallint AS attnum
+                      FROM venice.version_pointer p
+                      JOIN pg_catalog.pg_class c ON c.oid = p.records
+                     CROSS JOIN pg_catalog.aclexplode(c.relacl) x
+                     WHERE p.store_name = store AND x.privilege_type = 'SELECT' AND x.grantee <> c.relowner
+                    UNION ALL
+                    SELECT x.grantee, t.attname, t.attnum
+                      FROM venice.version_pointer p
+                      JOIN pg_catalog.pg_attribute t ON t.attrelid = p.records AND NOT t.attisdropped
+                     CROSS JOIN pg_catalog.aclexplode(t.attacl) x
+                     WHERE p.store_name = store AND x.privilege_type = 'SELECT') a
+             GROUP BY a.grantee) g;
+END;
+COMMENT ON FUNCTION venice_internal.readers(name) IS 'Whom a store''s owner has let read it: roles, with the columns where not all.';
+
+CREATE FUNCTION venice_internal.describe_store(store name)
+    RETURNS TABLE (place integer, property text, value text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT p.place, p.property, p.value
+      FROM venice.store s
+      LEFT JOIN venice.store_version v ON v.store_name = s.store_name AND v.state = 'current'
+     CROSS JOIN LATERAL (VALUES
+               (100, 'store', s.store_name::text),
+               (101, 'store keys', (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(c.column_name) || ' ' || c.column_type, ', ' ORDER BY c.position)
+                                      FROM venice.store_column c WHERE c.store_name = s.store_name AND c.is_key)),
+               (102, 'store values', (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(c.column_name) || ' ' || c.column_type, ', ' ORDER BY c.position)
+                                        FROM venice.store_column c WHERE c.store_name = s.store_name AND NOT c.is_key)),
+               (103, 'server', s.server_name::text),
+               (104, 'current version', CASE WHEN v.version > 0 THEN v.version || ', since ' || v.swapped_time ELSE 'none: nothing was pushed yet' END),
+               (105, 'rows', v.rows::text),
+               (106, 'readable by', venice_internal.readers(s.store_name))) p (place, property, value)
+     WHERE s.store_name = store;
+END;
+COMMENT ON FUNCTION venice_internal.describe_store(name) IS 'What describe says of a store.';
+
+-- The call that fills a view's store from a relation: the newest row of each key.
+CREATE FUNCTION venice_internal.push_statement(in_project name, view name, at_version integer)
+    RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT 'SELECT venice.push(' || pg_catalog.quote_literal(v.store_name) || ', ' || pg_catalog.quote_literal(
+               'SELECT ' || CASE WHEN s.event_time IS NULL THEN '' ELSE 'DISTINCT ON (' || k.list || ') ' END || k.list ||
+               (SELECT pg_catalog.string_agg(', ' || f.expression || ' AS ' || pg_catalog.quote_ident(f.feature), '' ORDER BY f.position)
+                  FROM venice.feature f
+                 WHERE (f.project, f.view_name, f.view_version) = (v.project, v.view_name, v.view_version)) ||
+               COALESCE(', ' || pg_catalog.quote_ident(s.source) || '.' || pg_catalog.quote_ident(s.event_time), '') ||
+               ' FROM ' || s.relation::text || ' AS ' || pg_catalog.quote_ident(s.source) ||
+               CASE WHEN s.event_time IS NULL THEN '' ELSE ' ORDER BY ' || k.list || ', ' || pg_catalog.quote_ident(s.source) || '.' ||
+                   pg_catalog.quote_ident(s.event_time) || ' DESC NULLS LAST' ||
+                   COALESCE(', ' || pg_catalog.quote_ident(s.source) || '.' || pg_catalog.quote_ident(s.created_time_column) || ' DESC NULLS LAST', '')
+                   END) || ')'
+      FROM venice.feature_view v
+      JOIN venice.source s ON s.project = pg_catalog.split_part(v.source, '.', 1)::name
+                          AND s.source = pg_catalog.split_part(v.source, '.', 2)::name
+     CROSS JOIN LATERAL (
+           SELECT pg_catalog.string_agg(pg_catalog.quote_ident(s.source) || '.' ||
+                      pg_catalog.quote_ident(COALESCE(v.options -> 'keys' ->> u.key_name, u.key_name)), ', ' ORDER BY w.position, u.position)
+             FROM pg_catalog.unnest(v.entities) WITH ORDINALITY w (entity, position)
+             JOIN venice.entity e ON e.project = pg_catalog.split_part(w.entity, '.', 1)::name
+                                 AND e.entity = pg_catalog.split_part(w.entity, '.', 2)::name
+            CROSS JOIN pg_catalog.unnest(e.key_names::text[]) WITH ORDINALITY u (key_name, position)) k (list)
+     WHERE v.project = in_project AND v.view_name = view AND v.view_version = at_version
+       AND s.relation IS NOT NULL AND v.owns_store;
+END;
+COMMENT ON FUNCTION venice_internal.push_statement(name, name, integer) IS 'What fills the online store of a view over a relation.';
+
+CREATE FUNCTION venice_internal.users_of(member oid, of_class text, in_project name, named name, at_version integer,
+                                         feature name DEFAULT NULL)
+    RETURNS TABLE (kind text, name text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT DISTINCT e.kind, venice_internal.entry_name(e.project, e.entry, e.number)
+      FROM (SELECT 'view' AS class, v.project, v.view_name AS entry, v.view_version AS number
+              FROM venice.feature_view v
+             WHERE of_class = 'entity' AND venice_internal.entry_name(in_project, named, 0) = ANY (v.entities)
+            UNION ALL
+            SELECT 'view', v.project, v.view_name, v.view_version
+              FROM venice.feature_view v
+             WHERE of_class = 'source' AND pg_catalog.split_part(v.source, '.', 1)::name = in_project
+               AND pg_catalog.split_part(v.source, '.', 2)::name = named
+            UNION ALL
+            SELECT 'view', v.project, v.view_name, v.view_version
+              FROM venice.feature_view v
+             WHERE of_class = 'store' AND v.store_name = named
+            UNION ALL
+            SELECT 'source', s.project, s.source, 0
+              FROM venice.source s
+             WHERE of_class = 'store' AND s.store_name = named
+            UNION ALL
+            SELECT 'view', d.project, d.view_name, d.view_version
+              FROM venice.feature f
+              JOIN venice.feature_view d
+                ON d.inputs @> ARRAY[venice_internal.entry_name(f.project, f.view_name, f.view_version, f.feature)]
+             WHERE of_class = 'view' AND f.project = in_project AND f.view_name = named AND f.view_version = at_version
+               AND (users_of.feature IS NULL OR f.feature = users_of.feature)
+            UNION ALL
+            SELECT 'service', f.project, f.service, 0
+              FROM venice.service_feature f
+             WHERE of_class = 'view' AND f.view_project = in_project AND f.view_name = named AND f.view_version = at_version
+               AND (users_of.feature IS NULL OR f.feature = users_of.feature)) u
+      JOIN venice_internal.entries(member) e USING (class, project, entry, number);
+END;
+COMMENT ON FUNCTION venice_internal.users_of(oid, text, name, name, integer, name) IS
+    'Who uses an entry, or a feature of a view, directly, as far as a role may see it.';
+
+CREATE FUNCTION venice_internal.describe(member oid, current_project name, in_project name, named name, at_version integer, feature name)
+    RETURNS TABLE (property text, value text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT d.property, d.value
+      FROM (
+    SELECT e.class, p.place, p.property, p.value
+      FROM venice_internal.entries_named(member, current_project, in_project, named, at_version) e
+      LEFT JOIN venice.feature_view v
+        ON e.class = 'view' AND v.project = e.project AND v.view_name = e.entry AND v.view_version = e.number
+     CROSS JOIN LATERAL (
+           SELECT 0 AS place, 'kind' AS property, e.kind AS value
+           UNION ALL
+           SELECT 1, 'name', venice_internal.entry_name(e.project, e.entry, e.number)
+            WHERE e.class <> 'project'
+           UNION ALL
+           -- What was defined, but for what stands above.
+           SELECT CASE d.key WHEN 'name' THEN 1 WHEN 'owner' THEN 2 WHEN 'description' THEN 3 WHEN 'tags' THEN 4 ELSE 10 END,
+                  d.key, d.value
+             FROM venice_internal.definition o, pg_catalog.jsonb_each_text(o.definition) d
+            WHERE o.kind = e.kind AND o.project = e.project AND o.name = e.entry AND COALESCE(o.view_version, 0) = e.number
+              AND d.value IS NOT NULL
+              AND (e.class = 'project' OR d.key <> 'name') AND d.key NOT IN ('view_version', 'feature_descriptions', 'feature_tags')
+           UNION ALL
+           SELECT 20, 'deprecated until', v.deprecated_until::text
+           UNION ALL
+           SELECT 30 + f.position, 'feature ' || f.feature,
+                  f.feature_type || COALESCE(': ' || (f.options ->> 'description'), '') ||
+                  COALESCE(' ' || (f.options ->> 'tags'), '')
+             FROM venice.feature f
+            WHERE f.project = v.project AND f.view_name = v.view_name AND f.view_version = v.view_version
+           UNION ALL
+           SELECT 10000 + s.place, s.property, s.value
+             FROM venice_internal.describe_store(COALESCE(v.store_name, CASE WHEN e.class = 'store' THEN e.entry END)) s
+           UNION ALL
+           SELECT 10200, 'filled by', venice_internal.push_statement(v.project, v.view_name, v.view_version)
+           UNION ALL
+           SELECT 10300, 'key ' || (k.key ->> 'name'), k.key ->> 'type'
+             FROM venice.service s, pg_catalog.jsonb_array_elements(s.keys) k (key)
+            WHERE e.class = 'service' AND s.project = e.project AND s.service = e.entry
+           UNION ALL
+           SELECT 10400 + f.position, 'column ' || f.output_name,
+                  f.output_type || ' from ' || venice_internal.entry_name(f.view_project, f.view_name, f.view_version, f.feature)
+             FROM venice.service_feature f
+            WHERE e.class = 'service' AND f.project = e.project AND f.service = e.entry
+           UNION ALL
+           SELECT 20000, 'used by', pg_catalog.string_agg(u.kind || ' ' || u.name, ', ' ORDER BY u.kind, u.name)
+             FROM venice_internal.users_of(member, e.class, e.project, e.entry, e.number) u) p
+     WHERE describe.feature IS NULL AND p.value IS NOT NULL
+       -- A store that belongs to a view that is described is described with it.
+       AND NOT (e.class = 'store' AND EXISTS (SELECT FROM venice.feature_view o WHERE o.store_name = e.entry AND o.owns_store))
+    UNION ALL
+    SELECT e.class, p.place, p.property, p.value
+      FROM venice_internal.entries_named(member, current_project, in_project, named, at_version) e
+      JOIN venice.feature_view v ON v.project = e.project AND v.view_name = e.entry AND v.view_version = e.number
+      JOIN venice.feature f ON f.project = e.project AND f.view_name = e.entry AND f.view_version = e.number
+     CROSS JOIN LATERAL (VALUES
+               (0, 'kind', 'feature'),
+               (1, 'name', venice_internal.entry_name(f.project, f.view_name, f.view_version, f.feature)),
+               (2, 'owner', v.owner_name::text),
+               (3, 'description', f.options ->> 'description'),
+               (4, 'tags', f.options ->> 'tags'),
+               (5, 'type', f.feature_type),
+               (6, 'expression', f.expression),
+               (7, 'view description', v.options ->> 'description'),
+               (8, 'entities', pg_catalog.array_to_string(v.entities, ', ')),
+               (9, 'source', v.source),
+               (10, 'ttl', v.ttl::text),
+               (11, 'store', v.store_name::text),
+               (12, 'readable by', venice_internal.readers(v.store_name)),
+               (13, 'used by', (SELECT pg_catalog.string_agg(u.kind || ' ' || u.name, ', ' ORDER BY u.kind, u.name)
+                                  FROM venice_internal.users_of(member, 'view', e.project, e.entry, e.number, f.feature) u)))
+               p (place, property, value)
+     WHERE e.class = 'view' AND f.feature = describe.feature AND p.value IS NOT NULL) d
+     ORDER BY d.class DESC, d.place, d.property;
+END;
+COMMENT ON FUNCTION venice_internal.describe(oid, name, name, name, integer, name) IS 'What describe answers.';
+
+CREATE FUNCTION venice.describe(name text)
+    RETURNS TABLE (property text, value text)
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'venice_describe';
+COMMENT ON FUNCTION venice.describe(text) IS
+    'What is known of a project, an entity, a source, a view, a feature (view:feature), a service or a store.';
+
+-- Export ------------------------------------------------------------------------------------------------------------
+
+-- The kinds of entries: how their section of a definition file is called, in the order in which they are made.
+CREATE VIEW venice_internal.definition_kind (place, kind, section) AS
+    VALUES (1, 'project', 'projects'), (2, 'entity', 'entities'), (3, 'source', 'sources'),
+           (4, 'feature_view', 'feature_views'), (5, 'label_view', 'label_views'),
+           (6, 'on_demand_view', 'on_demand_views'), (7, 'service', 'services');
+COMMENT ON VIEW venice_internal.definition_kind IS 'Sections of a definition file, in the order in which entries are made.';
+
+CREATE FUNCTION venice_internal.export(member oid, in_project name)
+    RETURNS jsonb
+    LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT pg_catalog.jsonb_build_object('project', COALESCE(in_project, 'default')) ||
+           pg_catalog.jsonb_object_agg(k.section, COALESCE(
+               (SELECT pg_catalog.jsonb_agg(
+                           CASE WHEN d.kind = 'project' OR d.project = COALESCE(in_project, 'default') THEN d.definition
+                                ELSE d.definition || pg_catalog.jsonb_build_object('name', d.project || '.' || d.name) END
+                           ORDER BY d.project, d.name, d.view_version)
+                  FROM venice_internal.definition d
+                  JOIN venice_internal.entries(member) e
+                    ON e.kind = d.kind AND e.project = d.project AND e.entry = d.name AND e.number = COALESCE(d.view_version, 0)
+                 WHERE d.kind = k.kind AND (in_project IS NULL OR d.project = in_project)), '[]'))
+      FROM venice_internal.definition_kind k;
+END;
+COMMENT ON FUNCTION venice_internal.export(oid, name) IS 'What export answers.';
+
+CREATE FUNCTION venice.export(project text DEFAULT NULL)
+    RETURNS jsonb
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'venice_export';
+COMMENT ON FUNCTION venice.export(text) IS
+    'The registry, or one project of it, as a definition that venice.apply makes again.';
