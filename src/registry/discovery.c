@@ -20,6 +20,7 @@
 
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -295,83 +296,363 @@ venice_lineage(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-#define REACHED(direction) \
-	"venice_internal.lineage_from($1, " direction ", $2::name, $3::name, $4::name, $5, $6::name, $7, $8, $9::name)"
-
-/*
- * Run one statement over REACHED with a name: as that of an entry, and where it returns
- * nothing as that of something outside of the registry.
- */
-static void
-query_lineage(const QuerySession *session, const char *sql, const Named *named)
+typedef struct LineageNode
 {
-	for (int outside = named->reference.name == NULL ? 1 : 0; outside <= 1; outside++)
-	{
-		QueryArgs	args = {0};
+	char	   *kind;
+	char	   *project;
+	char	   *entry;
+	int			number;
+	char	   *part;
+	char	   *object;
+	char	   *name;			/* as people write it */
+	int			depth;
+	char	   *via;			/* how it was reached, or NULL */
+} LineageNode;
 
-		arg_caller(&args, session);
-		arg_reference(&args, &named->reference);
-		QueryArgText(&args, outside ? named->object : NULL);
-		QueryArgText(&args, outside ? named->column_of : NULL);
-		QueryArgText(&args, outside ? named->column : NULL);
-		if (QueryRead(sql, &args) > 0)
-			return;
+typedef struct LineageEdge
+{
+	const LineageNode *from;
+	const LineageNode *to;
+} LineageEdge;
+
+/* A walk along the lineage, from what was named as far as the caller may see. */
+typedef struct LineageWalk
+{
+	QuerySession *session;
+	bool		upwards;
+	HTAB	   *known;			/* of KnownNode */
+	List	   *neighbour_plans;	/* of LineagePlan */
+	List	   *entry_plans;
+	List	   *nodes;			/* of LineageNode, nearest first */
+	List	   *edges;			/* of LineageEdge */
+} LineageWalk;
+
+/* Nodes are known by kind and name. */
+typedef struct KnownNode
+{
+	char		key[2 * NAMEDATALEN];
+	LineageNode	   *node;			/* NULL: the caller may not see it */
+} KnownNode;
+
+/* A plan in which only the branches for one kind of nodes, or class of entries, are left. */
+typedef struct LineagePlan
+{
+	const char *kind;
+	SPIPlanPtr	plan;
+} LineagePlan;
+
+/* The columns of a node from column number `first` on. */
+static LineageNode *
+read_node(uint64 row, int first, MemoryContext context)
+{
+	LineageNode	   *node = MemoryContextAllocZero(context, sizeof(LineageNode));
+
+	node->kind = QueryText(row, first, context);
+	node->project = QueryText(row, first + 1, context);
+	node->entry = QueryText(row, first + 2, context);
+	node->number = QueryInt4(row, first + 3, 0);
+	node->part = QueryText(row, first + 4, context);
+	node->object = QueryText(row, first + 5, context);
+	node->name = QueryText(row, first + 6, context);
+	return node;
+}
+
+#define NODE_COLUMNS(e, end) \
+	e "." end "kind, " e "." end "project::text, " e "." end "entry::text, " e "." end "number, " \
+	e "." end "part::text, " e "." end "object, venice_internal.node_name(" e "." end "kind, " \
+	e "." end "project, " e "." end "entry, " e "." end "number, " e "." end "part, " e "." end "object)"
+
+#define NEIGHBOURS(here, there) \
+	"SELECT " NODE_COLUMNS("e", there) ", e.via, venice_internal.node_class(e." there "kind) " \
+	"FROM (SELECT * FROM venice_internal.lineage_edge WHERE " here "kind = %s AND " here "project = $1::name " \
+	"AND " here "entry = $2::name AND " here "number = $3 AND " here "part = $4::name AND " here "object = $5 " \
+	"OFFSET 0) AS e"
+
+static SPIPlanPtr
+plan_for(LineageWalk *walk, List **plans, const char *sql, const char *kind)
+{
+	Oid			types[] = {TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, OIDOID};
+	LineagePlan *plan;
+	ListCell   *cell;
+
+	foreach(cell, *plans)
+	{
+		plan = lfirst(cell);
+		if (strcmp(plan->kind, kind) == 0)
+			return plan->plan;
 	}
-	refuse_name(named->text);
+	plan = MemoryContextAlloc(walk->session->result_context, sizeof(LineagePlan));
+	plan->kind = MemoryContextStrdup(walk->session->result_context, kind);
+	plan->plan = SPI_prepare(psprintf(sql, quote_literal_cstr(kind)), lengthof(types), types);
+	if (plan->plan == NULL)
+		elog(ERROR, "could not prepare: %s", SPI_result_code_string(SPI_result));
+	*plans = lappend(*plans, plan);
+	return plan->plan;
+}
+
+static void
+execute_for(const LineageWalk *walk, SPIPlanPtr plan, const LineageNode *node)
+{
+	Datum		values[] = {CStringGetTextDatum(node->project), CStringGetTextDatum(node->entry),
+		Int32GetDatum(node->number), CStringGetTextDatum(node->part),
+	CStringGetTextDatum(node->object), ObjectIdGetDatum(walk->session->user.saved_user)};
+	int			code = SPI_execute_plan(plan, values, NULL, true, 0);
+
+	if (code < 0)
+		elog(ERROR, "could not look up the lineage: %s", SPI_result_code_string(code));
+}
+
+/* May the caller see the entry of that class that the node is, or belongs to?  NULL: there is none. */
+static bool
+is_visible(LineageWalk *walk, const LineageNode *node, const char *class)
+{
+	if (class == NULL)
+		return true;
+	execute_for(walk, plan_for(walk, &walk->entry_plans,
+							   "SELECT FROM venice_internal.entries($6) WHERE class = %s "
+							   "AND project = $1::name AND entry = $2::name AND number = $3", class),
+				node);
+	return SPI_processed > 0;
+}
+
+static void
+add_edge(LineageWalk *walk, const LineageNode *near, const LineageNode *node)
+{
+	LineageEdge	   *edge = MemoryContextAlloc(walk->session->result_context, sizeof(LineageEdge));
+
+	edge->from = walk->upwards ? node : near;
+	edge->to = walk->upwards ? near : node;
+	walk->edges = lappend(walk->edges, edge);
+}
+
+static void
+add_node(LineageWalk *walk, LineageNode *near, LineageNode *node, const char *class)
+{
+	char		text[2 * NAMEDATALEN] = {0};
+	KnownNode  *known;
+	bool		found;
+
+	/* Names may be longer than the key. */
+	snprintf(text, sizeof(text), "%08x %s %s", DatumGetUInt32(hash_any((unsigned char *) node->name,
+																		   strlen(node->name))),
+			 node->kind, node->name);
+	known = hash_search(walk->known, text, HASH_ENTER, &found);
+	if (!found)
+	{
+		known->node = is_visible(walk, node, class) ? node : NULL;
+		node->depth = near != NULL ? near->depth + 1 : 0;
+		if (known->node != NULL)
+			walk->nodes = lappend(walk->nodes, node);
+	}
+	if (near != NULL && known->node != NULL)
+		add_edge(walk, near, known->node);
+}
+
+static void
+add_neighbours(LineageWalk *walk, LineageNode *node)
+{
+	SPITupleTable *rows;
+	uint64		count;
+
+	execute_for(walk, plan_for(walk, &walk->neighbour_plans,
+							   walk->upwards ? NEIGHBOURS("to_", "from_") :
+							   NEIGHBOURS("from_", "to_"), node->kind), node);
+	rows = SPI_tuptable;
+	count = SPI_processed;
+	for (uint64 row = 0; row < count; row++)
+	{
+		LineageNode *other;
+		char	   *class;
+
+		SPI_tuptable = rows;
+		other = read_node(row, 1, walk->session->result_context);
+		other->via = QueryText(row, 8, walk->session->result_context);
+		class = QueryText(row, 9, walk->session->result_context);
+		add_node(walk, node, other, class);
+	}
+	SPI_freetuptable(rows);
+}
+
+static bool
+start_walk(LineageWalk *walk, QuerySession *session, const Named *named, bool outside)
+{
+	QueryArgs	args = {0};
+
+	arg_caller(&args, session);
+	arg_reference(&args, &named->reference);
+	QueryArgText(&args, outside ? named->object : NULL);
+	QueryArgText(&args, outside ? named->column_of : NULL);
+	QueryArgText(&args, outside ? named->column : NULL);
+	(void) QueryRead("SELECT " NODE_COLUMNS("n", "") " FROM venice_internal.lineage_nodes("
+					 "$1, $2::name, $3::name, $4::name, $5, $6::name, $7, $8, $9::name) AS n", &args);
+	for (uint64 row = 0, count = SPI_processed; row < count; row++)
+		add_node(walk, NULL, read_node(row, 1, session->result_context), NULL);
+	return walk->nodes != NIL;
+}
+
+/* Raises 42704 when there is nothing of the name. */
+static LineageWalk *
+walk_lineage(QuerySession *session, const Named *named, bool upwards)
+{
+	HASHCTL		control = {.keysize = 2 * NAMEDATALEN,.entrysize = sizeof(KnownNode)};
+	MemoryContext old = MemoryContextSwitchTo(session->result_context);
+	LineageWalk	   *walk = palloc0(sizeof(LineageWalk));
+
+	control.hcxt = session->result_context;
+	walk->session = session;
+	walk->upwards = upwards;
+	walk->known = hash_create("venice lineage", 256, &control,
+							  HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+	if ((named->reference.name == NULL || !start_walk(walk, session, named, false)) &&
+		!start_walk(walk, session, named, true))
+		refuse_name(named->text);
+	/* The list grows while it is walked. */
+	for (int i = 0; i < list_length(walk->nodes); i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		add_neighbours(walk, list_nth(walk->nodes, i));
+	}
+	MemoryContextSwitchTo(old);
+	return walk;
+}
+
+static int
+compare_nodes(const ListCell *a, const ListCell *b)
+{
+	const LineageNode *one = lfirst(a);
+	const LineageNode *two = lfirst(b);
+	int			order = one->depth - two->depth;
+
+	if (order == 0)
+		order = strcmp(one->kind, two->kind);
+	return order != 0 ? order : strcmp(one->name, two->name);
 }
 
 static Datum
-reached(FunctionCallInfo fcinfo, const char *sql)
+reached(FunctionCallInfo fcinfo, bool upwards)
 {
-	char	   *text = ArgumentText(fcinfo, 0, "of_name", true);
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	QuerySession session;
 	Named		named;
+	LineageWalk	   *walk;
+	ListCell   *cell;
 
-	parse_name(text, &named);
+	parse_name(ArgumentText(fcinfo, 0, "of_name", true), &named);
 	InitMaterializedSRF(fcinfo, 0);
 	QueryBeginRegistry(&session);
-	query_lineage(&session, sql, &named);
-	/* What was named is among the rows, so that they tell whether there is any such thing. */
-	for (uint64 row = 0; row < SPI_processed; row++)
-		if (QueryInt4(row, 1, 0) > 0)
-			tuplestore_puttuple(result->setResult, SPI_tuptable->vals[row]);
+	walk = walk_lineage(&session, &named, upwards);
 	QueryEnd(&session);
+	list_sort(walk->nodes, compare_nodes);
+	foreach(cell, walk->nodes)
+	{
+		const LineageNode *node = lfirst(cell);
+		Datum		values[4];
+		bool		nulls[4] = {false};
+
+		if (node->depth == 0)
+			continue;
+		values[0] = Int32GetDatum(node->depth);
+		values[1] = CStringGetTextDatum(node->kind);
+		values[2] = CStringGetTextDatum(node->name);
+		values[3] = CStringGetTextDatum(node->via);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
 	return (Datum) 0;
 }
-
-#define NEAREST(direction) \
-	"SELECT depth, kind, name, via FROM (" \
-	"SELECT DISTINCT ON (kind, name) depth, kind, name, via FROM " REACHED(direction) \
-	" AS reached ORDER BY kind, name, depth, via) AS nearest ORDER BY depth, kind, name"
 
 Datum
 venice_upstream(PG_FUNCTION_ARGS)
 {
-	return reached(fcinfo, NEAREST("true"));
+	return reached(fcinfo, true);
 }
 
 Datum
 venice_downstream(PG_FUNCTION_ARGS)
 {
-	return reached(fcinfo, NEAREST("false"));
+	return reached(fcinfo, false);
 }
 
-/* Edges to one text; a node without any is an edge that has no beginning. */
-#define DOT(edges) \
-	"WITH edge AS MATERIALIZED (" edges "), node AS (" \
-	"SELECT from_kind AS kind, from_name AS name FROM edge WHERE from_kind IS NOT NULL " \
-	"UNION SELECT to_kind, to_name FROM edge) " \
-	"SELECT E'digraph lineage {\\n  rankdir=LR;\\n' || pg_catalog.string_agg(line, '' ORDER BY place, line) || '}' " \
-	"FROM (SELECT 1 AS place, pg_catalog.format(E'  \"%s %s\" [label=\"%s\\\\n%s\", shape=%s];\\n', " \
-	"kind, pg_catalog.replace(pg_catalog.replace(name, '\\', '\\\\'), '\"', '\\\"'), " \
-	"kind, pg_catalog.replace(pg_catalog.replace(name, '\\', '\\\\'), '\"', '\\\"'), " \
-	"CASE WHEN kind IN ('feature', 'column') THEN 'ellipse' WHEN kind = 'model' THEN 'diamond' " \
-	"WHEN kind IN ('store', 'relation', 'topic') THEN 'cylinder' ELSE 'box' END) AS line FROM node " \
-	"UNION ALL SELECT DISTINCT 2, pg_catalog.format(E'  \"%s %s\" -> \"%s %s\";\\n', " \
-	"from_kind, pg_catalog.replace(pg_catalog.replace(from_name, '\\', '\\\\'), '\"', '\\\"'), " \
-	"to_kind, pg_catalog.replace(pg_catalog.replace(to_name, '\\', '\\\\'), '\"', '\\\"')) " \
-	"FROM edge WHERE from_kind IS NOT NULL) AS lines "
+/* Text in double quotes, as Graphviz reads it; two texts are two lines of a label. */
+static char *
+dot_quoted(const char *kind, const char *separator, const char *name)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "\"%s%s", kind, separator);
+	for (; *name != '\0'; name++)
+	{
+		if (*name == '"' || *name == '\\')
+			appendStringInfoChar(&text, '\\');
+		appendStringInfoChar(&text, *name);
+	}
+	appendStringInfoChar(&text, '"');
+	return text.data;
+}
+
+static void
+append_dot_node(StringInfo dot, const char *kind, const char *name)
+{
+	const char *shape = "box";
+
+	if (strcmp(kind, "feature") == 0 || strcmp(kind, "column") == 0)
+		shape = "ellipse";
+	else if (strcmp(kind, "relation") == 0 || strcmp(kind, "topic") == 0 ||
+			 strcmp(kind, "store") == 0)
+		shape = "cylinder";
+	appendStringInfo(dot, "  %s [label=%s, shape=%s];\n", dot_quoted(kind, " ", name),
+					 dot_quoted(kind, "\\n", name), shape);
+}
+
+static void
+append_dot_edge(StringInfo dot, const char *from_kind, const char *from_name,
+				const char *to_kind, const char *to_name)
+{
+	appendStringInfo(dot, "  %s -> %s;\n", dot_quoted(from_kind, " ", from_name),
+					 dot_quoted(to_kind, " ", to_name));
+}
+
+static void
+append_dot_walk(StringInfo dot, LineageWalk *walk, int first_depth)
+{
+	ListCell   *cell;
+
+	list_sort(walk->nodes, compare_nodes);
+	foreach(cell, walk->nodes)
+	{
+		const LineageNode *node = lfirst(cell);
+
+		if (node->depth >= first_depth)
+			append_dot_node(dot, node->kind, node->name);
+	}
+	foreach(cell, walk->edges)
+	{
+		const LineageEdge *edge = lfirst(cell);
+
+		append_dot_edge(dot, edge->from->kind, edge->from->name, edge->to->kind, edge->to->name);
+	}
+}
+
+static void
+append_dot_everything(StringInfo dot, const QuerySession *session)
+{
+	QueryArgs	args = {0};
+
+	arg_caller(&args, session);
+	(void) QueryRead("WITH edge AS MATERIALIZED (SELECT * FROM venice_internal.lineage($1)) "
+					 "SELECT from_kind, from_name FROM edge UNION SELECT to_kind, to_name FROM edge "
+					 "ORDER BY 1, 2", &args);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		append_dot_node(dot, QueryText(row, 1, session->result_context),
+						QueryText(row, 2, session->result_context));
+	(void) QueryRead("SELECT DISTINCT from_kind, from_name, to_kind, to_name "
+					 "FROM venice_internal.lineage($1) ORDER BY 1, 2, 3, 4", &args);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		append_dot_edge(dot, QueryText(row, 1, session->result_context),
+						QueryText(row, 2, session->result_context),
+						QueryText(row, 3, session->result_context),
+						QueryText(row, 4, session->result_context));
+}
 
 /*
  * venice_lineage_dot
@@ -383,26 +664,23 @@ venice_lineage_dot(PG_FUNCTION_ARGS)
 	char	   *text = ArgumentText(fcinfo, 0, "name", false);
 	QuerySession session;
 	Named		named;
-	char	   *dot;
+	StringInfoData dot;
 
 	if (text != NULL)
 		parse_name(text, &named);
+	initStringInfo(&dot);
+	appendStringInfoString(&dot, "digraph lineage {\n  rankdir=LR;\n");
 	QueryBeginRegistry(&session);
-	if (text != NULL)
-		query_lineage(&session, DOT("SELECT name AS from_name, kind AS from_kind, near_name AS to_name, near_kind AS to_kind "
-						  "FROM " REACHED("true") " AS up WHERE near_kind IS NOT NULL "
-						  "UNION ALL SELECT near_name, near_kind, name, kind "
-						  "FROM " REACHED("false") " AS down") "HAVING pg_catalog.count(*) > 0", &named);
+	if (text == NULL)
+		append_dot_everything(&dot, &session);
 	else
 	{
-		QueryArgs	args = {0};
-
-		arg_caller(&args, &session);
-		(void) QueryRead(DOT("SELECT from_name, from_kind, to_name, to_kind FROM venice_internal.lineage($1)"), &args);
+		append_dot_walk(&dot, walk_lineage(&session, &named, true), 0);
+		append_dot_walk(&dot, walk_lineage(&session, &named, false), 1);
 	}
-	dot = QueryText(0, 1, session.result_context);
 	QueryEnd(&session);
-	PG_RETURN_TEXT_P(cstring_to_text(dot != NULL ? dot : "digraph lineage {\n}"));
+	appendStringInfoString(&dot, "}\n");
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(dot.data, dot.len));
 }
 
 /*

@@ -72,8 +72,8 @@ COMMENT ON FUNCTION venice_internal.entries(oid) IS
 CREATE FUNCTION venice_internal.entry_name(project name, entry name, number integer, part name DEFAULT '')
     RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN project = '' THEN '' ELSE project || '.' END || entry ||
-           CASE WHEN number = 0 THEN '' ELSE '@' || number END || CASE WHEN part = '' THEN '' ELSE ':' || part END;
+    RETURN CASE WHEN project = '' THEN '' ELSE project::text || '.' END || entry::text ||
+           CASE WHEN number = 0 THEN '' ELSE '@' || number::text END || CASE WHEN part = '' THEN '' ELSE ':' || part::text END;
 COMMENT ON FUNCTION venice_internal.entry_name(name, name, integer, name) IS 'A reference to an entry, or to a feature.';
 
 -- The entries that a reference may mean: of each class the one in the nearest project, the newest view version that is
@@ -206,9 +206,9 @@ CREATE VIEW venice_internal.lineage_edge (from_kind, from_project, from_entry, f
       JOIN venice.feature f
         ON f.project = pg_catalog.split_part(u.input, '.', 1)::name
        AND f.view_name = pg_catalog.split_part(pg_catalog.split_part(pg_catalog.split_part(u.input, ':', 1), '@', 1), '.', 2)::name
-       AND f.view_version = pg_catalog.split_part(pg_catalog.split_part(u.input, ':', 1), '@', 2)::integer
+       AND f.view_version = NULLIF(pg_catalog.split_part(pg_catalog.split_part(u.input, ':', 1), '@', 2), '')::integer
        AND f.feature = pg_catalog.substr(u.input, pg_catalog.strpos(u.input, ':') + 1)::name
-       AND d.inputs @> ARRAY[venice_internal.entry_name(f.project, f.view_name, f.view_version, f.feature)]
+       AND d.inputs @> ARRAY[venice_internal.entry_name(f.project, f.view_name, f.view_version, f.feature) COLLATE "default"]
     UNION ALL
     SELECT 'feature', f.project, f.view_name, f.view_version, f.feature, '',
            'feature', g.project, g.view_name, g.view_version, g.feature, '', g.expression
@@ -218,9 +218,9 @@ CREATE VIEW venice_internal.lineage_edge (from_kind, from_project, from_entry, f
       JOIN venice.feature f
         ON f.project = pg_catalog.split_part(u.input, '.', 1)::name
        AND f.view_name = pg_catalog.split_part(pg_catalog.split_part(pg_catalog.split_part(u.input, ':', 1), '@', 1), '.', 2)::name
-       AND f.view_version = pg_catalog.split_part(pg_catalog.split_part(u.input, ':', 1), '@', 2)::integer
+       AND f.view_version = NULLIF(pg_catalog.split_part(pg_catalog.split_part(u.input, ':', 1), '@', 2), '')::integer
        AND f.feature = pg_catalog.substr(u.input, pg_catalog.strpos(u.input, ':') + 1)::name
-       AND d.inputs @> ARRAY[venice_internal.entry_name(f.project, f.view_name, f.view_version, f.feature)]
+       AND d.inputs @> ARRAY[venice_internal.entry_name(f.project, f.view_name, f.view_version, f.feature) COLLATE "default"]
      WHERE d.kind = 'on_demand'
     UNION ALL
     SELECT 'feature', f.view_project, f.view_name, f.view_version, f.feature, '',
@@ -279,59 +279,32 @@ COMMENT ON VIEW venice.lineage IS
     'From what to what values flow: columns, sources, views, features, services, models that you may see, derived from their definitions.';
 GRANT SELECT ON venice.lineage TO PUBLIC;
 
--- Edges that are met on the way from what is called named, or is an object, or a column of one.
-CREATE FUNCTION venice_internal.lineage_from(member oid, upwards boolean, current_project name, in_project name, named name,
-                                             at_version integer, feature name, in_object text, of_object text, column_name name)
-    RETURNS TABLE (depth integer, kind text, name text, near_kind text, near_name text, via text)
+-- The nodes that a name means: an entry, a feature, or what is outside: an object, or a column of one.
+CREATE FUNCTION venice_internal.lineage_nodes(member oid, current_project name, in_project name, named name, at_version integer,
+                                              feature name, in_object text, of_object text, column_name name)
+    RETURNS TABLE (kind text, project name, entry name, number integer, part name, object text)
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    WITH RECURSIVE reached (depth, kind, project, entry, number, part, object, near_kind, near_name, via) AS (
-        SELECT 0, n.kind, n.project, n.entry, n.number, n.part, n.object, NULL::text, NULL::text COLLATE "C", NULL::text COLLATE "C"
-          FROM (SELECT e.kind, e.project, e.entry, e.number, ''::name AS part, '' AS object
-                  FROM venice_internal.entries_named(member, current_project, in_project, named, at_version) e
-                 WHERE e.class <> 'project' AND feature IS NULL
-                UNION ALL
-                -- What a view is made from is what its features are made from.
-                SELECT 'feature', f.project, f.view_name, f.view_version, f.feature, ''
-                  FROM venice_internal.entries_named(member, current_project, in_project, named, at_version) e
-                  JOIN venice.feature f ON f.project = e.project AND f.view_name = e.entry AND f.view_version = e.number
-                 WHERE e.class = 'view'
-                   AND (f.feature = lineage_from.feature OR upwards AND lineage_from.feature IS NULL)
-                UNION ALL
-                SELECT DISTINCT e.from_kind, e.from_project, e.from_entry, e.from_number, e.from_part, e.from_object
-                  FROM venice_internal.lineage_edge e
-                 WHERE e.from_object = in_object AND e.from_kind IN ('relation', 'topic', 'column')
-                    OR e.from_object = of_object AND e.from_kind = 'column' AND e.from_part = column_name
-                UNION ALL
-                SELECT DISTINCT e.to_kind, e.to_project, e.to_entry, e.to_number, e.to_part, e.to_object
-                  FROM venice_internal.lineage_edge e
-                 WHERE upwards AND e.to_kind = 'model' AND e.to_object = in_object) n
-        UNION
-        SELECT r.depth + 1, s.kind, s.project, s.entry, s.number, s.part, s.object, r.kind,
-               venice_internal.node_name(r.kind, r.project, r.entry, r.number, r.part, r.object), s.via
-          FROM reached r
-         -- OFFSET 0: each branch of the view is looked up by what was reached.
-         CROSS JOIN LATERAL (
-               (SELECT e.to_kind, e.to_project, e.to_entry, e.to_number, e.to_part, e.to_object, e.via
-                  FROM venice_internal.lineage_edge e
-                 WHERE NOT upwards AND e.from_kind = r.kind AND e.from_project = r.project AND e.from_entry = r.entry
-                   AND e.from_number = r.number AND e.from_part = r.part AND e.from_object = r.object
-                OFFSET 0)
-               UNION ALL
-               (SELECT e.from_kind, e.from_project, e.from_entry, e.from_number, e.from_part, e.from_object, e.via
-                  FROM venice_internal.lineage_edge e
-                 WHERE upwards AND e.to_kind = r.kind AND e.to_project = r.project AND e.to_entry = r.entry
-                   AND e.to_number = r.number AND e.to_part = r.part AND e.to_object = r.object
-                OFFSET 0)) s (kind, project, entry, number, part, object, via)
-         WHERE venice_internal.node_class(s.kind) IS NULL
-            OR (venice_internal.node_class(s.kind), s.project, s.entry, s.number) IN
-               (SELECT v.class, v.project, v.entry, v.number FROM venice_internal.entries(member) v))
-    SELECT r.depth, r.kind, venice_internal.node_name(r.kind, r.project, r.entry, r.number, r.part, r.object),
-           r.near_kind, r.near_name, r.via
-      FROM reached r;
+    SELECT e.kind, e.project, e.entry, e.number, ''::name, ''
+      FROM venice_internal.entries_named(member, current_project, in_project, named, at_version) e
+     WHERE e.class <> 'project' AND feature IS NULL
+    UNION ALL
+    SELECT 'feature', f.project, f.view_name, f.view_version, f.feature, ''
+      FROM venice_internal.entries_named(member, current_project, in_project, named, at_version) e
+      JOIN venice.feature f ON f.project = e.project AND f.view_name = e.entry AND f.view_version = e.number
+     WHERE e.class = 'view' AND f.feature = lineage_nodes.feature
+    UNION
+    SELECT e.from_kind, e.from_project, e.from_entry, e.from_number, e.from_part, e.from_object
+      FROM venice_internal.lineage_edge e
+     WHERE e.from_object = in_object AND e.from_kind IN ('relation', 'topic', 'column')
+        OR e.from_object = of_object AND e.from_kind = 'column' AND e.from_part = column_name
+    UNION
+    SELECT e.to_kind, e.to_project, e.to_entry, e.to_number, e.to_part, e.to_object
+      FROM venice_internal.lineage_edge e
+     WHERE e.to_kind = 'model' AND e.to_object = in_object;
 END;
-COMMENT ON FUNCTION venice_internal.lineage_from(oid, boolean, name, name, name, integer, name, text, text, name) IS
-    'What is reached along the lineage, itself at depth 0, as far as a role may see it; near is what was before on the way.';
+COMMENT ON FUNCTION venice_internal.lineage_nodes(oid, name, name, name, integer, name, text, text, name) IS
+    'Nodes of the lineage by name. Those outside of the registry are there for everybody.';
 
 CREATE FUNCTION venice.upstream(of_name text)
     RETURNS TABLE (depth integer, kind text, name text, via text)
@@ -456,7 +429,7 @@ BEGIN ATOMIC
             SELECT 'view', d.project, d.view_name, d.view_version
               FROM venice.feature f
               JOIN venice.feature_view d
-                ON d.inputs @> ARRAY[venice_internal.entry_name(f.project, f.view_name, f.view_version, f.feature)]
+                ON d.inputs @> ARRAY[venice_internal.entry_name(f.project, f.view_name, f.view_version, f.feature) COLLATE "default"]
              WHERE of_class = 'view' AND f.project = in_project AND f.view_name = named AND f.view_version = at_version
                AND (users_of.feature IS NULL OR f.feature = users_of.feature)
             UNION ALL
