@@ -95,6 +95,7 @@ OBJS = \
 	src/registry/served.o \
 	src/registry/online.o \
 	src/registry/discovery.o \
+	src/registry/plan.o \
 	src/worker/ledger.o \
 	src/worker/launcher.o \
 	src/worker/units.o \
@@ -139,6 +140,7 @@ SQL_PARTS = \
 	src/registry/views.sql \
 	src/registry/service.sql \
 	src/registry/discovery.sql \
+	src/registry/plan.sql \
 	src/worker/worker.sql
 
 DATA_built = venice--$(EXTVERSION).sql

@@ -110,6 +110,14 @@ INSERT INTO act (function, statement) VALUES
     ('matrix_model.get', $$SELECT * FROM matrix_model.get(1)$$),
     ('venice_internal.service_get', $$SELECT * FROM venice_internal.service_get('default.matrix_service', 1) AS r (v integer, _status jsonb)$$),
     ('venice_internal.service_batch_get', $$SELECT * FROM venice_internal.service_batch_get('default.matrix_model', '{1}'::integer[]) AS r (n bigint, id int, v int, s jsonb)$$),
+    ('venice.search', $$SELECT venice.search('matrix')$$),
+    ('venice.describe', $$SELECT venice.describe('matrix_view')$$),
+    ('venice.upstream', $$SELECT venice.upstream('matrix_view')$$),
+    ('venice.downstream', $$SELECT venice.downstream('matrix_view:v')$$),
+    ('venice.lineage_dot', $$SELECT venice.lineage_dot('matrix_service')$$),
+    ('venice.export', $$SELECT venice.export()$$),
+    ('venice.plan', $$SELECT venice.plan('{"entities": [{"name": "matrix_team.matrix_entity", "keys": "id integer", "description": "planned"}]}')$$),
+    ('venice.apply', $$SELECT venice.apply('{"entities": [{"name": "matrix_team.matrix_entity", "keys": "id integer", "description": "applied"}]}')$$),
     -- In a transaction block both say so before anything else; see below.
     ('venice.wait_for_push', $$CALL venice.wait_for_push('matrix')$$),
     ('venice.run_maintenance', $$CALL venice.run_maintenance()$$),
@@ -137,12 +145,29 @@ INSERT INTO act (function, statement) VALUES
     ('venice_internal.is_store_member', $$SELECT venice_internal.is_store_member('matrix')$$),
     ('venice_internal.is_entry_member', $$SELECT venice_internal.is_entry_member('matrix_owner')$$),
     ('venice_internal.can_read', $$SELECT venice_internal.can_read('matrix.records'::regclass)$$),
+    ('venice_internal.is_entry_member_as', $$SELECT venice_internal.is_entry_member_as('matrix_owner', 10)$$),
+    ('venice_internal.can_read_as', $$SELECT venice_internal.can_read_as('matrix.records'::regclass, 10)$$),
+    ('venice_internal.lineage', $$SELECT venice_internal.lineage()$$),
     ('venice_internal.can_see_statistics', $$SELECT venice_internal.can_see_statistics('matrix')$$),
     ('venice_internal.ingestion_units', $$SELECT venice_internal.ingestion_units()$$),
     ('venice_internal.read_statistics', $$SELECT venice_internal.read_statistics()$$),
     ('venice_internal.served_statistics', $$SELECT venice_internal.served_statistics()$$),
     ('venice_internal.build_progress', $$SELECT venice_internal.build_progress()$$),
     ('venice_internal.unlogged_partition_states', $$SELECT venice_internal.unlogged_partition_states()$$),
+    -- These read the tables for a role that is given.
+    ('venice_internal.readable_views', $$SELECT venice_internal.readable_views(10)$$),
+    ('venice_internal.entries', $$SELECT venice_internal.entries(10)$$),
+    ('venice_internal.entries_named', $$SELECT venice_internal.entries_named(10, 'default', NULL, 'matrix_view', 0)$$),
+    ('venice_internal.search_entries', $$SELECT venice_internal.search_entries(10, NULL, NULL, 1, NULL)$$),
+    ('venice_internal.words_like', $$SELECT venice_internal.words_like('matrix')$$),
+    ('venice_internal.visible_lineage', $$SELECT venice_internal.visible_lineage(10)$$),
+    ('venice_internal.lineage_nodes', $$SELECT venice_internal.lineage_nodes(10, 'default', NULL, 'matrix_view', 0, NULL, NULL, NULL, NULL)$$),
+    ('venice_internal.readers', $$SELECT venice_internal.readers('matrix')$$),
+    ('venice_internal.describe_store', $$SELECT venice_internal.describe_store('matrix')$$),
+    ('venice_internal.push_statement', $$SELECT venice_internal.push_statement('default', 'matrix_view', 1)$$),
+    ('venice_internal.users_of', $$SELECT venice_internal.users_of(10, 'view', 'default', 'matrix_view', 1)$$),
+    ('venice_internal.describe', $$SELECT venice_internal.describe(10, 'default', NULL, 'matrix_view', 0, NULL)$$),
+    ('venice_internal.export', $$SELECT venice_internal.export(10, NULL)$$),
     -- And these nothing about stores but what everybody may read in pg_catalog.
     ('venice_internal.dependents', $$SELECT venice_internal.dependents('pg_class'::regclass)$$),
     ('venice_internal.node_is_known', $$SELECT venice_internal.node_is_known()$$),
@@ -192,7 +217,7 @@ SELECT relname AS view, pg_temp.ask_as('matrix_owner', query) AS owner, pg_temp.
        pg_temp.ask_as('matrix_heir', query) AS heir, pg_temp.ask_as('matrix_reader', query) AS reader,
        pg_temp.ask_as('matrix_monitor', query) AS monitor, pg_temp.ask_as('matrix_stranger', query) AS stranger,
        pg_temp.ask_as('matrix_dba', query) AS dba
-  FROM pg_class, format('SELECT count(*) FROM venice.%I AS v WHERE COALESCE(to_jsonb(v) ->> ''service'', to_jsonb(v) ->> ''view'', to_jsonb(v) ->> ''name'', to_jsonb(v) ->> ''store'') ~ ''^matrix''', relname) AS query
+  FROM pg_class, format('SELECT count(*) FROM venice.%I AS v WHERE COALESCE(to_jsonb(v) ->> ''service'', to_jsonb(v) ->> ''view'', to_jsonb(v) ->> ''name'', to_jsonb(v) ->> ''to_name'', to_jsonb(v) ->> ''store'') ~ ''^(default.)?matrix''', relname) AS query
  WHERE relnamespace = 'venice'::regnamespace AND relkind = 'v' ORDER BY 1;
 DROP MATERIALIZED VIEW matrix_around.stays;
 SELECT who, pg_temp.ask_as(who, 'SELECT venice_internal.is_store_member(''matrix'')') AS is_member,

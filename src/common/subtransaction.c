@@ -19,8 +19,8 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
-ErrorData *
-SubtransactionTry(SubtransactionAction action, void *argument, int expected_sqlstate)
+static ErrorData *
+run(SubtransactionAction action, void *argument, const bool *undo)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -33,7 +33,10 @@ SubtransactionTry(SubtransactionAction action, void *argument, int expected_sqls
 	PG_TRY();
 	{
 		action(argument);
-		ReleaseCurrentSubTransaction();
+		if (*undo)
+			RollbackAndReleaseCurrentSubTransaction();
+		else
+			ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
 	{
@@ -45,12 +48,35 @@ SubtransactionTry(SubtransactionAction action, void *argument, int expected_sqls
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
+	return error;
+}
+
+static bool
+is_request_to_stop(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+		error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN;
+}
+
+ErrorData *
+SubtransactionTry(SubtransactionAction action, void *argument, int expected_sqlstate)
+{
+	bool		undo = false;
+	ErrorData  *error = run(action, argument, &undo);
 
 	if (error == NULL || error->sqlerrcode == expected_sqlstate)
 		return error;
-	if (expected_sqlstate != SUBTRANSACTION_ANY_ERROR ||
-		error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-		error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
+	if (expected_sqlstate != SUBTRANSACTION_ANY_ERROR || is_request_to_stop(error))
+		ReThrowError(error);
+	return error;
+}
+
+ErrorData *
+SubtransactionTryUnless(SubtransactionAction action, void *argument, const bool *undo)
+{
+	ErrorData  *error = run(action, argument, undo);
+
+	if (error != NULL && is_request_to_stop(error))
 		ReThrowError(error);
 	return error;
 }

@@ -21,4 +21,11 @@ typedef void (*SubtransactionAction) (void *argument);
 extern ErrorData *SubtransactionTry(SubtransactionAction action, void *argument,
 									int expected_sqlstate);
 
+/*
+ * The same with any error; and what the action did is undone if *undo is true at its
+ * end.
+ */
+extern ErrorData *SubtransactionTryUnless(SubtransactionAction action, void *argument,
+										  const bool *undo);
+
 #endif							/* VENICE_SUBTRANSACTION_H */

@@ -47,27 +47,28 @@ PG_FUNCTION_INFO_V1(venice_deprecate);
 /* Options that are kept by other means than as options. */
 static const char *const kept_elsewhere[] = {
 	"entities", "expressions", "features", "inputs", "offline", "online", "owner", "request",
-	"source", "store", "ttl", "window_length", NULL
+	"source", "store", "ttl", "view_version", "window_length", NULL
 };
 
 /* Options of a new view, and what of its arguments alter_ can change through options too. */
 typedef struct KindOptions
 {
 	const char *kind;
-	const char *const create[6];
+	const char *const create[7];
 	const char *const alter[14];
 } KindOptions;
 
 static const KindOptions kinds[] = {
 	{"feature",
-		{"expectations", "feature_descriptions", "feature_tags", "keys", "store", NULL},
+		{"expectations", "feature_descriptions", "feature_tags", "keys", "store", "view_version",
+		NULL},
 		{"entities", "expectations", "feature_descriptions", "feature_tags", "keys", "offline",
 		"online", "source", "store", "ttl", NULL}},
 	{"on_demand",
-		{"expectations", "feature_descriptions", "feature_tags", NULL},
+		{"expectations", "feature_descriptions", "feature_tags", "view_version", NULL},
 	{"expectations", "feature_descriptions", "feature_tags", "inputs", "request", NULL}},
 	{"label",
-		{"expectations", "feature_descriptions", "feature_tags", "keys", NULL},
+		{"expectations", "feature_descriptions", "feature_tags", "keys", "view_version", NULL},
 		{"entities", "expectations", "feature_descriptions", "feature_tags", "keys", "source",
 		"window_length", NULL}}
 };
@@ -303,6 +304,21 @@ argument_texts(FunctionCallInfo fcinfo, int number, const char *name)
 	return TextArrayList(PG_GETARG_ARRAYTYPE_P(number));
 }
 
+/* A view that is made again from a definition goes on with the numbers that it had. */
+static int
+first_version(const Jsonb *options)
+{
+	char	   *text = OptionText(options, "view_version");
+	int			version = text == NULL ? 1 : pg_strtoint32(text);
+
+	if (version < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for option \"view_version\": \"%s\"", text),
+				 errhint("It takes a positive integer.")));
+	return version;
+}
+
 /* What the three functions that make a view begin with. */
 static FeatureView *
 begin_view(FunctionCallInfo fcinfo, const char *kind, const Jsonb *options)
@@ -317,7 +333,7 @@ begin_view(FunctionCallInfo fcinfo, const char *kind, const Jsonb *options)
 	RegistryCheckOptions(options, options_of_kind(kind)->create);
 	view->project = reference.project;
 	view->name = reference.name;
-	view->view_version = 1;
+	view->view_version = first_version(options);
 	view->owner = RegistryOwner(options, NULL);
 	view->online = view->offline = true;
 	view->options = EntryOptionsMerge(NULL, options, kept_elsewhere);

@@ -21,7 +21,7 @@ CREATE VIEW venice_internal.definition AS
     UNION ALL
     SELECT v.kind || '_view', v.project, v.view_name, v.view_version, v.owner_name,
            pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('name', v.view_name, 'owner', v.owner_name,
-               'view_version', v.view_version) ||
+               'view_version', v.view_version, 'deprecated_until', v.deprecated_until) ||
                CASE v.kind
                    WHEN 'on_demand' THEN pg_catalog.jsonb_build_object(
                         'inputs', v.inputs, 'expressions', v.features, 'request', v.request)

@@ -290,7 +290,7 @@ venice_lineage(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	QueryBeginRegistry(&session);
 	arg_caller(&args, &session);
-	(void) QueryRead("SELECT from_kind, from_name, to_kind, to_name, via FROM venice_internal.lineage($1)", &args);
+	(void) QueryRead("SELECT from_kind, from_name, to_kind, to_name, via FROM venice_internal.visible_lineage($1)", &args);
 	return_rows(fcinfo);
 	QueryEnd(&session);
 	return (Datum) 0;
@@ -639,14 +639,14 @@ append_dot_everything(StringInfo dot, const QuerySession *session)
 	QueryArgs	args = {0};
 
 	arg_caller(&args, session);
-	(void) QueryRead("WITH edge AS MATERIALIZED (SELECT * FROM venice_internal.lineage($1)) "
+	(void) QueryRead("WITH edge AS MATERIALIZED (SELECT * FROM venice_internal.visible_lineage($1)) "
 					 "SELECT from_kind, from_name FROM edge UNION SELECT to_kind, to_name FROM edge "
 					 "ORDER BY 1, 2", &args);
 	for (uint64 row = 0; row < SPI_processed; row++)
 		append_dot_node(dot, QueryText(row, 1, session->result_context),
 						QueryText(row, 2, session->result_context));
 	(void) QueryRead("SELECT DISTINCT from_kind, from_name, to_kind, to_name "
-					 "FROM venice_internal.lineage($1) ORDER BY 1, 2, 3, 4", &args);
+					 "FROM venice_internal.visible_lineage($1) ORDER BY 1, 2, 3, 4", &args);
 	for (uint64 row = 0; row < SPI_processed; row++)
 		append_dot_edge(dot, QueryText(row, 1, session->result_context),
 						QueryText(row, 2, session->result_context),

@@ -18,9 +18,9 @@ BEGIN ATOMIC
       LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      CROSS JOIN LATERAL (SELECT COALESCE(CASE WHEN v.owns_store THEN pg_catalog.pg_get_userbyid(n.nspowner) END,
                                          v.owner_name)) o (owner_name)
-     WHERE venice_internal.is_entry_member(o.owner_name, member)
-        OR venice_internal.is_entry_member(p.owner_name, member)
-        OR venice_internal.can_read(r.records, member);
+     WHERE venice_internal.is_entry_member_as(o.owner_name, member)
+        OR venice_internal.is_entry_member_as(p.owner_name, member)
+        OR venice_internal.can_read_as(r.records, member);
 END;
 COMMENT ON FUNCTION venice_internal.readable_views(oid) IS 'View versions that a role may see: as venice.feature_views.';
 
@@ -31,21 +31,21 @@ CREATE FUNCTION venice_internal.entries(member oid)
 BEGIN ATOMIC
     SELECT 'project', 'project', p.project, p.project, 0, false, p.owner_name, p.options, p.search_words
       FROM venice.project p
-     WHERE venice_internal.is_entry_member(p.owner_name, member)
+     WHERE venice_internal.is_entry_member_as(p.owner_name, member)
     UNION ALL
     SELECT 'entity', 'entity', e.project, e.entity, 0, false, e.owner_name, e.options, e.search_words
       FROM venice.entity e
       LEFT JOIN venice.project p ON p.project = e.project
-     WHERE venice_internal.is_entry_member(e.owner_name, member)
-        OR venice_internal.is_entry_member(p.owner_name, member)
+     WHERE venice_internal.is_entry_member_as(e.owner_name, member)
+        OR venice_internal.is_entry_member_as(p.owner_name, member)
         OR e.project || '.' || e.entity IN
            (SELECT u.reference FROM venice_internal.readable_views(member) v, pg_catalog.unnest(v.entities) u (reference))
     UNION ALL
     SELECT 'source', 'source', s.project, s.source, 0, false, s.owner_name, s.options, s.search_words
       FROM venice.source s
       LEFT JOIN venice.project p ON p.project = s.project
-     WHERE venice_internal.is_entry_member(s.owner_name, member)
-        OR venice_internal.is_entry_member(p.owner_name, member)
+     WHERE venice_internal.is_entry_member_as(s.owner_name, member)
+        OR venice_internal.is_entry_member_as(p.owner_name, member)
     UNION ALL
     SELECT 'view', v.kind, v.project, v.view_name, v.view_version, v.is_deprecated, v.owner_name, v.options, v.search_words
       FROM venice_internal.readable_views(member) v
@@ -54,8 +54,8 @@ BEGIN ATOMIC
       FROM venice.service s
       LEFT JOIN venice.project p ON p.project = s.project
       LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.schema_name
-     WHERE venice_internal.is_entry_member(pg_catalog.pg_get_userbyid(n.nspowner), member)
-        OR venice_internal.is_entry_member(p.owner_name, member)
+     WHERE venice_internal.is_entry_member_as(pg_catalog.pg_get_userbyid(n.nspowner), member)
+        OR venice_internal.is_entry_member_as(p.owner_name, member)
         OR pg_catalog.has_schema_privilege(member, n.oid, 'USAGE')
     UNION ALL
     SELECT 'store', 'store', '', s.store_name, 0, false, pg_catalog.pg_get_userbyid(n.nspowner), '{}', s.search_words
@@ -64,7 +64,7 @@ BEGIN ATOMIC
       JOIN pg_catalog.pg_class c ON c.oid = r.records
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE pg_catalog.pg_has_role(member, n.nspowner, 'USAGE')
-        OR venice_internal.can_read(r.records, member);
+        OR venice_internal.can_read_as(r.records, member);
 END;
 COMMENT ON FUNCTION venice_internal.entries(oid) IS
     'Everything in the registry that a role may see, but for the features of views. project is empty for a store.';
@@ -250,7 +250,7 @@ CREATE FUNCTION venice_internal.node_class(kind text)
                 WHEN kind IN ('entity', 'source', 'service', 'store') THEN kind ELSE 'view' END;
 COMMENT ON FUNCTION venice_internal.node_class(text) IS 'The class of the entry that a node of the lineage belongs to.';
 
-CREATE FUNCTION venice_internal.lineage(member oid)
+CREATE FUNCTION venice_internal.visible_lineage(member oid)
     RETURNS TABLE (from_kind text, from_name text, to_kind text, to_name text, via text)
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -265,7 +265,7 @@ BEGIN ATOMIC
             OR (venice_internal.node_class(e.to_kind), e.to_project, e.to_entry, e.to_number) IN
                (SELECT v.class, v.project, v.entry, v.number FROM venice_internal.entries(member) v));
 END;
-COMMENT ON FUNCTION venice_internal.lineage(oid) IS 'The edges of the lineage between what a role may see.';
+COMMENT ON FUNCTION venice_internal.visible_lineage(oid) IS 'The edges of the lineage between what a role may see.';
 
 CREATE FUNCTION venice_internal.lineage()
     RETURNS TABLE (from_kind text, from_name text, to_kind text, to_name text, via text)
@@ -273,7 +273,7 @@ CREATE FUNCTION venice_internal.lineage()
     AS 'MODULE_PATHNAME', 'venice_lineage';
 COMMENT ON FUNCTION venice_internal.lineage() IS 'The edges of the lineage between what the current user may see.';
 
-CREATE VIEW venice.lineage AS
+CREATE VIEW venice.lineage WITH (security_barrier) AS
     SELECT l.from_kind, l.from_name, l.to_kind, l.to_name, l.via FROM venice_internal.lineage() l;
 COMMENT ON VIEW venice.lineage IS
     'From what to what values flow: columns, sources, views, features, services, models that you may see, derived from their definitions.';
@@ -308,13 +308,13 @@ COMMENT ON FUNCTION venice_internal.lineage_nodes(oid, name, name, name, integer
 
 CREATE FUNCTION venice.upstream(of_name text)
     RETURNS TABLE (depth integer, kind text, name text, via text)
-    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+    LANGUAGE c STABLE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'venice_upstream';
 COMMENT ON FUNCTION venice.upstream(text) IS 'What a feature, view, source, service or model is made from, nearest first.';
 
 CREATE FUNCTION venice.downstream(of_name text)
     RETURNS TABLE (depth integer, kind text, name text, via text)
-    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+    LANGUAGE c STABLE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'venice_downstream';
 COMMENT ON FUNCTION venice.downstream(text) IS
     'What is made from a relation, a column, an entity, source, view or feature: who is hit when it changes, nearest first.';
@@ -522,7 +522,7 @@ COMMENT ON FUNCTION venice_internal.describe(oid, name, name, name, integer, nam
 
 CREATE FUNCTION venice.describe(name text)
     RETURNS TABLE (property text, value text)
-    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+    LANGUAGE c STABLE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'venice_describe';
 COMMENT ON FUNCTION venice.describe(text) IS
     'What is known of a project, an entity, a source, a view, a feature (view:feature), a service or a store.';

@@ -16,17 +16,17 @@ COMMENT ON FUNCTION venice_internal.can_read(oid) IS
     'Has the current user USAGE on the schema of a store''s records, and SELECT on a column of them?';
 
 -- The same of another role.
-CREATE FUNCTION venice_internal.is_entry_member(owner name, member oid)
+CREATE FUNCTION venice_internal.is_entry_member_as(owner name, member oid)
     RETURNS boolean
     LANGUAGE c STABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'venice_is_entry_member';
-COMMENT ON FUNCTION venice_internal.is_entry_member(name, oid) IS 'Has a role the rights of an entry''s owner?';
+COMMENT ON FUNCTION venice_internal.is_entry_member_as(name, oid) IS 'Has a role the rights of an entry''s owner?';
 
-CREATE FUNCTION venice_internal.can_read(records oid, member oid)
+CREATE FUNCTION venice_internal.can_read_as(records oid, member oid)
     RETURNS boolean
     LANGUAGE c STABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'venice_can_read';
-COMMENT ON FUNCTION venice_internal.can_read(oid, oid) IS
+COMMENT ON FUNCTION venice_internal.can_read_as(oid, oid) IS
     'Has a role USAGE on the schema of a store''s records, and SELECT on a column of them?';
 
 CREATE FUNCTION venice.create_project(project text, owner name DEFAULT current_user, options jsonb DEFAULT '{}')

@@ -46,6 +46,17 @@ INSERT INTO routine VALUES
     ('move_service', 'service text, view text', 'void'),
     ('drop_service', 'service text, force boolean DEFAULT false', 'void'),
     ('log_service', 'service text, fraction double precision', 'void'),
+    ('search', 'query text, of_kind text DEFAULT NULL::text, max_rows integer DEFAULT 50',
+     'TABLE(kind text, name text, project name, owner name, description text, rank real)'),
+    ('describe', 'name text', 'TABLE(property text, value text)'),
+    ('upstream', 'of_name text', 'TABLE(depth integer, kind text, name text, via text)'),
+    ('downstream', 'of_name text', 'TABLE(depth integer, kind text, name text, via text)'),
+    ('lineage_dot', 'name text DEFAULT NULL::text', 'text'),
+    ('export', 'project text DEFAULT NULL::text', 'jsonb'),
+    ('plan', 'definition jsonb, prune boolean DEFAULT false',
+     'TABLE(action text, kind text, name text, detail text, breaking boolean, used_by text[])'),
+    ('apply', 'definition jsonb, prune boolean DEFAULT false',
+     'TABLE(action text, kind text, name text, detail text, breaking boolean, used_by text[])'),
     ('get_online_features', 'features text[], entities jsonb, options jsonb DEFAULT ''{}''::jsonb',
      'TABLE(ordinality bigint, feature text, value jsonb, event_time timestamp with time zone, status text)'),
     ('create_source', 'source text, relation regclass DEFAULT NULL::regclass, store text DEFAULT NULL::text, server text DEFAULT NULL::text, '
@@ -91,6 +102,7 @@ INSERT INTO routine VALUES
     ('count_compat', 'elements jsonb', 'integer');
 CREATE TEMP VIEW arithmetic AS SELECT name FROM routine WHERE result IN ('double precision', 'real', 'real[]', 'double precision[]')
     UNION VALUES ('count'), ('count_compat');
+CREATE TEMP VIEW reading (name) AS VALUES ('search'), ('describe'), ('upstream'), ('downstream'), ('lineage_dot'), ('export');
 
 CREATE TEMP VIEW found_routine AS
     SELECT p.oid, p.proname::text AS name, pg_get_function_arguments(p.oid) AS arguments, pg_get_function_result(p.oid) AS result,
@@ -105,8 +117,10 @@ SELECT results_eq(
   FROM routine;
 SELECT set_eq('SELECT name, arguments FROM found_routine', 'SELECT name, arguments FROM routine', 'no function of schema venice is missing or unlisted');
 SELECT is_empty('SELECT name FROM found_routine WHERE is_procedure <> (result IS NULL)', 'what returns nothing at all is a procedure');
-SELECT is_empty($$SELECT name FROM found_routine WHERE name NOT IN (TABLE arithmetic) AND (provolatile <> 'v' OR proparallel <> 'u')$$,
-    'every function of schema venice but arithmetic changes or waits for something: volatile, and not parallel safe');
+SELECT is_empty($$SELECT name FROM found_routine WHERE name NOT IN (TABLE arithmetic UNION ALL TABLE reading) AND (provolatile <> 'v' OR proparallel <> 'u')$$,
+    'every function of schema venice but arithmetic and those that only read the registry changes or waits for something: volatile, and not parallel safe');
+SELECT is_empty($$SELECT name FROM found_routine WHERE name IN (TABLE reading) AND (provolatile <> 's' OR proparallel <> 'r')$$,
+    'what only reads the registry is stable');
 SELECT is_empty($$SELECT name FROM found_routine WHERE name IN (TABLE arithmetic) AND (provolatile <> 'i' OR proparallel <> 's')$$,
     'arithmetic depends on its arguments only: immutable, and parallel safe');
 SELECT is_empty($$SELECT name FROM found_routine WHERE lanname <> 'c' OR prosecdef OR proconfig IS NOT NULL$$,
@@ -146,6 +160,7 @@ INSERT INTO view_columns VALUES
     ('stat_read', 'store name, gets bigint, keys bigint, hits bigint, misses bigint, evictions bigint, bytes bigint'),
     ('stat_store', 'store name, reads bigint, keys bigint, rows_inserted bigint, rows_updated bigint, rows_deleted bigint, '
         'pushes bigint, swaps bigint, rollbacks bigint, rejected bigint, stats_reset timestamp with time zone'),
+    ('lineage', 'from_kind text, from_name text, to_kind text, to_name text, via text'),
     ('projects', 'name name, owner name, description text, tags jsonb, created_time timestamp with time zone'),
     ('entities', 'name name, project name, owner name, keys text, description text, tags jsonb, created_time timestamp with time zone'),
     ('sources', 'name name, project name, owner name, relation regclass, store name, server name, topic text, event_time text, '
