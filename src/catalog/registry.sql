@@ -84,7 +84,6 @@ CREATE INDEX feature_view_inputs ON venice.feature_view USING gin (inputs);
 CREATE INDEX feature_view_store ON venice.feature_view (store_name);
 CREATE INDEX feature_view_source ON venice.feature_view (
     (pg_catalog.split_part(source, '.', 1)::name), (pg_catalog.split_part(source, '.', 2)::name));
-CREATE INDEX feature_view_inputs ON venice.feature_view USING gin (inputs);
 
 CREATE TABLE venice.feature (
     project name NOT NULL,
