@@ -172,14 +172,15 @@ venice_search(PG_FUNCTION_ARGS)
 								  "WHERE %s(candidate, w.word) >= 0.3 "
 								  "ORDER BY %s(candidate, w.word) DESC, candidate LIMIT 5) AS c) AS l",
 								  similarity, similarity), &args);
-		(void) search(&session, QueryText(0, 1, session.result_context), kind, &fcinfo->args[2], query);
+		(void) search(&session, QueryText(0, 1, session.result_context), kind, &fcinfo->args[2],
+					  query);
 	}
 	return_rows(fcinfo);
 	QueryEnd(&session);
 	return (Datum) 0;
 }
 
-/* The relation of a dotted name, by the caller's search_path, as it reads in full; NULL for none. */
+/* A relation by its dotted name, in the caller's search_path, as it reads in full; or NULL. */
 static char *
 relation_text(List *names)
 {
@@ -402,7 +403,7 @@ execute_for(const LineageWalk *walk, SPIPlanPtr plan, const LineageNode *node)
 		elog(ERROR, "could not look up the lineage: %s", SPI_result_code_string(code));
 }
 
-/* May the caller see the entry of that class that the node is, or belongs to?  NULL: there is none. */
+/* May the caller see the entry that the node is, or belongs to?  class NULL: there is none. */
 static bool
 is_visible(LineageWalk *walk, const LineageNode *node, const char *class)
 {

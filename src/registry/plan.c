@@ -44,7 +44,10 @@ PG_FUNCTION_INFO_V1(venice_apply);
 
 #define MAX_IDENTITY 7
 
-/* A kind of entry: its section, and the arguments of venice.create_<kind> between the name and the options. */
+/*
+ * A kind of entry: its section, and the arguments of venice.create_<kind> between
+ * the name and the options.
+ */
 typedef struct Kind
 {
 	const char *name;
@@ -57,10 +60,10 @@ typedef struct Kind
 		const char *key;
 		const char *type;
 	}			identity[MAX_IDENTITY];
-} Kind;
+} EntryKind;
 
 /* In the order in which they are made. */
-static const Kind kinds[] = {
+static const EntryKind kinds[] = {
 	{"project", "projects", "project", false, NULL, {{"owner", "name"}}},
 	{"entity", "entities", "entity", false, NULL, {{"keys", "text"}}},
 	{"source", "sources", "source", false, NULL,
@@ -80,21 +83,21 @@ static const Kind kinds[] = {
 /* An object of the file, or an entry that it does not mention. */
 typedef struct Object
 {
-	const Kind *kind;
+	const EntryKind *kind;
 	Reference	reference;		/* view_version 0: not given */
 	Jsonb	   *wanted;			/* NULL: nothing */
-} Object;
+} DefinitionObject;
 
 /* One row of the answer. */
 typedef struct Row
 {
 	const char *action;
-	const Kind *kind;
+	const EntryKind *kind;
 	char	   *name;
 	char	   *detail;
 	bool		breaking;
 	Datum		used_by;		/* 0: none */
-} Row;
+} PlanRow;
 
 typedef struct Run
 {
@@ -102,11 +105,11 @@ typedef struct Run
 	char	   *project;		/* of the file */
 	bool		prune;
 	List	   *objects;		/* of Object, in the order of kinds */
-	List	   *rows;			/* of Row */
+	List	   *rows;			/* of PlanRow */
 	Object	   *current;
 	Row		   *row;			/* of current, if it changed */
 	bool		unchanged;		/* current is what it was: what was done to it is undone */
-} Run;
+} PlanRun;
 
 /* What the registry has of an object. */
 typedef struct Entry
@@ -115,10 +118,10 @@ typedef struct Entry
 	int			view_version;
 	int			newest_version; /* of all view versions; 0: none */
 	Datum		used_by;
-} Entry;
+} EntryState;
 
 static char *
-object_name(const Object *object, const char *project)
+object_name(const DefinitionObject *object, const char *project)
 {
 	Reference	reference = object->reference;
 
@@ -131,7 +134,7 @@ object_name(const Object *object, const char *project)
 static void
 object_context(void *argument)
 {
-	const Object *object = argument;
+	const DefinitionObject *object = argument;
 
 	errcontext("%s \"%s\" of the definition", object->kind->name, object_name(object, NULL));
 }
@@ -150,7 +153,7 @@ keep_jsonb(uint64 row, int column, MemoryContext context)
 }
 
 static Entry
-read_entry(const Run *run, const Object *object)
+read_entry(const PlanRun *run, const DefinitionObject *object)
 {
 	QuerySession session;
 	QueryArgs	args = {0};
@@ -201,7 +204,7 @@ read_entry(const Run *run, const Object *object)
 
 /* One jsonb of one statement over two. */
 static Jsonb *
-combine(const Run *run, const char *sql, const Jsonb *one, const Jsonb *two)
+combine(const PlanRun *run, const char *sql, const Jsonb *one, const Jsonb *two)
 {
 	QuerySession session;
 	QueryArgs	args = {0};
@@ -231,13 +234,13 @@ empty_object(void)
 }
 
 static Jsonb *
-find_changes(const Run *run, const Jsonb *before, const Jsonb *wanted)
+find_changes(const PlanRun *run, const Jsonb *before, const Jsonb *wanted)
 {
 	return combine(run, "SELECT venice_internal.definition_changes($1, $2)", before, wanted);
 }
 
 static char *
-find_detail(const Run *run, const Jsonb *before, const Jsonb *after)
+find_detail(const PlanRun *run, const Jsonb *before, const Jsonb *after)
 {
 	QuerySession session;
 	QueryArgs	args = {0};
@@ -261,6 +264,7 @@ identity_text(const Jsonb *object, const char *key, const char *type)
 													 key, strlen(key), &buffer);
 	JsonbContainer *array;
 	Datum	   *elements;
+	ArrayType  *result;
 
 	if (strcmp(type, "text[]") != 0 || value == NULL || value->type != jbvBinary ||
 		!JsonContainerIsArray(value->val.binary.data))
@@ -278,12 +282,12 @@ identity_text(const Jsonb *object, const char *key, const char *type)
 		elements[i] = PointerGetDatum(cstring_to_text_with_len(element->val.string.val,
 															   element->val.string.len));
 	}
-	return OidOutputFunctionCall(F_ARRAY_OUT,
-								 PointerGetDatum(construct_array(elements, JsonContainerSize(array),
-																 TEXTOID, -1, false, TYPALIGN_INT)));
+	result = construct_array(elements, JsonContainerSize(array), TEXTOID, -1, false,
+							 TYPALIGN_INT);
+	return OidOutputFunctionCall(F_ARRAY_OUT, PointerGetDatum(result));
 }
 
-/* Run a function of venice as the caller. */
+/* PlanRun a function of venice as the caller. */
 static void
 call(const char *sql, const QueryArgs *args)
 {
@@ -294,9 +298,9 @@ call(const char *sql, const QueryArgs *args)
 }
 
 static void
-create_entry(const Object *object)
+create_entry(const DefinitionObject *object)
 {
-	const Kind *kind = object->kind;
+	const EntryKind *kind = object->kind;
 	QueryArgs	args = {0};
 	StringInfoData sql;
 	Jsonb	   *options = without(object->wanted, "name");
@@ -330,9 +334,9 @@ create_entry(const Object *object)
 }
 
 static void
-alter_entry(const Object *object, const Entry *before, Jsonb *changes, bool new_version)
+alter_entry(const DefinitionObject *object, const EntryState *before, Jsonb *changes, bool new_version)
 {
-	const Kind *kind = object->kind;
+	const EntryKind *kind = object->kind;
 	QueryArgs	args = {0};
 	StringInfoData sql;
 	Object		altered = *object;
@@ -360,7 +364,7 @@ alter_entry(const Object *object, const Entry *before, Jsonb *changes, bool new_
 }
 
 static void
-deprecate(const Object *object, const Entry *entry, const char *until)
+deprecate(const DefinitionObject *object, const EntryState *entry, const char *until)
 {
 	QueryArgs	args = {0};
 	Object		version = *object;
@@ -406,7 +410,7 @@ static void
 apply_object(void *argument)
 {
 	Run		   *run = argument;
-	const Object *object = run->current;
+	const DefinitionObject *object = run->current;
 	int			nest_level = NewGUCNestLevel();
 	Entry		before = read_entry(run, object);
 	const char *action = "create";
@@ -474,7 +478,7 @@ apply_object(void *argument)
 	if (run->unchanged)
 		return;
 	named.reference.view_version = after.view_version;
-	run->row = MemoryContextAllocZero(run->context, sizeof(Row));
+	run->row = MemoryContextAllocZero(run->context, sizeof(PlanRow));
 	run->row->action = action;
 	run->row->kind = object->kind;
 	run->row->name = MemoryContextStrdup(run->context, object_name(&named, run->project));
@@ -491,16 +495,16 @@ drop_object(void *argument)
 
 	QueryArgText(&args, object_name(run->current, NULL));
 	call(psprintf("SELECT venice.drop_%s($1)", run->current->kind->name), &args);
-	run->row = MemoryContextAllocZero(run->context, sizeof(Row));
+	run->row = MemoryContextAllocZero(run->context, sizeof(PlanRow));
 	run->row->action = "drop";
 	run->row->kind = run->current->kind;
 	run->row->name = MemoryContextStrdup(run->context, object_name(run->current, run->project));
 }
 
 static void
-add_breaking(Run *run, const char *action, const ErrorData *error)
+add_breaking(PlanRun *run, const char *action, const ErrorData *error)
 {
-	Row		   *row = palloc0(sizeof(Row));
+	Row		   *row = palloc0(sizeof(PlanRow));
 
 	row->action = action;
 	row->kind = run->current->kind;
@@ -516,7 +520,7 @@ add_breaking(Run *run, const char *action, const ErrorData *error)
  * again as long as others succeed.
  */
 static void
-process(Run *run, List *objects, SubtransactionAction action, int retry_sqlstate)
+process(PlanRun *run, List *objects, SubtransactionAction action, int retry_sqlstate)
 {
 	while (objects != NIL)
 	{
@@ -587,7 +591,7 @@ refuse_definition(const char *message)
 }
 
 static void
-check_features(const Run *run, const Object *object, const char *key)
+check_features(const PlanRun *run, const DefinitionObject *object, const char *key)
 {
 	QuerySession session;
 	QueryArgs	args = {0};
@@ -613,7 +617,7 @@ check_features(const Run *run, const Object *object, const char *key)
 
 /* The objects of one section. */
 static void
-read_section(Run *run, const Kind *kind, const JsonbValue *section)
+read_section(PlanRun *run, const EntryKind *kind, const JsonbValue *section)
 {
 	JsonbContainer *array;
 
@@ -623,7 +627,7 @@ read_section(Run *run, const Kind *kind, const JsonbValue *section)
 	for (uint32 i = 0; i < JsonContainerSize(array); i++)
 	{
 		JsonbValue *element = getIthJsonbValueFromContainer(array, i);
-		Object	   *object = palloc0(sizeof(Object));
+		Object	   *object = palloc0(sizeof(DefinitionObject));
 		JsonbValue	buffer;
 		JsonbValue *features;
 		char	   *name;
@@ -667,7 +671,7 @@ read_section(Run *run, const Kind *kind, const JsonbValue *section)
 }
 
 static void
-read_definition(Run *run, Jsonb *definition)
+read_definition(PlanRun *run, Jsonb *definition)
 {
 	JsonbIterator *iterator;
 	JsonbValue	key;
@@ -706,13 +710,13 @@ read_definition(Run *run, Jsonb *definition)
 }
 
 static bool
-is_mentioned(const Run *run, const Object *object)
+is_mentioned(const PlanRun *run, const DefinitionObject *object)
 {
 	ListCell   *cell;
 
 	foreach(cell, run->objects)
 	{
-		const Object *other = lfirst(cell);
+		const DefinitionObject *other = lfirst(cell);
 
 		if (other->kind == object->kind &&
 			strcmp(other->reference.project, object->reference.project) == 0 &&
@@ -726,7 +730,7 @@ is_mentioned(const Run *run, const Object *object)
 
 /* What the caller owns in the file's project and the file does not mention, last made first. */
 static List *
-unmentioned(const Run *run)
+unmentioned(const PlanRun *run)
 {
 	List	   *objects = NIL;
 
@@ -745,7 +749,7 @@ unmentioned(const Run *run)
 						&args);
 		for (uint64 row = 0; row < SPI_processed; row++)
 		{
-			Object	   *object = MemoryContextAllocZero(run->context, sizeof(Object));
+			Object	   *object = MemoryContextAllocZero(run->context, sizeof(DefinitionObject));
 
 			object->kind = &kinds[i];
 			object->reference.project = run->project;
@@ -776,7 +780,7 @@ apply_definition(void *argument)
 }
 
 static char *
-breaking_list(const Run *run)
+breaking_list(const PlanRun *run)
 {
 	StringInfoData list;
 	ListCell   *cell;
@@ -794,7 +798,7 @@ breaking_list(const Run *run)
 }
 
 static void
-put_row(ReturnSetInfo *result, const Row *row)
+put_row(ReturnSetInfo *result, const PlanRow *row)
 {
 	Datum		values[6];
 	bool		nulls[6] = {false};
