@@ -48,7 +48,7 @@ PG_FUNCTION_INFO_V1(venice_apply);
  * A kind of entry: its section, and the arguments of venice.create_<kind> between
  * the name and the options.
  */
-typedef struct Kind
+typedef struct EntryKind
 {
 	const char *name;
 	const char *section;
@@ -81,7 +81,7 @@ static const EntryKind kinds[] = {
 };
 
 /* An object of the file, or an entry that it does not mention. */
-typedef struct Object
+typedef struct DefinitionObject
 {
 	const EntryKind *kind;
 	Reference	reference;		/* view_version 0: not given */
@@ -89,7 +89,7 @@ typedef struct Object
 } DefinitionObject;
 
 /* One row of the answer. */
-typedef struct Row
+typedef struct PlanRow
 {
 	const char *action;
 	const EntryKind *kind;
@@ -99,20 +99,20 @@ typedef struct Row
 	Datum		used_by;		/* 0: none */
 } PlanRow;
 
-typedef struct Run
+typedef struct PlanRun
 {
 	MemoryContext context;
 	char	   *project;		/* of the file */
 	bool		prune;
-	List	   *objects;		/* of Object, in the order of kinds */
+	List	   *objects;		/* of DefinitionObject, in the order of kinds */
 	List	   *rows;			/* of PlanRow */
-	Object	   *current;
-	Row		   *row;			/* of current, if it changed */
+	DefinitionObject *current;
+	PlanRow    *row;			/* of current, if it changed */
 	bool		unchanged;		/* current is what it was: what was done to it is undone */
 } PlanRun;
 
 /* What the registry has of an object. */
-typedef struct Entry
+typedef struct EntryState
 {
 	Jsonb	   *definition;		/* NULL: there is none */
 	int			view_version;
@@ -152,12 +152,12 @@ keep_jsonb(uint64 row, int column, MemoryContext context)
 	return copy;
 }
 
-static Entry
+static EntryState
 read_entry(const PlanRun *run, const DefinitionObject *object)
 {
 	QuerySession session;
 	QueryArgs	args = {0};
-	Entry		entry = {0};
+	EntryState		entry = {0};
 
 	QueryBeginRegistry(&session);
 	RegistryPinFormats();
@@ -334,12 +334,13 @@ create_entry(const DefinitionObject *object)
 }
 
 static void
-alter_entry(const DefinitionObject *object, const EntryState *before, Jsonb *changes, bool new_version)
+alter_entry(const DefinitionObject *object, const EntryState *before, Jsonb *changes,
+			bool new_version)
 {
 	const EntryKind *kind = object->kind;
 	QueryArgs	args = {0};
 	StringInfoData sql;
-	Object		altered = *object;
+	DefinitionObject		altered = *object;
 	char	   *features = NULL;
 
 	altered.reference.view_version = before->view_version;
@@ -367,7 +368,7 @@ static void
 deprecate(const DefinitionObject *object, const EntryState *entry, const char *until)
 {
 	QueryArgs	args = {0};
-	Object		version = *object;
+	DefinitionObject		version = *object;
 
 	version.reference.view_version = entry->view_version;
 	QueryArgText(&args, object_name(&version, NULL));
@@ -409,16 +410,16 @@ is_move(const Jsonb *changes, const Jsonb *before)
 static void
 apply_object(void *argument)
 {
-	Run		   *run = argument;
+	PlanRun    *run = argument;
 	const DefinitionObject *object = run->current;
 	int			nest_level = NewGUCNestLevel();
-	Entry		before = read_entry(run, object);
+	EntryState		before = read_entry(run, object);
 	const char *action = "create";
 	char	   *until = OptionText(object->wanted, "deprecated_until");
 	Jsonb	   *wanted = without(object->wanted, "deprecated_until");
 	Jsonb	   *changes = NULL;
-	Entry		after;
-	Object		named = *object;
+	EntryState		after;
+	DefinitionObject		named = *object;
 	char	   *is_until;
 
 	/* The default project is there before it has a definition. */
@@ -440,7 +441,7 @@ apply_object(void *argument)
 	}
 	else if (before.newest_version > 0)
 	{
-		Object		newest = *object;
+		DefinitionObject		newest = *object;
 
 		if (object->reference.view_version != before.newest_version + 1)
 			ereport(ERROR,
@@ -490,7 +491,7 @@ apply_object(void *argument)
 static void
 drop_object(void *argument)
 {
-	Run		   *run = argument;
+	PlanRun    *run = argument;
 	QueryArgs	args = {0};
 
 	QueryArgText(&args, object_name(run->current, NULL));
@@ -504,7 +505,7 @@ drop_object(void *argument)
 static void
 add_breaking(PlanRun *run, const char *action, const ErrorData *error)
 {
-	Row		   *row = palloc0(sizeof(PlanRow));
+	PlanRow    *row = palloc0(sizeof(PlanRow));
 
 	row->action = action;
 	row->kind = run->current->kind;
@@ -627,7 +628,7 @@ read_section(PlanRun *run, const EntryKind *kind, const JsonbValue *section)
 	for (uint32 i = 0; i < JsonContainerSize(array); i++)
 	{
 		JsonbValue *element = getIthJsonbValueFromContainer(array, i);
-		Object	   *object = palloc0(sizeof(DefinitionObject));
+		DefinitionObject *object = palloc0(sizeof(DefinitionObject));
 		JsonbValue	buffer;
 		JsonbValue *features;
 		char	   *name;
@@ -749,7 +750,8 @@ unmentioned(const PlanRun *run)
 						&args);
 		for (uint64 row = 0; row < SPI_processed; row++)
 		{
-			Object	   *object = MemoryContextAllocZero(run->context, sizeof(DefinitionObject));
+			DefinitionObject *object = MemoryContextAllocZero(run->context,
+															  sizeof(DefinitionObject));
 
 			object->kind = &kinds[i];
 			object->reference.project = run->project;
@@ -772,7 +774,7 @@ unmentioned(const PlanRun *run)
 static void
 apply_definition(void *argument)
 {
-	Run		   *run = argument;
+	PlanRun    *run = argument;
 
 	process(run, run->objects, apply_object, ERRCODE_UNDEFINED_OBJECT);
 	if (run->prune)
@@ -788,7 +790,7 @@ breaking_list(const PlanRun *run)
 	initStringInfo(&list);
 	foreach(cell, run->rows)
 	{
-		const Row  *row = lfirst(cell);
+		const PlanRow  *row = lfirst(cell);
 
 		if (row->breaking)
 			appendStringInfo(&list, "%s%s %s \"%s\": %s", list.len > 0 ? "\n" : "", row->action,
@@ -817,7 +819,7 @@ put_row(ReturnSetInfo *result, const PlanRow *row)
 static Datum
 run_definition(FunctionCallInfo fcinfo, bool keep)
 {
-	Run			run = {0};
+	PlanRun			run = {0};
 	ListCell   *cell;
 	char	   *breaking;
 
