@@ -73,6 +73,15 @@ SELECT item FROM shop.top_k('dot_product', 'embedding', '{3,4}', 10);
 RESET ROLE;
 ALTER TABLE shop.records DISABLE ROW LEVEL SECURITY;
 
+-- The internal functions check what the wrappers cannot get wrong.
+SELECT * FROM venice_internal.compute('shop', 'dot_product', 'embedding', '{3,4}', '{1}'::int[], '{a}'::text[]) AS r(o bigint, i int, w text, r real);
+SELECT * FROM venice_internal.compute('shop', 'dot_product', 'embedding', '{3,4}', '{1}'::int[], '{a}'::text[]) AS r(o text, i int, w text, r real);
+SELECT * FROM venice_internal.compute('shop', 'dot_product', 'embedding', '{3,4}', '{1}'::int[], '{a}'::text[]) AS r(o bigint, i text, w text, r real);
+SELECT * FROM venice_internal.compute('shop', 'dot_product', 'embedding', '{3,4}', '{1}'::int[], '{a}'::text[]) AS r(o bigint, i int, w text, r text);
+SELECT * FROM venice_internal.compute('shop', 'dot_product', 'embedding', '{3,4}', '{1}'::int[], '{a}'::text[]) AS r(o bigint, i int, w text, r real, more text);
+SELECT * FROM venice_internal.top_k('shop', 'dot_product', 'embedding', '{3,4}', 1, '{1}'::int[], '{a}'::text[]) AS r(i int, w text);
+SELECT * FROM venice_internal.top_k('shop', 'dot_product', 'embedding', '{3,4}', 1, '{1}'::int[], '{a}'::text[]) AS r(i text, w text, r real);
+
 -- From memory the results are the same, of vectors short and long.
 SELECT venice.create_store('large', 'id integer', 'short real[], long real[], name text', options => '{"cache": true}');
 SELECT venice.push('large', $$SELECT g, ARRAY[g, 1, 2]::real[], (SELECT array_agg(sin(g * i)::real) FROM generate_series(1, 768) i), 'x' FROM generate_series(1, 200) g$$);

@@ -334,6 +334,35 @@ begin_computation(FunctionCallInfo fcinfo, Computation *computation)
 		take_query(computation, PG_GETARG_ARRAYTYPE_P(3));
 }
 
+/*
+ * Are result rows of the types that are put into them?  Whoever calls the functions
+ * by hand may name any.
+ */
+static void
+check_rows(FunctionCallInfo fcinfo, const Computation *computation, bool with_ordinality)
+{
+	TupleDesc	descriptor = ((ReturnSetInfo *) fcinfo->resultinfo)->expectedDesc;
+	int			key_count = computation->handle.key_count;
+	Oid			types[INDEX_MAX_KEYS + 2];
+	int			count = 0;
+	bool		fit;
+
+	if (with_ordinality)
+		types[count++] = INT8OID;
+	for (int k = 0; k < key_count; k++)
+		types[count++] = computation->handle.key_types[k];
+	types[count++] = FLOAT4OID;
+
+	fit = descriptor->natts == count;
+	for (int i = 0; i < count && fit; i++)
+		fit = TupleDescAttr(descriptor, i)->atttypid == types[i];
+	if (!fit)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column definition list does not fit store \"%s\"", computation->store),
+				 errhint("Call the functions in the store's schema.")));
+}
+
 /* What came of each key, by its position. */
 typedef struct Results
 {
@@ -402,6 +431,7 @@ venice_compute(PG_FUNCTION_ARGS)
 
 	LookupRequireRows(fcinfo);
 	begin_computation(fcinfo, &computation);
+	check_rows(fcinfo, &computation, true);
 	descriptor = ((ReturnSetInfo *) fcinfo->resultinfo)->expectedDesc;
 	key_count = computation.handle.key_count;
 	LookupKeysArray(fcinfo, 4, computation.store, &computation.handle, &keys);
@@ -640,6 +670,7 @@ venice_top_k(PG_FUNCTION_ARGS)
 
 	LookupRequireRows(fcinfo);
 	begin_computation(fcinfo, &computation);
+	check_rows(fcinfo, &computation, false);
 	if (PG_ARGISNULL(4))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
