@@ -253,6 +253,34 @@ SELECT venice.push('svc_carriers_at2', $$VALUES ('UA', 720::float8, 6::numeric, 
 SELECT flights FROM svc_model.get('UA', 'EWR');
 SELECT flights FROM svc_model.get('AA', 'EWR');
 
+-- A row in the registry's tables, which the database's owner restores, gives him nobody's rights.
+RESET ROLE;
+BEGIN;
+ALTER DATABASE regression OWNER TO services_api;
+GRANT USAGE ON SCHEMA svc_carriers TO services_api;
+GRANT SELECT ON svc_carriers.records TO services_api;
+SET LOCAL ROLE services_api;
+INSERT INTO venice.service (project, service, schema_name, features, keys, options)
+VALUES ('default', 'svc_forged', 'pg_catalog', '{}', '[{"name": "carrier", "type": "text", "request": false}]', '{}');
+INSERT INTO venice.service_feature
+VALUES ('default', 'svc_forged', 1, 'flights', 'integer', 'default', 'svc_carriers', 1, 'flights', 'svc_carriers', '{}'),
+       ('default', 'svc_model', 9, 'carrier', 'text', 'default', 'svc_carriers', 1, 'flights', 'svc_carriers', '{}');
+SAVEPOINT forged;
+SELECT * FROM venice_internal.service_get('default.svc_forged', 'UA'::text) AS record(flights integer, _status jsonb);
+ROLLBACK TO forged;
+SELECT * FROM venice_internal.service_get('default.svc_model', 'UA'::text, 'EWR'::text) AS record(flights bigint, temp float8, carrier text, _status jsonb);
+ROLLBACK TO forged;
+INSERT INTO venice.feature_view (project, view_name, view_version, kind, owner_name, entities, features, inputs, online, offline, owns_store, options)
+VALUES ('default', 'svc_forged', 1, 'on_demand', 'services_api', '{default.svc_carrier}', '', '{default.svc_carriers@1:flights}', true, false, false, '{}');
+INSERT INTO venice.feature
+VALUES ('default', 'svc_forged', 1, 1, 'x', 'text', '(SELECT pg_catalog.current_setting(''data_directory''))', '{}', '{}');
+SELECT * FROM venice.get_online_features('{svc_forged:x}', '{"carrier": "UA"}');
+ROLLBACK TO forged;
+RESET ROLE;
+SELECT venice.drop_service('svc_forged', force => true);
+ROLLBACK;
+SET ROLE services_team;
+
 -- In an old snapshot a service answers from what was current then.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT flights FROM svc_model.get('UA', 'EWR');

@@ -468,7 +468,8 @@ read_entities(Jsonb *entities, const ServiceColumn *arguments, int count, Servic
 	initStringInfo(&columns);
 	for (int i = 0; i < count; i++)
 		appendStringInfo(&columns, "%s%s %s", i > 0 ? ", " : "", quote_identifier(arguments[i].name),
-						 format_type_extended(arguments[i].type, -1, FORMAT_TYPE_FORCE_QUALIFY));
+						 format_type_extended(getBaseType(arguments[i].type), -1,
+											  FORMAT_TYPE_FORCE_QUALIFY));
 	QueryBegin(&session, GetUserId());
 	QueryArgJsonb(&args, entities);
 	input->count = QueryRun(psprintf("SELECT * FROM pg_catalog.jsonb_to_recordset($1) AS entity(%s)",

@@ -387,6 +387,8 @@ parse_defaults(Service *service, const Jsonb *options)
 		QueryArgs	args = {0};
 		ListCell   *cell;
 		char	   *name;
+		Oid			type;
+		int32		typmod;
 
 		if (kind != WJB_KEY)
 			continue;
@@ -400,11 +402,15 @@ parse_defaults(Service *service, const Jsonb *options)
 					 errmsg("option \"defaults\" names feature \"%s\", which service \"%s\" does not have",
 							name, service->name),
 					 errhint("Set the option to what its features have for defaults, or to null.")));
+		/* What lies under a domain: its CHECK would be somebody else's code. */
+		parseTypeString(feature->type_name, &type, &typmod, false);
+		type = getBaseTypeAndTypmod(type, &typmod);
 		QueryBegin(&session, GetUserId());
 		QueryArgJsonb(&args, JsonbValueToJsonb(defaults));
 		(void) QueryRun(psprintf("SELECT d.%s::text FROM pg_catalog.jsonb_to_record($1) AS d(%s %s)",
 								 quote_identifier(name), quote_identifier(name),
-								 feature->type_name), &args);
+								 format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN |
+													  FORMAT_TYPE_FORCE_QUALIFY)), &args);
 		feature->default_value = QueryText(0, 1, session.result_context);
 		QueryEnd(&session);
 	}

@@ -303,9 +303,9 @@ drop_or_say_how(const char *sql, const char *hint)
 	PG_END_TRY();
 }
 
-/* Does a function have this body? */
+/* Does a function have this body and this owner? */
 static bool
-function_fits(Oid function, const char *body)
+function_fits(Oid function, const char *body, Oid owner)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	bool		is_null = true;
@@ -315,9 +315,24 @@ function_fits(Oid function, const char *body)
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	source = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &is_null);
-	fits = !is_null && strcmp(TextDatumGetCString(source), body) == 0;
+	fits = !is_null && strcmp(TextDatumGetCString(source), body) == 0 &&
+		((Form_pg_proc) GETSTRUCT(tuple))->proowner == owner;
 	ReleaseSysCache(tuple);
 	return fits;
+}
+
+bool
+ServiceFunctionsFit(const Service *service)
+{
+	Oid			schema = get_namespace_oid(service->schema, false);
+	Definition	definitions[DEFINITION_COUNT];
+	bool		fit = true;
+
+	make_definitions(service, definitions);
+	for (int i = 0; i < DEFINITION_COUNT; i++)
+		fit &= function_fits(find_function(schema, definitions[i].name), definitions[i].body,
+							 SchemaOwner(schema));
+	return fit;
 }
 
 void
@@ -335,7 +350,7 @@ ServiceFunctionsRenew(const Service *service)
 		List	   *grants;
 		ListCell   *cell;
 
-		if (function_fits(function, definitions[i].body))
+		if (function_fits(function, definitions[i].body, SchemaOwner(schema)))
 			continue;
 		has_acl = OidIsValid(function) && function_has_acl(function);
 		grants = has_acl ? function_grants(function) : NIL;
@@ -368,6 +383,14 @@ ServiceSchemaDrop(const Service *service, bool force)
 	/* Somebody has dropped it by hand. */
 	if (!OidIsValid(schema))
 		return;
+	if (!ServiceFunctionsFit(service))
+	{
+		ereport(NOTICE,
+				(errmsg("schema \"%s\" is not dropped", service->schema),
+				 errdetail("It does not have the functions of service \"%s\", as its owner was given them.",
+						   service->name)));
+		return;
+	}
 	make_definitions(service, definitions);
 	QueryBegin(&session, SchemaOwner(schema));
 	/* That it takes our own objects along is not news. */

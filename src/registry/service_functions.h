@@ -20,8 +20,14 @@ extern void ServiceSchemaCreate(const Service *service, Oid owner);
 extern void ServiceFunctionsRenew(const Service *service);
 
 /*
+ * Are the functions in the schema those of the service, made by the schema's owner?  Then
+ * it is he who wants what the tables say of the service.
+ */
+extern bool ServiceFunctionsFit(const Service *service);
+
+/*
  * Drop the schema.  Without force, 2BP01 when something depends on the functions, or
- * somebody's objects are in it.
+ * somebody's objects are in it.  One without the functions is left alone, with a NOTICE.
  */
 extern void ServiceSchemaDrop(const Service *service, bool force);
 

@@ -20,6 +20,10 @@
  * the service's schema.  That a store's new version has a column of another type
  * is seen when it is read: then the plan is made again in the midst of the call.
  *
+ * The tables are restored, and so written, by the database's owner; with whose rights a
+ * service reads must not be his to say.  What he adds is believed only where the
+ * schema's owner has the very functions that go with it.
+ *
  * Locks: those of look-ups.
  * Must not know: in which form answers go out.
  *
@@ -61,6 +65,8 @@
 #include "common/user_context.h"
 #include "read/handle.h"
 #include "read/lookup.h"
+#include "registry/expression.h"
+#include "registry/service_functions.h"
 
 /* Something that SQL computes, from values of the plan as parameters. */
 typedef struct Computation
@@ -385,25 +391,52 @@ input_arguments(const FeatureView *input, const FeatureView *view, List *argumen
 	return result;
 }
 
-/* Inputs, or request columns, under the name by which the expression knows them. */
+/*
+ * A column that an expression reads, of the type that it was written for: a value of the
+ * plan, and a NULL to analyse the expression with.  What lies under a domain will do: to
+ * make a value of one is to run its owner's code.
+ */
+static void
+append_column(StringInfo values, StringInfo nulls, int value, const char *type_name,
+			  const char *name)
+{
+	Oid			type;
+	int32		typmod;
+	const char *separator = values->len > 0 ? ", " : "";
+	const char *base;
+
+	parseTypeString(type_name, &type, &typmod, false);
+	type = getBaseTypeAndTypmod(type, &typmod);
+	base = format_type_extended(type, typmod,
+								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+	appendStringInfo(values, "%s$%d::%s AS %s", separator, value + 1, base,
+					 quote_identifier(name));
+	appendStringInfo(nulls, "%sNULL::%s AS %s", separator, base, quote_identifier(name));
+}
+
+/* Such columns, under the name by which the expression knows them. */
 static void
 append_from_item(StringInfo from, const char *alias, const char *columns)
 {
-	appendStringInfo(from, "%s(SELECT %s) AS %s", from->len > 0 ? ", " : " FROM ", columns,
+	appendStringInfo(from, "%s(SELECT %s) AS %s", from->len > 0 ? ", " : "", columns,
 					 quote_identifier(alias));
 }
 
 /*
  * An expression of an on-demand view.  Its inputs are looked up in the registry by whoever
  * may see them all: that the service's owner may read them is what looking them up in
- * their stores shows.
+ * their stores shows.  What the registry has for an expression is taken apart once more
+ * before it is run as the owner: who can write the table must not gain his rights.
  */
 static int
 add_expression(ServicePlan *plan, const FeatureView *view, const ViewFeature *feature,
 			   List *arguments)
 {
 	StringInfoData from;
+	StringInfoData null_from;
 	StringInfoData columns;
+	StringInfoData nulls;
+	const Expression *expression;
 	List	   *inputs = NIL;
 	List	   *names = NIL;
 	ListCell   *cell;
@@ -412,7 +445,9 @@ add_expression(ServicePlan *plan, const FeatureView *view, const ViewFeature *fe
 	int			value;
 
 	initStringInfo(&from);
+	initStringInfo(&null_from);
 	initStringInfo(&columns);
+	initStringInfo(&nulls);
 	foreach(cell, view->inputs)
 	{
 		Reference	input;
@@ -427,6 +462,7 @@ add_expression(ServicePlan *plan, const FeatureView *view, const ViewFeature *fe
 		ListCell   *other;
 
 		resetStringInfo(&columns);
+		resetStringInfo(&nulls);
 		foreach(other, view->inputs)
 		{
 			Reference	input;
@@ -441,24 +477,30 @@ add_expression(ServicePlan *plan, const FeatureView *view, const ViewFeature *fe
 			value = add_feature(plan, input_view, input_feature,
 								input_arguments(input_view, view, arguments));
 			inputs = lappend_int(inputs, value);
-			appendStringInfo(&columns, "%s$%d::%s AS %s", columns.len > 0 ? ", " : "", value + 1,
-							 input_feature->type_name, quote_identifier(input_feature->name));
+			append_column(&columns, &nulls, value, input_feature->type_name, input_feature->name);
 		}
 		append_from_item(&from, alias, columns.data);
+		append_from_item(&null_from, alias, nulls.data);
 	}
 	resetStringInfo(&columns);
+	resetStringInfo(&nulls);
 	forboth(cell, view->request_names, type, view->request_types)
 	{
-		value = argument_number(plan, lfirst(cell));
-		appendStringInfo(&columns, "%s$%d::%s AS %s", columns.len > 0 ? ", " : "", value + 1,
-						 (char *) lfirst(type), quote_identifier(lfirst(cell)));
+		append_column(&columns, &nulls, argument_number(plan, lfirst(cell)), lfirst(type),
+					  lfirst(cell));
 	}
 	if (columns.len > 0)
+	{
 		append_from_item(&from, "request", columns.data);
+		append_from_item(&null_from, "request", nulls.data);
+	}
 
+	expression = linitial(ExpressionsParse(psprintf("%s AS %s", feature->expression,
+													quote_identifier(feature->name)),
+										   null_from.data, GetUserId()));
 	result = computation_result(add_computation(plan, feature->name, inputs,
-												psprintf("SELECT (%s)::%s%s", feature->expression,
-														 feature->type_name, from.data)));
+												psprintf("SELECT %s FROM %s", expression->text,
+														 from.data)));
 	value = add_value(plan, TupleDescAttr(result, 0)->atttypid,
 					  TupleDescAttr(result, 0)->atttypmod);
 	plan->values[value].computation = list_length(plan->computations) - 1;
@@ -492,7 +534,7 @@ add_feature(ServicePlan *plan, FeatureView *view, const ViewFeature *feature, Li
 
 /*
  * What makes a value of a pinned type of one that is not, any more: a cast, and whether
- * that has changed the value.  To float4 it may: that is what the type is like.
+ * that has changed the value.  To a float it may: that is what the types are like.
  */
 static int
 add_cast(ServicePlan *plan, const char *feature, int value, Oid type, int32 typmod)
@@ -500,7 +542,9 @@ add_cast(ServicePlan *plan, const char *feature, int value, Oid type, int32 typm
 	const PlanValue *from = &plan->values[value];
 	bits16		flags = FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY;
 	char	   *pinned = format_type_extended(type, typmod, flags);
-	char	   *actual = format_type_extended(from->type, from->typmod, flags);
+	int32		actual_typmod = from->typmod;
+	Oid			actual_type = getBaseTypeAndTypmod(from->type, &actual_typmod);
+	char	   *actual = format_type_extended(actual_type, actual_typmod, flags);
 	const char *same = type == FLOAT4OID || type == FLOAT8OID ? "true" :
 		psprintf("$%d::%s::%s IS NOT DISTINCT FROM $%d", value + 1, pinned, actual, value + 1);
 	Computation *cast = add_computation(plan, feature, list_make1_int(value),
@@ -516,19 +560,27 @@ add_output(ServicePlan *plan, const ServiceFeature *feature)
 	ServiceColumn *column = &plan->features[plan->feature_count];
 	PlanOutput *output = &plan->outputs[plan->feature_count++];
 	const PlanValue *value;
+	Oid			pinned;
+	Oid			actual;
+	int32		pinned_typmod;
+	int32		actual_typmod;
 
 	column->name = pstrdup(feature->output_name);
 	parseTypeString(feature->type_name, &column->type, &column->typmod, false);
+	/* A domain's CHECK is somebody's code, and has been run when the value was stored. */
+	pinned_typmod = column->typmod;
+	pinned = getBaseTypeAndTypmod(column->type, &pinned_typmod);
 	output->value = add_feature(plan, feature->view, feature->feature, feature->arguments);
 	value = &plan->values[output->value];
-	output->cast = value->type == column->type &&
-		(column->typmod == -1 || column->typmod == value->typmod) ? -1 :
-		add_cast(plan, feature->output_name, output->value, column->type, column->typmod);
+	actual_typmod = value->typmod;
+	actual = getBaseTypeAndTypmod(value->type, &actual_typmod);
+	output->cast = actual == pinned && (pinned_typmod == -1 || pinned_typmod == actual_typmod) ?
+		-1 : add_cast(plan, feature->output_name, output->value, pinned, pinned_typmod);
 	if (feature->default_value != NULL)
 	{
 		TypeInput	input;
 
-		TypeInputInit(&input, column->type, column->typmod, CurrentMemoryContext);
+		TypeInputInit(&input, pinned, pinned_typmod, CurrentMemoryContext);
 		output->default_value = TypeInputCall(&input, pstrdup(feature->default_value));
 		output->has_default = true;
 	}
@@ -766,6 +818,13 @@ make_kept_plan(KeptPlan *kept)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("schema \"%s\" of service \"%s\" is gone", service->schema, kept->name),
 				 errhint("Drop the service with venice.drop_service(%s), and make it again.",
+						 quote_literal_cstr(kept->name))));
+	if (!ServiceFunctionsFit(service))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the functions of service \"%s\" are not those that its owner was given",
+						kept->name),
+				 errhint("Make them anew with venice.alter_service(%s).",
 						 quote_literal_cstr(kept->name))));
 	plan = ServicePlanMake(service, SchemaOwner(schema_oid));
 	plan->schema_oid = schema_oid;
