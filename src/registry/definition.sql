@@ -27,7 +27,9 @@ CREATE VIEW venice_internal.definition AS
                         'inputs', v.inputs, 'expressions', v.features, 'request', v.request)
                    ELSE pg_catalog.jsonb_build_object(
                         'entities', v.entities, 'source', v.source, 'features', v.features, 'ttl', v.ttl,
-                        'window_length', v.window_length, 'online', v.online, 'offline', v.offline,
+                        'window_length', v.window_length,
+                        'online', CASE v.kind WHEN 'feature' THEN v.online END,
+                        'offline', CASE v.kind WHEN 'feature' THEN v.offline END,
                         'store', CASE WHEN v.owns_store AND v.store_name <> v.view_name THEN v.store_name END) END) || v.options
       FROM venice.feature_view v
     UNION ALL

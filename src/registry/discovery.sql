@@ -296,15 +296,20 @@ BEGIN ATOMIC
     UNION
     SELECT e.from_kind, e.from_project, e.from_entry, e.from_number, e.from_part, e.from_object
       FROM venice_internal.lineage_edge e
+      -- Who may not see the source does not learn that it is one.
+      JOIN venice_internal.entries(member) s
+        ON s.class = 'source' AND s.project = CASE e.from_kind WHEN 'column' THEN e.from_project ELSE e.to_project END
+       AND s.entry = CASE e.from_kind WHEN 'column' THEN e.from_entry ELSE e.to_entry END
      WHERE e.from_object = in_object AND e.from_kind IN ('relation', 'topic', 'column')
         OR e.from_object = of_object AND e.from_kind = 'column' AND e.from_part = column_name
     UNION
     SELECT e.to_kind, e.to_project, e.to_entry, e.to_number, e.to_part, e.to_object
       FROM venice_internal.lineage_edge e
+      JOIN venice_internal.entries(member) s ON s.class = 'service' AND s.project = e.from_project AND s.entry = e.from_entry
      WHERE e.to_kind = 'model' AND e.to_object = in_object;
 END;
 COMMENT ON FUNCTION venice_internal.lineage_nodes(oid, name, name, name, integer, name, text, text, name) IS
-    'Nodes of the lineage by name. Those outside of the registry are there for everybody.';
+    'Nodes of the lineage by name, as far as a role may see that there is something of the name.';
 
 CREATE FUNCTION venice.upstream(of_name text)
     RETURNS TABLE (depth integer, kind text, name text, via text)
@@ -464,7 +469,11 @@ BEGIN ATOMIC
              FROM venice_internal.definition o, pg_catalog.jsonb_each_text(o.definition) d
             WHERE o.kind = e.kind AND o.project = e.project AND o.name = e.entry AND COALESCE(o.view_version, 0) = e.number
               AND d.value IS NOT NULL
-              AND (e.class = 'project' OR d.key <> 'name') AND d.key NOT IN ('view_version', 'feature_descriptions', 'feature_tags')
+              AND (e.class = 'project' OR d.key <> 'name')
+              AND d.key NOT IN ('view_version', 'store', 'deprecated_until', 'feature_descriptions', 'feature_tags')
+           UNION ALL
+           SELECT 15, 'from store', s.store_name::text FROM venice.source s
+            WHERE e.class = 'source' AND s.project = e.project AND s.source = e.entry
            UNION ALL
            SELECT 20, 'deprecated until', v.deprecated_until::text
            UNION ALL

@@ -255,6 +255,15 @@ find_detail(const PlanRun *run, const Jsonb *before, const Jsonb *after)
 	return detail;
 }
 
+pg_noreturn static void
+refuse_texts(const char *key)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("\"%s\" is not an array of strings", key)));
+	pg_unreachable();
+}
+
 /* The value of a key as text that its type reads: an array of strings as an array's. */
 static char *
 identity_text(const Jsonb *object, const char *key, const char *type)
@@ -266,9 +275,10 @@ identity_text(const Jsonb *object, const char *key, const char *type)
 	Datum	   *elements;
 	ArrayType  *result;
 
-	if (strcmp(type, "text[]") != 0 || value == NULL || value->type != jbvBinary ||
-		!JsonContainerIsArray(value->val.binary.data))
+	if (strcmp(type, "text[]") != 0 || value == NULL || value->type == jbvNull)
 		return OptionText(object, key);
+	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
+		refuse_texts(key);
 	array = value->val.binary.data;
 	elements = palloc(sizeof(Datum) * Max(JsonContainerSize(array), 1));
 	for (uint32 i = 0; i < JsonContainerSize(array); i++)
@@ -276,9 +286,7 @@ identity_text(const Jsonb *object, const char *key, const char *type)
 		JsonbValue *element = getIthJsonbValueFromContainer(array, i);
 
 		if (element->type != jbvString)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("\"%s\" is not an array of strings", key)));
+			refuse_texts(key);
 		elements[i] = PointerGetDatum(cstring_to_text_with_len(element->val.string.val,
 															   element->val.string.len));
 	}
@@ -526,7 +534,7 @@ process(PlanRun *run, List *objects, SubtransactionAction action, int retry_sqls
 	while (objects != NIL)
 	{
 		List	   *again = NIL;
-		ErrorData  *first_error = NULL;
+		List	   *errors = NIL;
 		bool		progress = false;
 		ListCell   *cell;
 
@@ -554,8 +562,7 @@ process(PlanRun *run, List *objects, SubtransactionAction action, int retry_sqls
 			else if (error->sqlerrcode == retry_sqlstate)
 			{
 				again = lappend(again, run->current);
-				if (first_error == NULL)
-					first_error = error;
+				errors = lappend(errors, error);
 			}
 			else if (error->sqlerrcode == ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
 			{
@@ -565,14 +572,16 @@ process(PlanRun *run, List *objects, SubtransactionAction action, int retry_sqls
 			else
 				ReThrowError(error);
 		}
-		if (!progress && first_error != NULL)
+		if (!progress && again != NIL)
 		{
+			ListCell   *error;
+
 			if (retry_sqlstate != ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
-				ReThrowError(first_error);
-			foreach(cell, again)
+				ReThrowError(linitial(errors));
+			forboth(cell, again, error, errors)
 			{
 				run->current = lfirst(cell);
-				add_breaking(run, "drop", first_error);
+				add_breaking(run, "drop", lfirst(error));
 			}
 			again = NIL;
 		}
@@ -847,7 +856,7 @@ run_definition(FunctionCallInfo fcinfo, bool keep)
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 				 errmsg("definition has changes that are breaking"),
 				 errdetail_internal("%s", breaking),
-				 errhint("Give a view the next \"view_version\" in the definition to have it beside the old one, then move the services. venice.plan() shows all changes.")));
+				 errhint("A view that is given the next \"view_version\" in the definition is made beside the old one. venice.plan() shows all changes.")));
 	InitMaterializedSRF(fcinfo, 0);
 	foreach(cell, run.rows)
 		put_row((ReturnSetInfo *) fcinfo->resultinfo, lfirst(cell));
