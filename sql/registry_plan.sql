@@ -125,6 +125,7 @@ SELECT venice.apply('{"services": [{"name": "plan_user", "features": ["carrier_d
 SELECT * FROM venice.plan(NULL);
 SELECT * FROM venice.plan('[]');
 SELECT * FROM venice.plan('{"entity": []}');
+SELECT * FROM venice.plan('{"project": "plan_no_such"}', prune => true);
 SELECT * FROM venice.plan('{"entities": {}}');
 SELECT * FROM venice.plan('{"entities": [1]}');
 SELECT * FROM venice.plan('{"entities": [{"keys": "id integer"}]}');

@@ -136,7 +136,20 @@ INSERT INTO argument VALUES
     ('', 'feature', 'text', 'quiet:v', '{team_<them>.quiet:v,team_<them>.shown:v}'),
     ('^revoke_', 'grantee', 'name', 'tenant_<me>', '{tenant_<them>}'),
     ('', 'records', 'oid', 'tenant_<me>_store.records', '{tenant_<them>_store.records}'), ('', 'catalog', 'oid', 'pg_foreign_server', NULL),
-    ('', 'options', 'text[]', '{bootstrap_servers=b}', NULL);
+    ('', 'options', 'text[]', '{bootstrap_servers=b}', NULL),
+    ('^search$', 'query', 'text', 'quiet', '{tenant_<them>,hush_<them>,team_<them>,quiet,shown,open_<them>,""}'),
+    ('', 'of_kind', 'text', 'feature', NULL), ('', 'max_rows', 'integer', '1000', NULL),
+    ('', 'name', 'text', 'quiet', '{team_<them>.quiet,team_<them>.quiet:w,team_<them>.twice,team_<them>.shown,team_<them>.model,team_<them>.model_shown,team_<them>.key,'
+        'team_<them>.key_shown,team_<them>.src,team_<them>,tenant_<them>_store,tenant_<them>_shown}'),
+    ('', 'of_name', 'text', 'quiet', '{team_<them>.quiet,team_<them>.quiet:w,team_<them>.twice,team_<them>.shown,team_<them>.model,team_<them>.model_shown,team_<them>.key,'
+        'team_<them>.key_shown,team_<them>.src,tenant_<them>_store,tenant_<them>_shown,tenant_<them>_data.events,tenant_<them>_data.events.w}'),
+    ('', 'definition', 'jsonb', '{"entities": [{"name": "unused", "keys": "id integer"}]}', ARRAY[
+        '{"entities": [{"name": "team_<them>.unused", "keys": "id integer", "description": "changed"}]}',
+        '{"project": "team_<them>", "entities": [{"name": "added", "keys": "id integer"}]}',
+        '{"project": "team_<them>"}',
+        '{"feature_views": [{"name": "added", "entities": ["team_<them>.key"], "source": "team_<them>.src"}]}',
+        '{"services": [{"name": "added", "features": ["team_<them>.shown:*"]}]}']),
+    ('', 'prune', 'boolean', 'true', NULL);
 
 -- Each function with the arguments that it needs, and with each of the others besides; one of them, or a project's setting, another's.
 CREATE TEMP TABLE act (function oid, statement text);
@@ -146,6 +159,7 @@ WITH parameter AS (
       FROM pg_proc p LEFT JOIN LATERAL unnest(p.proargnames[1:p.pronargs]) WITH ORDINALITY AS n (name, position) ON true
      WHERE p.pronamespace IN ('venice'::regnamespace, 'venice_internal'::regnamespace) AND p.prokind = 'f' AND p.provolatile <> 'i'
        AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) AND NOT p.proargtypes::oid[] @> ARRAY['"any"'::regtype::oid]
+       AND has_function_privilege('public', p.oid, 'EXECUTE')
 ), known AS (
     SELECT p.*, a.mine, a.theirs
       FROM parameter p LEFT JOIN LATERAL (SELECT * FROM argument a WHERE a.name = p.name AND a.type = p.type AND p.proname ~ a.functions
@@ -201,10 +215,12 @@ SELECT NULL, statement FROM (VALUES ('SELECT * FROM tenant_<them>_store.get(1)')
     ('SELECT v FROM tenant_<them>_shown.records'), ('SELECT n FROM tenant_<them>_shown.records'),
     ('SELECT * FROM team_<them>_model.get(1)'), ('SELECT * FROM team_<them>_model_shown.get(1)'), ('SELECT v FROM team_<them>_model_shown.batch_get(''{1}'')')) v (statement);
 
--- Every function is called: one that has an argument which is not above is listed here.  Triggers are called by nobody; procedures are in rights_matrix.
+-- Every function is called that PUBLIC may execute: one that has an argument which is not above is listed here.  Triggers are called by nobody;
+-- procedures are in rights_matrix.
 SELECT p.oid::regprocedure AS untested FROM pg_proc p
  WHERE p.pronamespace IN ('venice'::regnamespace, 'venice_internal'::regnamespace) AND p.prokind = 'f' AND p.provolatile <> 'i'
-   AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) AND NOT EXISTS (SELECT FROM act WHERE function = p.oid) ORDER BY 1;
+   AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) AND NOT EXISTS (SELECT FROM act WHERE function = p.oid)
+   AND has_function_privilege('public', p.oid, 'EXECUTE') ORDER BY 1;
 
 -- What is asked is sensible: each function does something for whom all of it is his.  Not all can here: what asks a worker does not find what is
 -- not committed, and one is for CREATE EXTENSION.

@@ -1,6 +1,6 @@
 -- Finding one's way: what there is, what it is, what depends on what.
--- The functions of venice_internal here withhold what their first argument, a role, may not see, and read the tables
--- as whoever calls them, which only the extension's owner may: the functions of venice call them for the current user.
+-- The functions of venice_internal here withhold what their first argument, a role, may not see, and are for the
+-- extension's owner, as whom the functions of venice call them for the current user.
 
 -- Entries -----------------------------------------------------------------------------------------------------------
 
@@ -23,6 +23,7 @@ BEGIN ATOMIC
         OR venice_internal.can_read_as(r.records, member);
 END;
 COMMENT ON FUNCTION venice_internal.readable_views(oid) IS 'View versions that a role may see: as venice.feature_views.';
+REVOKE EXECUTE ON FUNCTION venice_internal.readable_views(oid) FROM PUBLIC;
 
 CREATE FUNCTION venice_internal.entries(member oid)
     RETURNS TABLE (class text, kind text, project name, entry name, number integer, is_deprecated boolean, owner_name name,
@@ -68,6 +69,7 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION venice_internal.entries(oid) IS
     'Everything in the registry that a role may see, but for the features of views. project is empty for a store.';
+REVOKE EXECUTE ON FUNCTION venice_internal.entries(oid) FROM PUBLIC;
 
 CREATE FUNCTION venice_internal.entry_name(project name, entry name, number integer, part name DEFAULT '')
     RETURNS text
@@ -92,6 +94,7 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION venice_internal.entries_named(oid, name, name, name, integer) IS
     'What a reference means, as far as a role may see it.';
+REVOKE EXECUTE ON FUNCTION venice_internal.entries_named(oid, name, name, name, integer) FROM PUBLIC;
 
 -- Search ------------------------------------------------------------------------------------------------------------
 
@@ -123,6 +126,7 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION venice_internal.search_entries(oid, tsquery, text, integer, text) IS
     'What search answers. No query: everything.';
+REVOKE EXECUTE ON FUNCTION venice_internal.search_entries(oid, tsquery, text, integer, text) FROM PUBLIC;
 
 -- Words that the names of entries begin with, for a word that none of them does: those that share its first letter.
 CREATE FUNCTION venice_internal.words_like(word text)
@@ -142,6 +146,7 @@ BEGIN ATOMIC
      WHERE pg_catalog.starts_with(u.lexeme, pg_catalog.left(word, 1));
 END;
 COMMENT ON FUNCTION venice_internal.words_like(text) IS 'Words of names that begin with the same letter.';
+REVOKE EXECUTE ON FUNCTION venice_internal.words_like(text) FROM PUBLIC;
 
 CREATE FUNCTION venice.search(query text, of_kind text DEFAULT NULL, max_rows integer DEFAULT 50)
     RETURNS TABLE (kind text, name text, project name, owner name, description text, rank real)
@@ -266,6 +271,7 @@ BEGIN ATOMIC
                (SELECT v.class, v.project, v.entry, v.number FROM venice_internal.entries(member) v));
 END;
 COMMENT ON FUNCTION venice_internal.visible_lineage(oid) IS 'The edges of the lineage between what a role may see.';
+REVOKE EXECUTE ON FUNCTION venice_internal.visible_lineage(oid) FROM PUBLIC;
 
 CREATE FUNCTION venice_internal.lineage()
     RETURNS TABLE (from_kind text, from_name text, to_kind text, to_name text, via text)
@@ -310,6 +316,7 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION venice_internal.lineage_nodes(oid, name, name, name, integer, name, text, text, name) IS
     'Nodes of the lineage by name, as far as a role may see that there is something of the name.';
+REVOKE EXECUTE ON FUNCTION venice_internal.lineage_nodes(oid, name, name, name, integer, name, text, text, name) FROM PUBLIC;
 
 CREATE FUNCTION venice.upstream(of_name text)
     RETURNS TABLE (depth integer, kind text, name text, via text)
@@ -355,6 +362,7 @@ BEGIN ATOMIC
              GROUP BY a.grantee) g;
 END;
 COMMENT ON FUNCTION venice_internal.readers(name) IS 'Whom a store''s owner has let read it: roles, with the columns where not all.';
+REVOKE EXECUTE ON FUNCTION venice_internal.readers(name) FROM PUBLIC;
 
 CREATE FUNCTION venice_internal.describe_store(store name)
     RETURNS TABLE (place integer, property text, value text)
@@ -376,6 +384,7 @@ BEGIN ATOMIC
      WHERE s.store_name = store;
 END;
 COMMENT ON FUNCTION venice_internal.describe_store(name) IS 'What describe says of a store.';
+REVOKE EXECUTE ON FUNCTION venice_internal.describe_store(name) FROM PUBLIC;
 
 -- The call that fills a view's store from a relation: the newest row of each key.
 CREATE FUNCTION venice_internal.push_statement(in_project name, view name, at_version integer)
@@ -407,6 +416,7 @@ BEGIN ATOMIC
        AND s.relation IS NOT NULL AND v.owns_store;
 END;
 COMMENT ON FUNCTION venice_internal.push_statement(name, name, integer) IS 'What fills the online store of a view over a relation.';
+REVOKE EXECUTE ON FUNCTION venice_internal.push_statement(name, name, integer) FROM PUBLIC;
 
 CREATE FUNCTION venice_internal.users_of(member oid, of_class text, in_project name, named name, at_version integer,
                                          feature name DEFAULT NULL)
@@ -446,6 +456,7 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION venice_internal.users_of(oid, text, name, name, integer, name) IS
     'Who uses an entry, or a feature of a view, directly, as far as a role may see it.';
+REVOKE EXECUTE ON FUNCTION venice_internal.users_of(oid, text, name, name, integer, name) FROM PUBLIC;
 
 CREATE FUNCTION venice_internal.describe(member oid, current_project name, in_project name, named name, at_version integer, feature name)
     RETURNS TABLE (property text, value text)
@@ -528,6 +539,7 @@ BEGIN ATOMIC
      ORDER BY d.class DESC, d.place, d.property;
 END;
 COMMENT ON FUNCTION venice_internal.describe(oid, name, name, name, integer, name) IS 'What describe answers.';
+REVOKE EXECUTE ON FUNCTION venice_internal.describe(oid, name, name, name, integer, name) FROM PUBLIC;
 
 CREATE FUNCTION venice.describe(name text)
     RETURNS TABLE (property text, value text)
@@ -562,6 +574,7 @@ BEGIN ATOMIC
       FROM venice_internal.definition_kind k;
 END;
 COMMENT ON FUNCTION venice_internal.export(oid, name) IS 'What export answers.';
+REVOKE EXECUTE ON FUNCTION venice_internal.export(oid, name) FROM PUBLIC;
 
 CREATE FUNCTION venice.export(project text DEFAULT NULL)
     RETURNS jsonb

@@ -21,6 +21,7 @@ CREATE FUNCTION venice_internal.is_entry_member_as(owner name, member oid)
     LANGUAGE c STABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'venice_is_entry_member';
 COMMENT ON FUNCTION venice_internal.is_entry_member_as(name, oid) IS 'Has a role the rights of an entry''s owner?';
+REVOKE EXECUTE ON FUNCTION venice_internal.is_entry_member_as(name, oid) FROM PUBLIC;
 
 CREATE FUNCTION venice_internal.can_read_as(records oid, member oid)
     RETURNS boolean
@@ -28,6 +29,7 @@ CREATE FUNCTION venice_internal.can_read_as(records oid, member oid)
     AS 'MODULE_PATHNAME', 'venice_can_read';
 COMMENT ON FUNCTION venice_internal.can_read_as(oid, oid) IS
     'Has a role USAGE on the schema of a store''s records, and SELECT on a column of them?';
+REVOKE EXECUTE ON FUNCTION venice_internal.can_read_as(oid, oid) FROM PUBLIC;
 
 CREATE FUNCTION venice.create_project(project text, owner name DEFAULT current_user, options jsonb DEFAULT '{}')
     RETURNS void

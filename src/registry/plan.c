@@ -786,6 +786,8 @@ apply_definition(void *argument)
 	PlanRun    *run = argument;
 
 	process(run, run->objects, apply_object, ERRCODE_UNDEFINED_OBJECT);
+	/* It may be one that the definition has made. */
+	RegistryCheckProject(run->project);
 	if (run->prune)
 		process(run, unmentioned(run), drop_object, ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST);
 }
