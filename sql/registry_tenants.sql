@@ -223,7 +223,7 @@ SELECT p.oid::regprocedure AS untested FROM pg_proc p
    AND has_function_privilege('public', p.oid, 'EXECUTE') ORDER BY 1;
 
 -- What is asked is sensible: each function does something for whom all of it is his.  Not all can here: what asks a worker does not find what is
--- not committed, and one is for CREATE EXTENSION.
+-- not committed.
 SET LOCAL client_min_messages = error;
 SELECT act.function::regprocedure AS never_works FROM act, LATERAL (SELECT replace(replace(act.statement, '<me>', 'a'), '<them>', 'a')) s (statement),
        LATERAL pg_temp.try_as('a', 'a', s.statement) t
