@@ -48,6 +48,15 @@ RESET client_encoding;
 EXECUTE umlaut;
 DEALLOCATE umlaut;
 
+-- Whatever the plan, text is in the client's encoding, which a parallel worker does not have.
+SET client_encoding = 'LATIN1';
+SELECT set_config(name, 'on', false) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
+SELECT packed_small.get_packed(id) FROM packed_small.records WHERE id = 1;
+SELECT packed_small.batch_get_packed(ARRAY[id]) FROM packed_small.records WHERE id = 1;
+RESET ALL;
+SET client_min_messages = warning;
+SET timezone = 'UTC';
+
 -- A prepared statement follows the versions, and their columns.
 PREPARE one AS SELECT packed_small.get_packed($1);
 EXECUTE one(1);

@@ -25,14 +25,14 @@ COMMENT ON FUNCTION venice_internal.batch_get(text, "any") IS
 
 CREATE FUNCTION venice_internal.get_packed(store text, VARIADIC keys "any")
     RETURNS bytea
-    LANGUAGE c STABLE PARALLEL SAFE
+    LANGUAGE c STABLE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'venice_get_packed';
 COMMENT ON FUNCTION venice_internal.get_packed(text, "any") IS
     'Body of a store''s get_packed: the value columns of one key in binary COPY format.';
 
 CREATE FUNCTION venice_internal.batch_get_packed(store text, VARIADIC keys "any")
     RETURNS bytea
-    LANGUAGE c STABLE PARALLEL SAFE
+    LANGUAGE c STABLE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'venice_batch_get_packed';
 COMMENT ON FUNCTION venice_internal.batch_get_packed(text, "any") IS
     'Body of a store''s batch_get_packed: a row for each key in binary COPY format, without fields when the key is absent.';

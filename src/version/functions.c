@@ -64,6 +64,7 @@ typedef struct Definition
 	char	   *body;
 	const char *comment;
 	int			rows;			/* estimate, for a table */
+	bool		in_client_encoding; /* which parallel workers do not have */
 } Definition;
 
 #define DEFINITION_COUNT 7
@@ -207,7 +208,8 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 		.argument_types = key_types.data,
 		.returns = "bytea",
 		.body = psprintf("SELECT venice_internal.get_packed(%s, %s)", literal, parameters.data),
-		.comment = "The value columns of one key in the current version, in binary COPY format; NULL when the key is absent."
+		.comment = "The value columns of one key in the current version, in binary COPY format; NULL when the key is absent.",
+		.in_client_encoding = true
 	};
 	definitions[3] = (Definition)
 	{
@@ -217,7 +219,8 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 		.returns = "bytea",
 		.body = psprintf("SELECT venice_internal.batch_get_packed(%s, %s)", literal,
 						 parameters.data),
-		.comment = "The value columns of many keys in the current version, in binary COPY format: a row for each, without fields for absent keys."
+		.comment = "The value columns of many keys in the current version, in binary COPY format: a row for each, without fields for absent keys.",
+		.in_client_encoding = true
 	};
 	definitions[4] = (Definition)
 	{
@@ -270,8 +273,9 @@ create_functions(const Store *store, Oid schema_oid, const Definition *definitio
 		const Definition *definition = &definitions[i];
 		const char *rows = definition->rows > 0 ? psprintf("ROWS %d ", definition->rows) : "";
 
-		QueryRunf("CREATE FUNCTION %s.%s(%s) RETURNS %s LANGUAGE sql STABLE PARALLEL SAFE %sAS %s",
-				  schema, definition->name, definition->arguments, definition->returns, rows,
+		QueryRunf("CREATE FUNCTION %s.%s(%s) RETURNS %s LANGUAGE sql STABLE PARALLEL %s %sAS %s",
+				  schema, definition->name, definition->arguments, definition->returns,
+				  definition->in_client_encoding ? "RESTRICTED" : "SAFE", rows,
 				  quote_literal_cstr(definition->body));
 		QueryRunf("COMMENT ON FUNCTION %s.%s(%s) IS %s", schema, definition->name,
 				  definition->argument_types, quote_literal_cstr(definition->comment));
