@@ -274,6 +274,12 @@ SELECT venice.alter_entity('entries_carrier', '{"keys": "carrier varchar(2)"}');
 SELECT venice.drop_entity('entries_carrier');
 SELECT venice.drop_source('entries_flights');
 SELECT venice.alter_source('entries_flights', '{"relation": "entries_data.less"}');
+-- Views of it have a time of events for good, or none.
+SELECT venice.alter_source('entries_flights', '{"event_time": null}');
+SELECT venice.create_source('entries_timeless', relation => 'entries_data.more');
+SELECT venice.create_feature_view('entries_timeless', '{entries_carrier}', 'entries_timeless', 'more');
+SELECT venice.alter_source('entries_timeless', '{"event_time": "dep_time"}');
+SELECT venice.drop_feature_view('entries_timeless'), venice.drop_source('entries_timeless');
 SELECT venice.drop_store('entries_delays', force => true);
 SELECT venice.alter_store('entries_delays', value => 'seconds double precision');
 SELECT venice.alter_store('entries_delays', '{"owner": "entries_growth"}');

@@ -312,6 +312,22 @@ SELECT venice.drop_service('svc_route', force => true);
 SELECT count(*) FROM pg_namespace WHERE nspname = 'svc_route';
 SELECT * FROM venice_internal.service_get('default.svc_route', 'a'::text) AS record(a integer);
 
+-- A store that was dropped by hand is gone, and not to be asked again.
+SELECT venice.create_feature_view('svc_gone', '{svc_station}', 'svc_observations', 'temp');
+SELECT venice.push('svc_gone', $$VALUES ('EWR', 20.5::float8)$$);
+SELECT venice.create_service('svc_of_gone', '{svc_gone:*}');
+BEGIN;
+SET LOCAL client_min_messages = warning;
+DROP SCHEMA svc_gone CASCADE;
+COMMIT;
+\set VERBOSITY sqlstate
+SELECT * FROM svc_of_gone.get('EWR');
+SELECT * FROM venice.get_online_features('{svc_gone}', '{"station": "EWR"}');
+\set VERBOSITY default
+SELECT * FROM svc_of_gone.get('EWR');
+SELECT venice.drop_service('svc_of_gone');
+SELECT venice.drop_feature_view('svc_gone');
+
 -- Who has dropped the schema by hand can still drop the service.
 DROP SCHEMA svc_shared CASCADE;
 SELECT venice.alter_service('svc_shared');

@@ -40,6 +40,19 @@ SELECT features, store FROM venice.feature_views WHERE name = 'station_stats';
 SELECT venice.create_feature_view('both_stats', '{carrier,airport}', 'flight_events', 'delay', options => '{"keys": {"station": "origin"}, "store": "both_of_them"}');
 SELECT store, key_columns, value_columns FROM venice.stores WHERE store LIKE 'both%';
 
+-- What is said to fill a view reads times in the zone that the source says they are in.
+RESET ROLE;
+CREATE TABLE views_data.local (carrier text, delay double precision, at timestamp);
+INSERT INTO views_data.local VALUES ('UA', 1, '2013-06-01 12:00'), ('UA', 2, '2013-06-01 13:00');
+GRANT SELECT ON views_data.local TO views_growth;
+SET ROLE views_growth;
+SELECT venice.create_source('local', relation => 'views_data.local', event_time => 'at', options => '{"time_zone": "Asia/Tokyo"}');
+SELECT venice.create_feature_view('local_stats', '{carrier}', 'local', 'delay');
+SELECT value AS fill FROM venice.describe('local_stats') WHERE property = 'filled by' \gset
+:fill;
+SELECT delay, _event_time AT TIME ZONE 'UTC' AS event_time FROM local_stats.records;
+SELECT venice.drop_feature_view('local_stats'), venice.drop_source('local');
+
 -- A view over a topic has a store that the topic fills: its formats, its fields under other names.
 RESET ROLE;
 CREATE SERVER views_kafka FOREIGN DATA WRAPPER venice_kafka OPTIONS (bootstrap_servers '127.0.0.1:1');
@@ -277,6 +290,14 @@ SELECT venice.create_feature_view('only_here', '{carrier}', 'flight_events', 'de
 RESET venice.project;
 SELECT name, project, description FROM venice.feature_views WHERE project = 'views_team' ORDER BY 1;
 SELECT venice.drop_feature_view('only_here');
+-- Its store is called after the project too: who takes the view's name for the store's is told, unless he may not push.
+SELECT venice.create_feature_view('views_team.by_team', '{carrier}', 'flight_events', 'delay');
+SELECT venice.push('by_team', 'VALUES (1)');
+SET ROLE views_stranger;
+SELECT venice.push('by_team', 'VALUES (1)');
+SET ROLE views_member;
+SELECT venice.drop_feature_view('views_team.by_team');
+SELECT venice.create_feature_view('views_team.v2', '{carrier}', 'flight_events', 'delay');
 SELECT venice.drop_project('views_team');
 
 -- Owner and columns of a view's own store are the view's.

@@ -212,6 +212,40 @@ read_store(Relation relation, HeapTuple tuple)
 	return store;
 }
 
+/* Whoever knows a feature view may take its name for that of its store. */
+static char *
+store_of_view(const char *view)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	char	   *store = NULL;
+
+	QueryArgText(&args, view);
+	QueryArgText(&args, GetUserNameFromId(GetUserId(), false));
+	QueryBeginRegistry(&session);
+	if (QueryRead("SELECT v.store_name FROM venice.feature_view v "
+				  "JOIN pg_catalog.pg_namespace n ON n.nspname = v.store_name "
+				  "WHERE v.view_name = $1::name AND pg_catalog.pg_has_role($2::name, n.nspowner, 'USAGE') "
+				  "ORDER BY v.deprecated_until IS NOT NULL, v.view_version DESC LIMIT 1", &args) > 0)
+		store = QueryText(0, 1, session.result_context);
+	QueryEnd(&session);
+	return store;
+}
+
+pg_noreturn static void
+raise_no_store(const char *name)
+{
+	const char *other = store_of_view(name);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("store \"%s\" does not exist", name),
+			 other != NULL ?
+			 errhint("The store of feature view \"%s\" is \"%s\".", name, other) :
+			 errhint("SELECT store FROM venice.stores lists the stores that you may see.")));
+	pg_unreachable();
+}
+
 Store *
 StoreLookup(const char *name, bool missing_ok)
 {
@@ -237,10 +271,7 @@ StoreLookup(const char *name, bool missing_ok)
 		UnregisterSnapshot(snapshot);
 	}
 	else if (!missing_ok)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("store \"%s\" does not exist", name),
-				 errhint("SELECT store FROM venice.stores lists the stores that you may see.")));
+		raise_no_store(name);
 	return store;
 }
 

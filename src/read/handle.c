@@ -131,21 +131,30 @@ raise_no_store(const char *store)
 }
 
 /*
- * What the snapshot calls current has been dropped: with the store; or it was a
- * standby's snapshot, of which the primary does not know without feedback.
+ * What the snapshot calls current has been dropped: with the store; by hand, which
+ * the latest snapshot does not know of either; or it was a standby's snapshot, of
+ * which the primary does not know without feedback.
  */
 pg_noreturn static void
-raise_no_version(const char *store, int version)
+raise_no_version(const char *store, const VersionPointer *seen)
 {
 	VersionPointer pointer;
 
 	/* A parallel worker cannot take a snapshot, and does not know. */
-	if (!IsInParallelMode() && !VersionPointerRead(store, GetLatestSnapshot(), &pointer))
-		raise_no_store(store);
+	if (!IsInParallelMode())
+	{
+		if (!VersionPointerRead(store, GetLatestSnapshot(), &pointer))
+			raise_no_store(store);
+		if (pointer.records == seen->records)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("the current version of store \"%s\" does not exist", store),
+					 errdetail("Its table was dropped by hand.")));
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 			 errmsg("version %d of store \"%s\" has been dropped since the snapshot was taken",
-					version, store),
+					seen->version, store),
 			 errhint("Try the transaction again.")));
 	pg_unreachable();
 }
@@ -221,7 +230,7 @@ build(const char *store, const VersionPointer *pointer, Entry *entry)
 	Relation	index;
 
 	if (records == NULL)
-		raise_no_version(store, pointer->version);
+		raise_no_version(store, pointer);
 	if (records->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
 		check_not_lost(store, pointer);
 	handle->index = RelationGetPrimaryKeyIndex(records, false);

@@ -183,7 +183,8 @@ check_keys_option(const FeatureView *view)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("option \"keys\" names \"%s\", which is no key of the view",
-							(char *) lfirst(cell))));
+							(char *) lfirst(cell)),
+					 errhint("Its keys are %s.", QuotedNames(view->key_names))));
 }
 
 static bool
@@ -258,7 +259,12 @@ check_readable(Oid relation, const char *column, Oid owner)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for column \"%s\" of relation \"%s\"", column,
 						get_rel_name(relation)),
-				 errdetail("The owner of a view reads its source.")));
+				 errdetail("The owner of a view reads its source: here role \"%s\".",
+						   GetUserNameFromId(owner, false)),
+				 errhint("Run: GRANT SELECT ON %s TO %s;",
+						 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
+													get_rel_name(relation)),
+						 quote_identifier(GetUserNameFromId(owner, false)))));
 }
 
 static void

@@ -396,7 +396,11 @@ BEGIN ATOMIC
                (SELECT pg_catalog.string_agg(', ' || f.expression || ' AS ' || pg_catalog.quote_ident(f.feature), '' ORDER BY f.position)
                   FROM venice.feature f
                  WHERE (f.project, f.view_name, f.view_version) = (v.project, v.view_name, v.view_version)) ||
-               COALESCE(', ' || pg_catalog.quote_ident(s.source) || '.' || pg_catalog.quote_ident(s.event_time), '') ||
+               COALESCE(', ' || pg_catalog.quote_ident(s.source) || '.' || pg_catalog.quote_ident(s.event_time) ||
+                        COALESCE((SELECT ' AT TIME ZONE ' || pg_catalog.quote_literal(s.options ->> 'time_zone')
+                                    FROM pg_catalog.pg_attribute a
+                                   WHERE a.attrelid = s.relation AND a.attname = s.event_time
+                                     AND a.atttypid = 'pg_catalog.timestamp'::regtype), ''), '') ||
                ' FROM ' || s.relation::text || ' AS ' || pg_catalog.quote_ident(s.source) ||
                CASE WHEN s.event_time IS NULL THEN '' ELSE ' ORDER BY ' || k.list || ', ' || pg_catalog.quote_ident(s.source) || '.' ||
                    pg_catalog.quote_ident(s.event_time) || ' DESC NULLS LAST' ||
@@ -499,8 +503,12 @@ BEGIN ATOMIC
            UNION ALL
            SELECT 10200, 'filled by', venice_internal.push_statement(v.project, v.view_name, v.view_version)
            UNION ALL
-           SELECT 10300, 'key ' || (k.key ->> 'name'), k.key ->> 'type'
-             FROM venice.service s, pg_catalog.jsonb_array_elements(s.keys) k (key)
+           SELECT 10300, 'called as',
+                  pg_catalog.quote_ident(s.schema_name) || '.get(' ||
+                  (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(k.key ->> 'name') || ' ' ||
+                              COALESCE(pg_catalog.to_regtype(k.key ->> 'type')::text, k.key ->> 'type'), ', ' ORDER BY k.position)
+                     FROM pg_catalog.jsonb_array_elements(s.keys) WITH ORDINALITY k (key, position)) || ')'
+             FROM venice.service s
             WHERE e.class = 'service' AND s.project = e.project AND s.service = e.entry
            UNION ALL
            SELECT 10400 + f.position, 'column ' || f.output_name,

@@ -177,7 +177,7 @@ list_entries(const char *project)
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, project);
 	QueryArgInt4(&args, ENTRIES_NAMED + 1);
-	found = QueryRun("SELECT pg_catalog.replace(kind, '_', ' '), name || COALESCE('@' || view_version, '') "
+	found = QueryRun("SELECT pg_catalog.replace(pg_catalog.replace(kind, 'on_', 'on-'), '_', ' '), name || COALESCE('@' || view_version, '') "
 					 "FROM venice_internal.definition "
 					 "WHERE project = $1::name AND kind <> 'project' "
 					 "ORDER BY kind, name, view_version LIMIT $2", &args);

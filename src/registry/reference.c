@@ -102,6 +102,18 @@ ReferenceText(const Reference *reference)
 	return text.data;
 }
 
+char *
+QuotedNames(const List *names)
+{
+	StringInfoData text;
+	const ListCell *cell;
+
+	initStringInfo(&text);
+	foreach(cell, names)
+		appendStringInfo(&text, "%s\"%s\"", text.len > 0 ? ", " : "", (char *) lfirst(cell));
+	return text.data;
+}
+
 const char *
 CurrentProject(void)
 {
@@ -147,5 +159,11 @@ RegistrySchemaName(const char *project, const char *name, int view_version)
 				 errdetail("It is made of those of project, view or service, and view version, and has at most %d bytes.",
 						   STORE_NAME_MAX_BYTES),
 				 errhint("Choose a shorter name.")));
+	if (StoreNameIsReserved(schema.data))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("name of schema \"%s\" is reserved", schema.data),
+				 errdetail("It is made of those of project, view or service, and view version. Endings like \"_v8\" and \"_history\" are for the schemas that belong to a store."),
+				 errhint("Choose another name.")));
 	return schema.data;
 }

@@ -8,6 +8,8 @@
 #ifndef VENICE_REFERENCE_H
 #define VENICE_REFERENCE_H
 
+#include "nodes/pg_list.h"
+
 /* "[project.]name[@view_version][:feature]", taken apart. */
 typedef struct Reference
 {
@@ -23,6 +25,9 @@ extern void ReferenceParse(const char *text, Reference *reference);
 /* The same in writing. */
 extern char *ReferenceText(const Reference *reference);
 
+/* Names of a hint: "a", "b". */
+extern char *QuotedNames(const List *names);
+
 /* The project in which names are looked for first: the setting venice.project. */
 extern const char *CurrentProject(void);
 
@@ -36,7 +41,7 @@ extern void RegistryCheckName(const char *what, const char *name);
 /*
  * The schema of a view version's store, or of a service (view_version 0): the name,
  * behind "<project>_" unless that is "default", and before "_at<n>" from version 2 on.
- * 42602 when that is too long.
+ * 42602 when that is too long, or has an ending that is reserved.
  */
 extern char *RegistrySchemaName(const char *project, const char *name, int view_version);
 

@@ -56,6 +56,7 @@ static FeatureView *
 look_up_view(const Resolver *resolver, const Reference *reference)
 {
 	Reference	wanted = *reference;
+	bool		may_be_service;
 	FeatureView *view;
 	ListCell   *cell;
 
@@ -73,7 +74,15 @@ look_up_view(const Resolver *resolver, const Reference *reference)
 				break;
 			}
 		}
-	view = FeatureViewLookup(&wanted, false);
+	/* To get_online_features a name alone may be a service's. */
+	may_be_service = resolver->service->project == NULL && reference->feature == NULL &&
+		reference->view_version == 0;
+	view = FeatureViewLookup(&wanted, may_be_service);
+	if (view == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("service or feature view \"%s\" does not exist", ReferenceText(reference)),
+				 errhint("venice.services and venice.feature_views list those that you may use, with their projects.")));
 	if (resolver->moved != NULL && strcmp(view->name, resolver->moved->name) == 0 &&
 		strcmp(view->project, resolver->moved->project) == 0)
 		view = resolver->moved;
@@ -143,7 +152,8 @@ check_join_keys(const ViewJoin *join)
 			if (!known)
 				ereport(ERROR,
 						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						 errmsg("feature view \"%s\" has no key \"%s\"", join->view->name, key)));
+						 errmsg("feature view \"%s\" has no key \"%s\"", join->view->name, key),
+						 errhint("Its keys are %s.", QuotedNames(join->view->key_names))));
 		}
 		else if (kind == WJB_VALUE &&
 				 (token.type != jbvString || token.val.string.len == 0 ||
@@ -336,7 +346,7 @@ add_feature(const Resolver *resolver, const ViewJoin *join, ViewFeature *feature
 							added->output_name),
 					 errdetail("They are %s:%s and %s:%s.", other->alias, other->feature->name,
 							   added->alias, feature->name),
-					 full_names ? errhint("List it once.") :
+					 full_names || strcmp(other->alias, added->alias) == 0 ? errhint("List it once.") :
 					 errhint("Set the option \"full_names\" to true, which calls them alias__feature.")));
 	}
 	foreach(cell, join->view->key_names)

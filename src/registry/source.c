@@ -527,6 +527,25 @@ check_not_used(const Source *source, const Jsonb *changes)
 					 errhint("Change the stores with venice.alter_store, or make another source.")));
 }
 
+/* Stores of views have a column for the event time, or none, as long as they are there. */
+static void
+check_event_time_stays(const Source *source, bool had_event_time)
+{
+	List	   *users;
+
+	if (had_event_time == (source->event_time != NULL))
+		return;
+	users = RegistryUsers("source", source->project, source->name);
+	if (users != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("change to source \"%s\" is breaking", source->name),
+				 had_event_time ?
+				 errdetail("Views on it have its event time. Used by: %s.", RegistryUserList(users)) :
+				 errdetail("Views on it have no event time. Used by: %s.", RegistryUserList(users)),
+				 errhint("Make another source, and new view versions on it.")));
+}
+
 /* An argument of create_source as the options have it: as it was unless it is among them. */
 static char *
 changed_text(const Jsonb *changes, const char *key, char *before)
@@ -545,6 +564,7 @@ venice_alter_source(PG_FUNCTION_ARGS)
 	Jsonb	   *changes = ArgumentOptions(fcinfo, 1);
 	List	   *columns;
 	char	   *relation;
+	bool		had_event_time = source->event_time != NULL;
 	AuditChange change;
 
 	RegistryCheckOptions(changes, alter_options);
@@ -569,6 +589,7 @@ venice_alter_source(PG_FUNCTION_ARGS)
 	source->options = EntryOptionsMerge(source->options, changes, kept_elsewhere);
 	qualify_columns(source, changes);
 	check_source(source);
+	check_event_time_stays(source, had_event_time);
 	check_still_read(source, columns, source_columns(source));
 	write_source(source);
 	AuditEnd(&change, "alter");

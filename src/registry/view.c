@@ -253,10 +253,15 @@ FeatureViewLookup(const Reference *reference, bool missing_ok)
 	QueryEnd(&session);
 
 	if (view == NULL && !missing_ok)
+	{
+		Reference	wanted = *reference;
+
+		wanted.feature = NULL;
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("feature view \"%s\" does not exist", ReferenceText(reference)),
+				 errmsg("feature view \"%s\" does not exist", ReferenceText(&wanted)),
 				 errhint("SELECT name, view_version FROM venice.feature_views lists those that you may see.")));
+	}
 	return view;
 }
 
