@@ -338,7 +338,7 @@ SELECT venice.drop_on_demand_view('strangers');
 SELECT count(*) FROM venice.feature_view;
 SELECT count(*) FROM venice.feature;
 SELECT action, kind, name, role, owner FROM venice.audit
- WHERE name IN ('carrier_stats@1', 'strangers@1') AND action NOT IN ('grant', 'revoke') ORDER BY audit_id;
+ WHERE name IN ('carrier_stats@1', 'strangers@1') AND owner LIKE 'views%' AND action NOT IN ('grant', 'revoke') ORDER BY audit_id;
 
 SELECT venice.drop_project('views_team');
 SELECT venice.drop_source(name) FROM venice.sources;

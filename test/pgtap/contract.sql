@@ -249,9 +249,10 @@ SELECT is_empty($$
        AND (obj_description(oid, 'pg_proc') IS NULL OR prosecdef)$$,
     'every internal function has a comment and its caller''s rights');
 SELECT is_empty($$
-    SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace = 'venice_internal'::regnamespace AND c.relname <> 'definition'$$,
-    'schema venice_internal has functions, and the registry as definitions, only');
-SELECT is_empty($$SELECT FROM pg_class WHERE oid = 'venice_internal.definition'::regclass AND relacl IS NOT NULL$$,
+    SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace = 'venice_internal'::regnamespace
+       AND c.relname NOT IN ('definition', 'definition_kind', 'lineage_edge')$$,
+    'schema venice_internal has functions, and the registry as definitions and what leads from one to another, only');
+SELECT is_empty($$SELECT oid::regclass FROM pg_class WHERE relnamespace = 'venice_internal'::regnamespace AND relacl IS NOT NULL$$,
     'which nobody but the extension''s owner reads');
 
 -- Connections -------------------------------------------------------------------------------------------------------
