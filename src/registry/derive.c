@@ -261,7 +261,7 @@ check_readable(Oid relation, const char *column, Oid owner)
 						get_rel_name(relation)),
 				 errdetail("The owner of a view reads its source: here role \"%s\".",
 						   GetUserNameFromId(owner, false)),
-				 errhint("Run: GRANT SELECT ON %s TO %s;",
+				 errhint("Let it with GRANT SELECT ON %s TO %s.",
 						 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
 													get_rel_name(relation)),
 						 quote_identifier(GetUserNameFromId(owner, false)))));

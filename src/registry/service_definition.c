@@ -82,7 +82,7 @@ look_up_view(const Resolver *resolver, const Reference *reference)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("service or feature view \"%s\" does not exist", ReferenceText(reference)),
-				 errhint("venice.services and venice.feature_views list those that you may use, with their projects.")));
+				 errhint("The views venice.services and venice.feature_views list those that you may use, with their projects.")));
 	if (resolver->moved != NULL && strcmp(view->name, resolver->moved->name) == 0 &&
 		strcmp(view->project, resolver->moved->project) == 0)
 		view = resolver->moved;
