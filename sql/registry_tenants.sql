@@ -262,20 +262,88 @@ CREATE ROLE tenant_stranger;
 SELECT relname AS view FROM pg_class, tenant, LATERAL pg_temp.rows_in(relname, 'stranger', me) r
  WHERE relnamespace = 'venice'::regnamespace AND relkind = 'v' AND r.seen > 0;
 
--- A cheap function in somebody's WHERE is not shown what a view withholds, in any column.
+-- A cheap function in somebody's WHERE is not shown what a view withholds, in any column, and whatever the plan: it is asked behind the view.
 CREATE FUNCTION pg_temp.spy(value text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS
     $$BEGIN IF value ~ '(hush|tenant|team)_[abc]' THEN RAISE WARNING 'saw %', value; END IF; RETURN true; END$$;
-CREATE FUNCTION pg_temp.spy_on(view text, col text) RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE FUNCTION pg_temp.spy_on(view text, col text) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
-    seen bigint;
+    plan jsonb;
 BEGIN
     SET LOCAL ROLE tenant_stranger;
-    EXECUTE format('SELECT count(*) FROM venice.%I v WHERE pg_temp.spy(v.%I::text)', view, col) INTO seen;
+    EXECUTE format('SELECT count(*) FROM venice.%I v WHERE pg_temp.spy(v.%I::text)', view, col);
+    EXECUTE format('EXPLAIN (FORMAT json) SELECT count(*) FROM venice.%I v WHERE pg_temp.spy(v.%I::text)', view, col) INTO plan;
     RESET ROLE;
-    RETURN seen;
+    RETURN jsonb_path_query_array(plan, '$.** ? (@.* like_regex "spy\\(")."Alias"');
 END$$;
-SELECT count(pg_temp.spy_on(relname, attname)) > 100 AS columns FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
- WHERE relnamespace = 'venice'::regnamespace AND relkind = 'v' AND attnum > 0;
+SELECT relname AS view, attname AS column, asked_at FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid, LATERAL pg_temp.spy_on(relname, attname) asked_at
+ WHERE relnamespace = 'venice'::regnamespace AND relkind = 'v' AND attnum > 0 AND (asked_at - 'v' <> '[]' OR NOT asked_at ? 'v') ORDER BY 1, 2;
+
+-- Who makes a schema of the name of a service whose own was dropped by hand becomes its owner no more than a store's.
+SET LOCAL client_min_messages = warning;
+SET LOCAL ROLE tenant_a;
+DROP SCHEMA team_a_model CASCADE;
+SET LOCAL ROLE tenant_b;
+CREATE SCHEMA team_a_model;
+SELECT count(*) FROM venice.services WHERE name = 'model' AND project = 'team_a';
+RESET ROLE;
+SELECT statement, t.state, t.said FROM (VALUES ($$SELECT venice.alter_service('team_a.model', '{"description": null}')$$), ($$SELECT venice.drop_service('team_a.model')$$),
+    ($$SELECT * FROM venice_internal.service_get('team_a.model', 1) AS r (w text, v2 integer, s jsonb)$$)) s (statement), LATERAL pg_temp.try_as('b', 'a', statement) t;
+-- Who may see it is told, and dropping what is left of it, which the database's owner may, takes nothing of others' along.
+SELECT * FROM pg_temp.try_as('a', 'a', $$SELECT * FROM venice_internal.service_get('team_a.model', 1) AS r (w text, v2 integer, s jsonb)$$);
+SELECT venice.drop_service('team_a.model', force => true);
+SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'team_a_model';
+-- Nor does one who makes a schema lend his rights to a service that once had its name.
+SET LOCAL ROLE tenant_b;
+SELECT venice.create_service('team_b.lure', '{team_a.shown:v}');
+DROP SCHEMA team_b_lure CASCADE;
+SET LOCAL ROLE tenant_a;
+SELECT venice.revoke_feature('team_a.shown:v', 'tenant_b');
+CREATE SCHEMA team_b_lure;
+GRANT USAGE ON SCHEMA team_b_lure TO tenant_b;
+RESET ROLE;
+SELECT state FROM pg_temp.try_as('b', 'a', $$SELECT * FROM venice_internal.service_get('team_b.lure', 1) AS r (v integer, s jsonb)$$);
+
+-- What is wrong with a service is told to who may call it.
+SET LOCAL ROLE tenant_a;
+REVOKE SELECT ON tenant_a_shown.records FROM tenant_a;
+REVOKE SELECT (v) ON tenant_a_shown.records FROM tenant_a;
+RESET ROLE;
+SELECT who, t.state, t.said FROM unnest('{c,b}'::text[]) who,
+       LATERAL pg_temp.try_as(who, 'a', $$SELECT * FROM venice_internal.service_get('team_a.model_shown', 1) AS r (v integer, s jsonb)$$) t;
+
+-- Views of others that read one's source are counted, not named.
+SELECT venice.create_feature_view('default.over_a', '{team_a.key}', 'team_a.src', 'v', online => false);
+SET LOCAL ROLE tenant_a;
+CREATE TABLE tenant_a_data.narrow (id integer, w text, at timestamptz);
+RESET ROLE;
+SELECT * FROM pg_temp.try_as('a', 'a', $$SELECT venice.alter_source('src', '{"relation": "tenant_a_data.narrow"}')$$);
+
+-- What became of a project is not for whoever makes another one of its name.
+SET LOCAL ROLE tenant_c;
+SELECT venice.drop_project('team_c', force => true);
+SET LOCAL ROLE tenant_b;
+SELECT venice.create_project('team_c');
+SELECT action, kind, name, owner FROM venice.audit WHERE project = 'team_c';
+SET LOCAL ROLE tenant_c;
+SELECT count(*) > 10 AS his FROM venice.audit WHERE project = 'team_c';
+
+-- On a server that pg_upgrade made OIDs of schemas mean something else: names say which are services', and what was logged before is nobody's.
+RESET ROLE;
+UPDATE venice.service_schema SET schema_oid = 1, system_identifier = 1;
+UPDATE venice.served_feature SET system_identifier = 1;
+SET LOCAL ROLE tenant_b;
+SELECT (SELECT count(*) FROM venice.services WHERE owner = 'tenant_b' AND name ~ '^model') AS services, (SELECT count(*) FROM venice.served_features) AS logged;
+SELECT venice.alter_service('team_b.model');
+RESET ROLE;
+SELECT schema_oid::regnamespace FROM venice.service_schema WHERE system_identifier = venice_internal.system_identifier();
+
+-- An expression is evaluated with the rights of who owns a service: what reads stores, or the registry, is not for one.
+RESET ROLE;
+SELECT p.oid::regprocedure, t.state FROM pg_proc p, LATERAL (SELECT format('SELECT venice.create_on_demand_view(%L, %L, %L, %L)', 'fresh', '{}',
+           format('(%s(%s))::text AS stolen', p.oid::regproc, (SELECT string_agg(CASE t WHEN '"any"'::regtype THEN '1' ELSE format('NULL::%s', t::regtype) END, ', ') FROM unnest(p.proargtypes) t)), 'x integer')) s (statement),
+       LATERAL pg_temp.try_as('b', 'a', statement) t
+ WHERE p.pronamespace IN ('venice'::regnamespace, 'venice_internal'::regnamespace) AND p.prokind = 'f' AND p.provolatile <> 'i' AND NOT p.proretset
+   AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype, 'void'::regtype) AND t.said !~ '(runs queries|is volatile)' ORDER BY 1;
 ROLLBACK;
 REVOKE CREATE ON DATABASE regression FROM tenant_a, tenant_b, tenant_c;
 DROP ROLE tenant_a, tenant_b, tenant_c;

@@ -23,6 +23,7 @@
 #include "common/query.h"
 
 PG_FUNCTION_INFO_V1(venice_node_is_known);
+PG_FUNCTION_INFO_V1(venice_system_identifier);
 
 static void
 identify(QueryArgs *args)
@@ -64,4 +65,15 @@ Datum
 venice_node_is_known(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(NodeIsKnown());
+}
+
+/*
+ * venice_system_identifier
+ *		system_identifier(): goes with OIDs of schemas that are kept in tables, which mean
+ *		something else after pg_upgrade.
+ */
+Datum
+venice_system_identifier(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64((int64) GetSystemIdentifier());
 }

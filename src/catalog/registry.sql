@@ -143,6 +143,16 @@ COMMENT ON COLUMN venice.service_feature.keys IS 'Key column of the view''s enti
 COMMENT ON COLUMN venice.service_feature.default_value IS 'What stands for a value that is not present, as text of its type.';
 CREATE INDEX service_feature_view ON venice.service_feature (view_project, view_name, view_version);
 
+CREATE TABLE venice.service_schema (
+    project name NOT NULL,
+    service name NOT NULL,
+    schema_oid oid NOT NULL,
+    system_identifier bigint NOT NULL DEFAULT venice_internal.system_identifier(),
+    PRIMARY KEY (project, service)
+);
+COMMENT ON TABLE venice.service_schema IS
+    'Which schema is a service''s own, as others may come to have its name.  Not dumped: where there is no row of this server''s, the name says it.';
+
 CREATE TABLE venice.audit_entry (
     audit_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     changed_time timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -167,7 +177,8 @@ CREATE TABLE venice.served_feature (
     request_time timestamptz NOT NULL,
     arguments jsonb NOT NULL,
     features jsonb NOT NULL,
-    status jsonb
+    status jsonb,
+    system_identifier bigint NOT NULL DEFAULT venice_internal.system_identifier()
 );
 COMMENT ON TABLE venice.served_feature IS
     'A sample of what services have answered, bounded by venice.served_log_retention and venice.served_log_rows.  Not dumped.';

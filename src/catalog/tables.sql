@@ -261,3 +261,10 @@ CREATE FUNCTION venice_internal.node_is_known()
     AS 'MODULE_PATHNAME', 'venice_node_is_known';
 COMMENT ON FUNCTION venice_internal.node_is_known() IS
     'Is this the server and database that ingestion was enabled on?';
+
+CREATE FUNCTION venice_internal.system_identifier()
+    RETURNS bigint
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'venice_system_identifier';
+COMMENT ON FUNCTION venice_internal.system_identifier() IS
+    'Of this server: pg_upgrade makes one with another, and with other OIDs of schemas.';

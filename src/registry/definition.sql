@@ -1,3 +1,14 @@
+-- A service is its schema: whoever owns that owns it.  One that somebody has made since under the name of a schema that was
+-- dropped or renamed by hand is not it.
+CREATE VIEW venice_internal.service_schema AS
+    SELECT s.project, s.service, n.oid AS schema_oid, n.nspname, n.nspowner
+      FROM venice.service s
+      JOIN pg_catalog.pg_namespace n ON n.nspname = s.schema_name
+      LEFT JOIN venice.service_schema o ON o.project = s.project AND o.service = s.service
+                                       AND o.system_identifier = venice_internal.system_identifier()
+     WHERE o.schema_oid IS NULL OR o.schema_oid = n.oid;
+COMMENT ON VIEW venice_internal.service_schema IS 'The schemas of services that have theirs.';
+
 -- Every entry of the registry as an object of a definition file: what export writes, plan compares, and the audit keeps.
 -- Not for people: it withholds nothing.
 
@@ -37,5 +48,5 @@ CREATE VIEW venice_internal.definition AS
            pg_catalog.jsonb_build_object('name', s.service, 'owner', pg_catalog.pg_get_userbyid(n.nspowner),
                'features', s.features) || s.options
       FROM venice.service s
-      LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.schema_name;
+      LEFT JOIN venice_internal.service_schema n ON n.project = s.project AND n.service = s.service;
 COMMENT ON VIEW venice_internal.definition IS 'Every entry of the registry, as an object of a definition file.';

@@ -54,10 +54,10 @@ BEGIN ATOMIC
     SELECT 'service', 'service', s.project, s.service, 0, false, pg_catalog.pg_get_userbyid(n.nspowner), s.options, s.search_words
       FROM venice.service s
       LEFT JOIN venice.project p ON p.project = s.project
-      LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.schema_name
+      LEFT JOIN venice_internal.service_schema n ON n.project = s.project AND n.service = s.service
      WHERE venice_internal.is_entry_member_as(pg_catalog.pg_get_userbyid(n.nspowner), member)
         OR venice_internal.is_entry_member_as(p.owner_name, member)
-        OR pg_catalog.has_schema_privilege(member, n.oid, 'USAGE')
+        OR pg_catalog.has_schema_privilege(member, n.schema_oid, 'USAGE')
     UNION ALL
     SELECT 'store', 'store', '', s.store_name, 0, false, pg_catalog.pg_get_userbyid(n.nspowner), '{}', s.search_words
       FROM venice.store s

@@ -138,7 +138,11 @@ CREATE VIEW venice.audit WITH (security_barrier) AS
     SELECT a.audit_id, a.changed_time, a.role_name AS role, a.session_role_name AS session_role, a.action, a.kind,
            a.project, a.name, a.owner_name AS owner, a.before, a.after
       FROM venice.audit_entry a
-      LEFT JOIN venice.project p ON p.project = a.project
+      -- What happened in another project of the same name, which was dropped, is not its successor's.
+      LEFT JOIN (SELECT t.project, t.owner_name,
+                        (SELECT pg_catalog.max(c.audit_id) FROM venice.audit_entry c
+                          WHERE c.name = t.project::text AND c.kind = 'project' AND c.action = 'create') AS since
+                   FROM venice.project t) p ON p.project = a.project AND a.audit_id >= COALESCE(p.since, 0)
      WHERE venice_internal.is_entry_member(a.owner_name)
         OR a.project IS NOT NULL AND venice_internal.is_entry_member(p.owner_name);
 COMMENT ON VIEW venice.audit IS

@@ -27,6 +27,7 @@
 #include "catalog/dependency.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -124,9 +125,13 @@ is_trusted(Oid class_id, Oid object, Oid owner)
 		(OidIsValid(getExtensionOfObject(class_id, object)) && superuser_arg(owner));
 }
 
-/* Does it read a relation that it is given the name of, which may be a view that calls anything? */
+/*
+ * Does it read tables, with the rights of whoever evaluates it?  Those of XML read a
+ * relation that they are given the name of, which may be a view that calls anything;
+ * ours, but for arithmetic, read stores and the registry.
+ */
 static bool
-runs_queries(Oid function)
+runs_queries(Oid function, char volatility)
 {
 	switch (function)
 	{
@@ -141,7 +146,9 @@ runs_queries(Oid function)
 		case F_DATABASE_TO_XML_AND_XMLSCHEMA:
 			return true;
 		default:
-			return false;
+			return volatility != PROVOLATILE_IMMUTABLE &&
+				getExtensionOfObject(ProcedureRelationId, function) ==
+				get_extension_oid("venice", false);
 	}
 }
 
@@ -151,13 +158,13 @@ check_function(Oid function, void *context)
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	Form_pg_proc procedure;
 	bool		trusted;
-	bool		is_volatile;
+	char		volatility;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for function %u", function);
 	procedure = (Form_pg_proc) GETSTRUCT(tuple);
 	trusted = is_trusted(ProcedureRelationId, function, procedure->proowner);
-	is_volatile = procedure->provolatile == PROVOLATILE_VOLATILE;
+	volatility = procedure->provolatile;
 	ReleaseSysCache(tuple);
 
 	if (!trusted)
@@ -165,10 +172,10 @@ check_function(Oid function, void *context)
 						  psprintf("Function %s is neither built in nor an extension's.",
 								   format_procedure(function)),
 						  "Compute the value in a view or a query, and make that the source.");
-	if (runs_queries(function))
+	if (runs_queries(function, volatility))
 		refuse_expression(context, psprintf("Function %s runs queries.", format_procedure(function)),
 						  "Compute the value in a view or a query, and make that the source.");
-	if (is_volatile)
+	if (volatility == PROVOLATILE_VOLATILE)
 		refuse_expression(context, psprintf("Function %s is volatile.", format_procedure(function)),
 						  "A feature has one value for the same input: use stable and immutable functions.");
 	return false;

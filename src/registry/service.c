@@ -170,6 +170,7 @@ venice_create_service(PG_FUNCTION_ARGS)
 
 	AuditBegin(&change, "service", service->project, service->name, 0);
 	ServiceSchemaCreate(service, owner);
+	service->schema_oid = get_namespace_oid(service->schema, false);
 	ServiceWrite(service);
 	AuditEnd(&change, "create");
 	PG_RETURN_VOID();
@@ -186,7 +187,6 @@ owned_service(FunctionCallInfo fcinfo, AuditChange *change, Oid *owner)
 	Service    *service = NULL;
 	Reference	reference;
 	char	   *project;
-	Oid			schema;
 
 	FunctionRequireWritable(fcinfo);
 	ReferenceParse(text, &reference);
@@ -200,8 +200,7 @@ owned_service(FunctionCallInfo fcinfo, AuditChange *change, Oid *owner)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("service \"%s\" does not exist", text),
 				 errhint("SELECT project, name FROM venice.services lists the services that you may use.")));
-	schema = get_namespace_oid(service->schema, true);
-	*owner = OidIsValid(schema) ? SchemaOwner(schema) : InvalidOid;
+	*owner = OidIsValid(service->schema_oid) ? SchemaOwner(service->schema_oid) : InvalidOid;
 	RegistryCheckOwner("service", service->name,
 					   OidIsValid(*owner) ? GetUserNameFromId(*owner, false) : NULL);
 	AuditBegin(change, "service", service->project, service->name, 0);
@@ -253,6 +252,7 @@ replace_service(const Service *service, Service *next, List *texts, const Jsonb 
 	next->project = service->project;
 	next->name = service->name;
 	next->schema = service->schema;
+	next->schema_oid = service->schema_oid;
 	ServiceResolve(next, texts != NIL ? texts : service->features_text, options, service, moved);
 	warn_of_deprecated(next);
 	check_plan(next, owner);
@@ -349,6 +349,8 @@ venice_drop_service(PG_FUNCTION_ARGS)
 	QueryArgText(&args, service->project);
 	QueryArgText(&args, service->name);
 	(void) QueryRun("DELETE FROM venice.service_feature "
+					"WHERE project = $1::name AND service = $2::name", &args);
+	(void) QueryRun("DELETE FROM venice.service_schema "
 					"WHERE project = $1::name AND service = $2::name", &args);
 	(void) QueryRun("DELETE FROM venice.service WHERE project = $1::name AND service = $2::name",
 					&args);

@@ -76,10 +76,10 @@ CREATE VIEW venice.services WITH (security_barrier) AS
            s.options - '{description,model,model_version,tags}'::text[] AS options, s.created_time
       FROM venice.service s
       LEFT JOIN venice.project p ON p.project = s.project
-      LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.schema_name
+      LEFT JOIN venice_internal.service_schema n ON n.project = s.project AND n.service = s.service
      WHERE venice_internal.is_entry_member(pg_catalog.pg_get_userbyid(n.nspowner))
         OR venice_internal.is_entry_member(p.owner_name)
-        OR pg_catalog.has_schema_privilege(n.oid, 'USAGE');
+        OR pg_catalog.has_schema_privilege(n.schema_oid, 'USAGE');
 COMMENT ON VIEW venice.services IS 'Services that you own, of projects that you own, and those that you may call.';
 GRANT SELECT ON venice.services TO PUBLIC;
 
@@ -89,27 +89,26 @@ CREATE VIEW venice.service_features WITH (security_barrier) AS
       FROM venice.service_feature f
       JOIN venice.service s USING (project, service)
       LEFT JOIN venice.project p USING (project)
-      LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.schema_name
+      LEFT JOIN venice_internal.service_schema n ON n.project = s.project AND n.service = s.service
      WHERE venice_internal.is_entry_member(pg_catalog.pg_get_userbyid(n.nspowner))
         OR venice_internal.is_entry_member(p.owner_name)
-        OR pg_catalog.has_schema_privilege(n.oid, 'USAGE');
+        OR pg_catalog.has_schema_privilege(n.schema_oid, 'USAGE');
 COMMENT ON VIEW venice.service_features IS 'Features of the services in venice.services, with the types that they return.';
 GRANT SELECT ON venice.service_features TO PUBLIC;
 
 CREATE VIEW venice.served_features WITH (security_barrier) AS
-    SELECT s.service, s.project, l.request_time, l.arguments, l.features, l.status
+    SELECT n.service, n.project, l.request_time, l.arguments, l.features, l.status
       FROM venice.served_feature l
-      JOIN pg_catalog.pg_namespace n ON n.oid = l.schema_oid
-      JOIN venice.service s ON s.schema_name = n.nspname
-     WHERE venice_internal.is_entry_member(pg_catalog.pg_get_userbyid(n.nspowner));
+      JOIN venice_internal.service_schema n USING (schema_oid)
+     WHERE l.system_identifier = venice_internal.system_identifier()
+       AND venice_internal.is_entry_member(pg_catalog.pg_get_userbyid(n.nspowner));
 COMMENT ON VIEW venice.served_features IS 'Logged answers of your services: see venice.log_service.';
 GRANT SELECT ON venice.served_features TO PUBLIC;
 
 CREATE VIEW venice.stat_served WITH (security_barrier) AS
-    SELECT s.service, s.project, c.logged, c.dropped
+    SELECT n.service, n.project, c.logged, c.dropped
       FROM venice_internal.served_statistics() c
-      JOIN pg_catalog.pg_namespace n ON n.oid = c.schema_oid
-      JOIN venice.service s ON s.schema_name = n.nspname;
+      JOIN venice_internal.service_schema n USING (schema_oid);
 COMMENT ON VIEW venice.stat_served IS
     'Answers of services that were logged since the server started, and those that were to be and found no room.';
 GRANT SELECT ON venice.stat_served TO PUBLIC;

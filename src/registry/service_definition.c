@@ -600,8 +600,10 @@ ServiceRead(const char *project, const char *name)
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, project);
 	QueryArgText(&args, name);
-	if (QueryRun("SELECT schema_name::text, features, keys, options FROM venice.service "
-				  "WHERE project = $1::name AND service = $2::name", &args) > 0)
+	if (QueryRun("SELECT s.schema_name::text, s.features, s.keys, s.options, n.schema_oid "
+				  "FROM venice.service s LEFT JOIN venice_internal.service_schema n "
+				  "USING (project, service) "
+				  "WHERE s.project = $1::name AND s.service = $2::name", &args) > 0)
 	{
 		MemoryContext old = MemoryContextSwitchTo(session.result_context);
 		bool		is_null;
@@ -614,6 +616,7 @@ ServiceRead(const char *project, const char *name)
 		service->project = pstrdup(project);
 		service->name = pstrdup(name);
 		service->schema = QueryText(0, 1, CurrentMemoryContext);
+		service->schema_oid = DatumGetObjectId(QueryDatum(0, 5, &is_null));
 		features = DatumGetArrayTypePCopy(QueryDatum(0, 2, &is_null));
 		deconstruct_array(features, TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &count);
 		for (int i = 0; i < count; i++)
@@ -712,6 +715,12 @@ ServiceWrite(const Service *service)
 					"ON CONFLICT (project, service) DO UPDATE SET schema_name = EXCLUDED.schema_name, "
 					"features = EXCLUDED.features, keys = EXCLUDED.keys, options = EXCLUDED.options",
 					&args);
+	args.count = 2;
+	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(service->schema_oid), false);
+	if (OidIsValid(service->schema_oid))
+		(void) QueryRun("INSERT INTO venice.service_schema VALUES ($1::name, $2::name, $3) "
+						"ON CONFLICT (project, service) DO UPDATE SET schema_oid = EXCLUDED.schema_oid, "
+						"system_identifier = EXCLUDED.system_identifier", &args);
 	foreach(cell, service->features)
 	{
 		const ServiceFeature *feature = lfirst(cell);

@@ -38,6 +38,7 @@ typedef struct Service
 	char	   *project;
 	char	   *name;
 	char	   *schema;
+	Oid			schema_oid;		/* invalid: there is none, or it is gone */
 	List	   *features_text;	/* of char *, with projects and view versions but for aliases */
 	Jsonb	   *options;		/* but the owner */
 	List	   *arguments;		/* of ServiceArgument */

@@ -373,7 +373,6 @@ ServiceFunctionsRenew(const Service *service)
 void
 ServiceSchemaDrop(const Service *service, bool force)
 {
-	Oid			schema = get_namespace_oid(service->schema, true);
 	const char *quoted = quote_identifier(service->schema);
 	char	   *hint = psprintf("Drop them first, or drop them too with venice.drop_service(%s, force => true).",
 								quote_literal_cstr(service->name));
@@ -381,7 +380,7 @@ ServiceSchemaDrop(const Service *service, bool force)
 	QuerySession session;
 
 	/* Somebody has dropped it by hand. */
-	if (!OidIsValid(schema))
+	if (!OidIsValid(service->schema_oid))
 		return;
 	if (!ServiceFunctionsFit(service))
 	{
@@ -392,13 +391,13 @@ ServiceSchemaDrop(const Service *service, bool force)
 		return;
 	}
 	make_definitions(service, definitions);
-	QueryBegin(&session, SchemaOwner(schema));
+	QueryBegin(&session, SchemaOwner(service->schema_oid));
 	/* That it takes our own objects along is not news. */
 	(void) set_config_option("client_min_messages", "warning", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 	for (int i = 0; i < DEFINITION_COUNT && !force; i++)
 	{
-		Oid			function = find_function(schema, definitions[i].name);
+		Oid			function = find_function(service->schema_oid, definitions[i].name);
 
 		if (OidIsValid(function))
 			drop_or_say_how(psprintf("DROP FUNCTION %s", format_procedure_qualified(function)),

@@ -65,6 +65,7 @@
 #include "common/user_context.h"
 #include "read/handle.h"
 #include "read/lookup.h"
+#include "registry/entry.h"
 #include "registry/expression.h"
 #include "registry/service_functions.h"
 
@@ -791,6 +792,15 @@ sweep(void)
 }
 
 static void
+check_usage(Oid schema)
+{
+	AclResult	result = object_aclcheck(NamespaceRelationId, schema, GetUserId(), ACL_USAGE);
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_SCHEMA, get_namespace_name(schema));
+}
+
+static void
 make_kept_plan(KeptPlan *kept)
 {
 	Reference	reference;
@@ -799,7 +809,6 @@ make_kept_plan(KeptPlan *kept)
 	MemoryContext caller;
 	Service    *service;
 	ServicePlan *plan;
-	Oid			schema_oid;
 
 	if (kept->plan != NULL)
 		let_go(kept->plan);
@@ -810,15 +819,17 @@ make_kept_plan(KeptPlan *kept)
 	if (reference.project == NULL)
 		raise_no_service(kept->name);
 	service = ServiceRead(reference.project, reference.name);
-	if (service == NULL)
+	if (service == NULL ||
+		(!OidIsValid(service->schema_oid) && RegistryFindProject("services", &reference) == NULL))
 		raise_no_service(kept->name);
-	schema_oid = get_namespace_oid(service->schema, true);
-	if (!OidIsValid(schema_oid))
+	if (!OidIsValid(service->schema_oid))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("schema \"%s\" of service \"%s\" is gone", service->schema, kept->name),
 				 errhint("Drop the service with venice.drop_service(%s), and make it again.",
 						 quote_literal_cstr(kept->name))));
+	/* What is wrong with it is not everybody's business. */
+	check_usage(service->schema_oid);
 	if (!ServiceFunctionsFit(service))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -826,9 +837,9 @@ make_kept_plan(KeptPlan *kept)
 						kept->name),
 				 errhint("Make them anew with venice.alter_service(%s).",
 						 quote_literal_cstr(kept->name))));
-	plan = ServicePlanMake(service, SchemaOwner(schema_oid));
-	plan->schema_oid = schema_oid;
-	kept->schema_hash = GetSysCacheHashValue1(NAMESPACEOID, ObjectIdGetDatum(schema_oid));
+	plan = ServicePlanMake(service, SchemaOwner(service->schema_oid));
+	plan->schema_oid = service->schema_oid;
+	kept->schema_hash = GetSysCacheHashValue1(NAMESPACEOID, ObjectIdGetDatum(plan->schema_oid));
 	MemoryContextSetParent(context, plan->context);
 	MemoryContextSetParent(plan->context, CacheMemoryContext);
 	MemoryContextSwitchTo(caller);
@@ -840,7 +851,6 @@ ServicePlanGet(const char *qualified_name, Oid *owner)
 {
 	KeptPlan   *kept;
 	char		key[NAME_BYTES] = {0};
-	AclResult	result;
 
 	if (kept_plans == NULL)
 		make_table();
@@ -870,9 +880,7 @@ ServicePlanGet(const char *qualified_name, Oid *owner)
 		have_plans_of_snapshot |= kept->of_snapshot;
 	}
 	*owner = SchemaOwner(kept->plan->schema_oid);
-	result = object_aclcheck(NamespaceRelationId, kept->plan->schema_oid, GetUserId(), ACL_USAGE);
-	if (result != ACLCHECK_OK)
-		aclcheck_error(result, OBJECT_SCHEMA, get_namespace_name(kept->plan->schema_oid));
+	check_usage(kept->plan->schema_oid);
 	return kept->plan;
 }
 

@@ -456,23 +456,27 @@ has_key(const Jsonb *options, const char *key)
 										strlen(key), &buffer) != NULL;
 }
 
-/*
- * Raise 2BP01 naming what views read of the source that is not there any more, or is
- * of another type.
- */
-static void
-check_still_read(const Source *source, const List *old_columns, const List *new_columns)
+/* A column of a source, and the view versions that read it. */
+typedef struct ReadColumn
+{
+	char	   *name;
+	List	   *users;			/* of RegistryUser */
+} ReadColumn;
+
+/* The columns that views read, as list of ReadColumn. */
+static List *
+columns_read(const Source *source)
 {
 	QuerySession session;
 	QueryArgs	args = {0};
-	StringInfoData changes;
+	List	   *columns = NIL;
+	ReadColumn *column = NULL;
+	MemoryContext spi;
 	uint64		rows;
 
-	initStringInfo(&changes);
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, psprintf("%s.%s", source->project, source->name));
-	rows = QueryRun("SELECT c.name, pg_catalog.string_agg(DISTINCT CASE v.project WHEN 'default' THEN '' "
-					"ELSE v.project || '.' END || v.view_name || '@' || v.view_version, ', ') "
+	rows = QueryRun("SELECT c.name, v.project::text, v.view_name::text, v.view_version "
 					"FROM venice.feature_view v, LATERAL ("
 					"SELECT pg_catalog.unnest(f.source_columns) FROM venice.feature f "
 					"WHERE f.project = v.project AND f.view_name = v.view_name "
@@ -480,23 +484,56 @@ check_still_read(const Source *source, const List *old_columns, const List *new_
 					"UNION SELECT COALESCE(v.options -> 'keys' ->> k.name::text, k.name::text) "
 					"FROM venice.entity e, LATERAL pg_catalog.unnest(e.key_names) AS k (name) "
 					"WHERE (e.project || '.' || e.entity) = ANY (v.entities)) AS c (name) "
-					"WHERE v.source = $1 GROUP BY c.name ORDER BY c.name", &args);
+					"WHERE v.source = $1 ORDER BY c.name, v.project, v.view_name, v.view_version",
+					&args);
+	spi = MemoryContextSwitchTo(session.result_context);
 	for (uint64 i = 0; i < rows; i++)
 	{
 		char	   *name = QueryText(i, 1, CurrentMemoryContext);
-		char	   *views = QueryText(i, 2, CurrentMemoryContext);
-		const StoreColumn *old = find_column(old_columns, name);
-		const StoreColumn *new = find_column(new_columns, name);
+		RegistryUser *user = palloc0(sizeof(RegistryUser));
+
+		user->reference.project = QueryText(i, 2, CurrentMemoryContext);
+		user->reference.name = QueryText(i, 3, CurrentMemoryContext);
+		user->reference.view_version = QueryInt4(i, 4, 0);
+		if (column == NULL || strcmp(column->name, name) != 0)
+		{
+			column = palloc0(sizeof(ReadColumn));
+			column->name = name;
+			columns = lappend(columns, column);
+		}
+		column->users = lappend(column->users, user);
+	}
+	MemoryContextSwitchTo(spi);
+	QueryEnd(&session);
+	return columns;
+}
+
+/*
+ * Raise 2BP01 naming what views read of the source that is not there any more, or is
+ * of another type.
+ */
+static void
+check_still_read(const Source *source, const List *old_columns, const List *new_columns)
+{
+	StringInfoData changes;
+	ListCell   *cell;
+
+	initStringInfo(&changes);
+	foreach(cell, columns_read(source))
+	{
+		const ReadColumn *column = lfirst(cell);
+		const StoreColumn *old = find_column(old_columns, column->name);
+		const StoreColumn *new = find_column(new_columns, column->name);
 
 		/* Keys of a topic's records are not among the columns. */
 		if (new == NULL && (source->topic == NULL || old != NULL))
-			appendStringInfo(&changes, "Column \"%s\" is not there, which is used by: %s. ", name,
-							 views);
+			appendStringInfo(&changes, "Column \"%s\" is not there, which is used by: %s. ",
+							 column->name, RegistryUserList(column->users));
 		else if (new != NULL && old != NULL && strcmp(old->type_name, new->type_name) != 0)
 			appendStringInfo(&changes, "Column \"%s\" changes type from %s to %s, and is used by: %s. ",
-							 name, old->type_name, new->type_name, views);
+							 column->name, old->type_name, new->type_name,
+							 RegistryUserList(column->users));
 	}
-	QueryEnd(&session);
 	if (changes.len == 0)
 		return;
 	changes.data[changes.len - 1] = '\0';

@@ -70,28 +70,31 @@ CREATE VIEW venice.pushes WITH (security_barrier) AS
 COMMENT ON VIEW venice.pushes IS 'Pushes to your stores, past and running.';
 GRANT SELECT ON venice.pushes TO PUBLIC;
 
+-- A barrier does not hold in front of a UNION ALL, whose parts the planner takes for the view's own: hence the subselect.
 CREATE VIEW venice.swap_dependents WITH (security_barrier) AS
-    SELECT v.store_name AS store, v.version, d.kind, d.object,
-           CASE WHEN l.error IS NOT NULL THEN 'could not be made again: ' || l.error
-                WHEN l.view IS NOT NULL THEN 'was in use; is made again as soon as it is not'
-                ELSE d.reason END AS reason
-      FROM venice.store_version v
-      LEFT JOIN venice.version_pointer p ON p.store_name = v.store_name
-      JOIN pg_catalog.pg_namespace n ON n.nspname =
-           CASE WHEN v.state = 'current' OR v.state = 'lost' AND p.version = v.version THEN v.store_name
-                ELSE (v.store_name || '_v' || v.version)::pg_catalog.name END
-      JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = 'records'
-     CROSS JOIN LATERAL venice_internal.dependents(c.oid) d
-      LEFT JOIN venice.lagging_view l ON l.store_name = v.store_name AND l.version = v.version AND l.view = d.relation
-     WHERE NOT (n.nspname = v.store_name AND d.follows)
-       AND venice_internal.is_store_member(v.store_name)
-    UNION ALL
-    SELECT v.store_name, v.version, 'publication', pg_catalog.quote_ident(p.pubname),
-           'publishes every table: each version is one that its subscribers do not know'
-      FROM venice.store_version v
-     CROSS JOIN pg_catalog.pg_publication p
-     WHERE v.state = 'current' AND p.puballtables
-       AND venice_internal.is_store_member(v.store_name);
+    SELECT d.store, d.version, d.kind, d.object, d.reason
+      FROM (
+        SELECT v.store_name AS store, v.version, d.kind, d.object,
+               CASE WHEN l.error IS NOT NULL THEN 'could not be made again: ' || l.error
+                    WHEN l.view IS NOT NULL THEN 'was in use; is made again as soon as it is not'
+                    ELSE d.reason END AS reason
+          FROM venice.store_version v
+          LEFT JOIN venice.version_pointer p ON p.store_name = v.store_name
+          JOIN pg_catalog.pg_namespace n ON n.nspname =
+               CASE WHEN v.state = 'current' OR v.state = 'lost' AND p.version = v.version THEN v.store_name
+                    ELSE (v.store_name || '_v' || v.version)::pg_catalog.name END
+          JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = 'records'
+         CROSS JOIN LATERAL venice_internal.dependents(c.oid) d
+          LEFT JOIN venice.lagging_view l ON l.store_name = v.store_name AND l.version = v.version AND l.view = d.relation
+         WHERE NOT (n.nspname = v.store_name AND d.follows)
+           AND venice_internal.is_store_member(v.store_name)
+        UNION ALL
+        SELECT v.store_name, v.version, 'publication', pg_catalog.quote_ident(p.pubname),
+               'publishes every table: each version is one that its subscribers do not know'
+          FROM venice.store_version v
+         CROSS JOIN pg_catalog.pg_publication p
+         WHERE v.state = 'current' AND p.puballtables
+           AND venice_internal.is_store_member(v.store_name)) d (store, version, kind, object, reason);
 COMMENT ON VIEW venice.swap_dependents IS
     'What stays with one version of your stores: with the current one at its next swap, or with an earlier one since.';
 GRANT SELECT ON venice.swap_dependents TO PUBLIC;
