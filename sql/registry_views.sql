@@ -96,6 +96,11 @@ SELECT venice.create_on_demand_view('bad', '{weather:no_such}', 'no_such');
 SELECT venice.create_on_demand_view('bad', '{no_such}', 'no_such');
 SELECT venice.create_on_demand_view('bad', '{weather}', 'wind', 'station text');
 SELECT venice.create_on_demand_view('bad', '{weather}', 'wind', 'x integer NOT NULL');
+-- What is gone after this session is no part of one.
+CREATE TYPE pg_temp.passing AS ENUM ('a');
+SELECT venice.create_on_demand_view('bad', '{}', 'x::pg_temp.passing AS y', 'x text');
+SELECT venice.create_on_demand_view('bad', '{}', '(x::pg_temp.passing)::text AS y', 'x text');
+DROP TYPE pg_temp.passing;
 
 -- A label view says what became known within a window. It is never online.
 SELECT venice.create_label_view('arrived_late', '{carrier}', 'flight_events', 'delay > 15 AS late', '1 day');

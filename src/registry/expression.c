@@ -25,6 +25,7 @@
 #include "access/htup_details.h"
 #include "access/transam.h"
 #include "catalog/dependency.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
@@ -192,6 +193,7 @@ check_type(const char *feature, Oid type)
 	HeapTuple	tuple;
 	Form_pg_type form;
 	bool		trusted;
+	bool		is_temporary;
 
 	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(OidIsValid(element) ? element : type));
 	if (!HeapTupleIsValid(tuple))
@@ -199,7 +201,12 @@ check_type(const char *feature, Oid type)
 	form = (Form_pg_type) GETSTRUCT(tuple);
 	trusted = form->typtype == TYPTYPE_ENUM || form->typtype == TYPTYPE_BASE ||
 		is_trusted(TypeRelationId, form->oid, form->typowner);
+	is_temporary = isAnyTempNamespace(form->typnamespace);
 	ReleaseSysCache(tuple);
+	if (is_temporary)
+		refuse_expression(feature, psprintf("Type %s is gone after this session.",
+											format_type_be(type)),
+						  "Make the type in a schema that stays.");
 	if (!trusted)
 		refuse_expression(feature, psprintf("It computes a value of type %s.", format_type_be(type)),
 						  "A domain, or composite or range type that is not an extension's, can only be read as it is.");
