@@ -117,7 +117,6 @@ typedef struct EntryState
 	Jsonb	   *definition;		/* NULL: there is none */
 	int			view_version;
 	int			newest_version; /* of all view versions; 0: none */
-	Datum		used_by;
 } EntryState;
 
 static char *
@@ -157,7 +156,9 @@ read_entry(const PlanRun *run, const DefinitionObject *object)
 {
 	QuerySession session;
 	QueryArgs	args = {0};
-	EntryState		entry = {0};
+	EntryState	entry = {0};
+	static SPIPlanPtr find = NULL;
+	static SPIPlanPtr newest = NULL;
 
 	QueryBeginRegistry(&session);
 	RegistryPinFormats();
@@ -166,40 +167,58 @@ read_entry(const PlanRun *run, const DefinitionObject *object)
 	QueryArgText(&args, object->reference.name);
 	QueryArgInt4(&args, object->reference.view_version);
 	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(session.user.saved_user), false);
-	QueryArgText(&args, object->kind->class);
-	if (QueryRun("SELECT d.definition, COALESCE(d.view_version, 0), "
-				 "(SELECT pg_catalog.array_agg(u.kind || ' ' || u.name ORDER BY u.kind, u.name) "
-				 "FROM venice_internal.users_of($5, $6, d.project, d.name, COALESCE(d.view_version, 0)) AS u) "
-				 "FROM venice_internal.entries($5) AS e "
-				 "JOIN venice_internal.definition AS d ON d.kind = e.kind AND d.project = e.project "
-				 "AND d.name = e.entry AND COALESCE(d.view_version, 0) = e.number "
-				 "WHERE e.kind = $1 AND e.project = $2::name AND e.entry = $3::name "
-				 "AND ($4 = 0 OR e.number = $4) ORDER BY e.is_deprecated, e.number DESC LIMIT 1",
-				 &args) > 0)
+	if (QueryRunKept(&find,
+					 "SELECT d.definition, COALESCE(d.view_version, 0) "
+					 "FROM venice_internal.entries($5) AS e "
+					 "JOIN venice_internal.definition AS d ON d.kind = e.kind AND d.project = e.project "
+					 "AND d.name = e.entry AND COALESCE(d.view_version, 0) = e.number "
+					 "WHERE e.kind = $1 AND e.project = $2::name AND e.entry = $3::name "
+					 "AND ($4 = 0 OR e.number = $4) ORDER BY e.is_deprecated, e.number DESC LIMIT 1",
+					 &args) > 0)
 	{
-		bool		is_null;
-		Datum		used_by = QueryDatum(0, 3, &is_null);
-
 		entry.definition = keep_jsonb(0, 1, run->context);
 		entry.view_version = QueryInt4(0, 2, 0);
-		if (!is_null)
-		{
-			MemoryContext old = MemoryContextSwitchTo(run->context);
-
-			entry.used_by = PointerGetDatum(DatumGetArrayTypePCopy(used_by));
-			MemoryContextSwitchTo(old);
-		}
 	}
 	if (object->kind->has_versions)
 	{
 		args.count = 3;
-		(void) QueryRun("SELECT pg_catalog.max(view_version) FROM venice.feature_view "
-						"WHERE kind || '_view' = $1 AND project = $2::name AND view_name = $3::name",
-						&args);
+		(void) QueryRunKept(&newest,
+							"SELECT pg_catalog.max(view_version) FROM venice.feature_view "
+							"WHERE kind || '_view' = $1 AND project = $2::name AND view_name = $3::name",
+							&args);
 		entry.newest_version = QueryInt4(0, 1, 0);
 	}
 	QueryEnd(&session);
 	return entry;
+}
+
+/* Who uses an entry, as far as the caller may see: an array of text, or 0. */
+static Datum
+read_users(const PlanRun *run, const DefinitionObject *object, int view_version)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	Datum		users;
+	bool		is_null;
+
+	QueryBeginRegistry(&session);
+	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(session.user.saved_user), false);
+	QueryArgText(&args, object->kind->class);
+	QueryArgText(&args, object->reference.project);
+	QueryArgText(&args, object->reference.name);
+	QueryArgInt4(&args, view_version);
+	(void) QueryRun("SELECT pg_catalog.array_agg(kind || ' ' || name ORDER BY kind, name) "
+					"FROM venice_internal.users_of($1, $2, $3::name, $4::name, $5)", &args);
+	users = QueryDatum(0, 1, &is_null);
+	if (!is_null)
+	{
+		MemoryContext old = MemoryContextSwitchTo(run->context);
+
+		users = PointerGetDatum(DatumGetArrayTypePCopy(users));
+		MemoryContextSwitchTo(old);
+	}
+	QueryEnd(&session);
+	return is_null ? (Datum) 0 : users;
 }
 
 /* One jsonb of one statement over two. */
@@ -421,12 +440,12 @@ apply_object(void *argument)
 	PlanRun    *run = argument;
 	const DefinitionObject *object = run->current;
 	int			nest_level = NewGUCNestLevel();
-	EntryState		before = read_entry(run, object);
+	EntryState	before = read_entry(run, object);
 	const char *action = "create";
 	char	   *until = OptionText(object->wanted, "deprecated_until");
 	Jsonb	   *wanted = without(object->wanted, "deprecated_until");
 	Jsonb	   *changes = NULL;
-	EntryState		after;
+	EntryState	after;
 	DefinitionObject		named = *object;
 	char	   *is_until;
 
@@ -491,9 +510,10 @@ apply_object(void *argument)
 	run->row->action = action;
 	run->row->kind = object->kind;
 	run->row->name = MemoryContextStrdup(run->context, object_name(&named, run->project));
-	run->row->used_by = before.used_by;
-	if (before.definition != NULL)
-		run->row->detail = find_detail(run, before.definition, after.definition);
+	if (before.definition == NULL)
+		return;
+	run->row->used_by = read_users(run, object, before.view_version);
+	run->row->detail = find_detail(run, before.definition, after.definition);
 }
 
 static void
@@ -520,7 +540,7 @@ add_breaking(PlanRun *run, const char *action, const ErrorData *error)
 	row->name = object_name(run->current, run->project);
 	row->detail = pstrdup(error->detail != NULL ? error->detail : error->message);
 	row->breaking = true;
-	row->used_by = read_entry(run, run->current).used_by;
+	row->used_by = read_users(run, run->current, read_entry(run, run->current).view_version);
 	run->rows = lappend(run->rows, row);
 }
 
