@@ -5,7 +5,8 @@
 CREATE FUNCTION venice_internal.search_words(name text, description text, tags text, place text DEFAULT '')
     RETURNS tsvector
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN pg_catalog.setweight(pg_catalog.to_tsvector('pg_catalog.simple',
+BEGIN ATOMIC
+    SELECT pg_catalog.setweight(pg_catalog.to_tsvector('pg_catalog.simple',
                pg_catalog.regexp_replace(name, '[^[:alnum:]]+', ' ', 'g')), 'A') ||
            pg_catalog.setweight(pg_catalog.to_tsvector('pg_catalog.simple',
                pg_catalog.regexp_replace(COALESCE(description, ''), '[^[:alnum:]]+', ' ', 'g')), 'B') ||
@@ -13,6 +14,7 @@ CREATE FUNCTION venice_internal.search_words(name text, description text, tags t
                pg_catalog.regexp_replace(COALESCE(tags, ''), '[^[:alnum:]]+', ' ', 'g')), 'C') ||
            pg_catalog.setweight(pg_catalog.to_tsvector('pg_catalog.simple',
                pg_catalog.regexp_replace(place, '[^[:alnum:]]+', ' ', 'g')), 'D');
+END;
 COMMENT ON FUNCTION venice_internal.search_words(text, text, text, text) IS
     'What search finds an entry by; place is where it belongs: owner, view, model.';
 

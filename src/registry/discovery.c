@@ -384,7 +384,9 @@ plan_for(LineageWalk *walk, List **plans, const char *sql, const char *kind)
 	}
 	plan = MemoryContextAlloc(walk->session->result_context, sizeof(LineagePlan));
 	plan->kind = MemoryContextStrdup(walk->session->result_context, kind);
-	plan->plan = SPI_prepare(psprintf(sql, quote_literal_cstr(kind)), lengthof(types), types);
+	/* Planned once: with values it would be planned five times before. */
+	plan->plan = SPI_prepare_cursor(psprintf(sql, quote_literal_cstr(kind)), lengthof(types),
+									types, CURSOR_OPT_GENERIC_PLAN);
 	if (plan->plan == NULL)
 		elog(ERROR, "could not prepare: %s", SPI_result_code_string(SPI_result));
 	*plans = lappend(*plans, plan);

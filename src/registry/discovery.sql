@@ -74,8 +74,10 @@ REVOKE EXECUTE ON FUNCTION venice_internal.entries(oid) FROM PUBLIC;
 CREATE FUNCTION venice_internal.entry_name(project name, entry name, number integer, part name DEFAULT '')
     RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN project = '' THEN '' ELSE project::text || '.' END || entry::text ||
+BEGIN ATOMIC
+    SELECT CASE WHEN project = '' THEN '' ELSE project::text || '.' END || entry::text ||
            CASE WHEN number = 0 THEN '' ELSE '@' || number::text END || CASE WHEN part = '' THEN '' ELSE ':' || part::text END;
+END;
 COMMENT ON FUNCTION venice_internal.entry_name(name, name, integer, name) IS 'A reference to an entry, or to a feature.';
 
 -- The entries that a reference may mean: of each class the one in the nearest project, the newest view version that is
@@ -242,17 +244,21 @@ COMMENT ON VIEW venice_internal.lineage_edge IS
 CREATE FUNCTION venice_internal.node_name(kind text, project name, entry name, number integer, part name, object text)
     RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN kind = 'column' THEN object || '.' || pg_catalog.quote_ident(part)
+BEGIN ATOMIC
+    SELECT CASE WHEN kind = 'column' THEN object || '.' || pg_catalog.quote_ident(part)
                 WHEN object <> '' THEN object
                 ELSE venice_internal.entry_name(project, entry, number, part) END;
+END;
 COMMENT ON FUNCTION venice_internal.node_name(text, name, name, integer, name, text) IS 'How a node of the lineage is called.';
 
 -- What kind of entry decides who sees a node; NULL: everybody.
 CREATE FUNCTION venice_internal.node_class(kind text)
     RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN kind IN ('relation', 'topic', 'model') THEN NULL WHEN kind = 'column' THEN 'source'
+BEGIN ATOMIC
+    SELECT CASE WHEN kind IN ('relation', 'topic', 'model') THEN NULL WHEN kind = 'column' THEN 'source'
                 WHEN kind IN ('entity', 'source', 'service', 'store') THEN kind ELSE 'view' END;
+END;
 COMMENT ON FUNCTION venice_internal.node_class(text) IS 'The class of the entry that a node of the lineage belongs to.';
 
 CREATE FUNCTION venice_internal.visible_lineage(member oid)
