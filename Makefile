@@ -18,6 +18,7 @@ EXTVERSION := $(shell sed -n 's/^         "version": "\(.*\)",/\1/p' META.json)
 # A file uses only what stands above it.
 OBJS = \
 	src/common/type_input.o \
+	src/common/json_input.o \
 	src/common/guc.o \
 	src/common/user_context.o \
 	src/common/query.o \

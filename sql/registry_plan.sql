@@ -121,6 +121,28 @@ SELECT venice.create_service('plan_user', '{carrier_delay:late}', '{"owner": "pl
 SELECT action, kind, name, detail FROM venice.plan('{"services": [{"name": "plan_user", "features": ["carrier_delay:late"]}]}', prune => true) WHERE breaking;
 SELECT venice.apply('{"services": [{"name": "plan_user", "features": ["carrier_delay:late"]}]}', prune => true);
 
+-- A definition says what it means, once: nothing is in it twice, lacks what it cannot be without, or has a number for an interval.
+SELECT * FROM venice.plan('{"entities": [{"name": "plan_x", "keys": "id integer"}, {"name": "plan_y", "keys": "id integer"}, {"name": "default.plan_x", "keys": "id bigint"}]}');
+SELECT * FROM venice.apply('{"feature_views": [{"name": "route_stats", "entities": ["route"], "source": "flight_events"},
+    {"name": "route_stats", "view_version": 2, "entities": ["route"], "source": "flight_events"}]}');
+SELECT * FROM venice.apply('{"feature_views": [{"name": "route_stats", "view_version": 2, "entities": ["route"], "source": "flight_events"},
+    {"name": "route_stats", "view_version": 1, "entities": ["route"], "source": "flight_events"},
+    {"name": "route_stats", "view_version": 2, "entities": ["route"], "source": "flight_events"}]}');
+SELECT count(*) FROM venice.plan('{"entities": [{"name": "plan_x", "keys": "id integer"}, {"name": "plan_project.plan_x", "keys": "id integer"}],
+    "sources": [{"name": "plan_x", "relation": "flights"}]}');
+SELECT * FROM venice.plan('{"services": [{"name": "arrival_model", "model": "arrival"}]}');
+SELECT * FROM venice.plan('{"services": [{"name": "plan_x", "features": null}]}');
+SELECT * FROM venice.plan('{"feature_views": [{"name": "route_stats", "source": "flight_events"}]}');
+SELECT * FROM venice.plan('{"feature_views": [{"name": "route_stats", "entities": ["route"]}]}');
+SELECT * FROM venice.plan('{"label_views": [{"name": "plan_label", "entities": ["carrier"], "source": "flight_events"}]}');
+SELECT * FROM venice.plan('{"feature_views": [{"name": "plan_x", "entities": ["carrier"], "source": "flight_events", "ttl": 7}]}');
+SELECT * FROM venice.plan('{"feature_views": [{"name": "carrier_delay", "entities": ["carrier"], "source": "flight_events", "ttl": 7}]}');
+SELECT * FROM venice.plan('{"label_views": [{"name": "plan_x", "entities": ["carrier"], "source": "flight_events", "features": "departure_delay", "window_length": 7}]}');
+-- What an entry may have of a definition's keys is told, where there is one already too.
+SELECT * FROM venice.plan('{"feature_views": [{"name": "plan_x", "entities": ["carrier"], "source": "flight_events", "tll": "7 days"}]}');
+SELECT * FROM venice.plan('{"feature_views": [{"name": "carrier_delay", "entities": ["carrier"], "source": "flight_events", "tll": "7 days"}]}');
+SELECT * FROM venice.plan('{"sources": [{"name": "plan_x", "table": "flights"}]}');
+
 -- Errors name the object.
 SELECT * FROM venice.plan(NULL);
 SELECT * FROM venice.plan('[]');

@@ -63,7 +63,15 @@ SELECT feature, value, status
                                   '{"full_names": true, "joins": [{"view": "svc_weather", "alias": "origin", "keys": {"station": "from"}}]}');
 SELECT * FROM venice.get_online_features('{svc_model}', '{"carrier": "UA"}');
 SELECT * FROM venice.get_online_features('{svc_model}', '[{"carrier": "UA", "origin": "EWR", "flights_to_come": 1}]');
+-- A value that is none of its type is told by its name, and by the number of its entity.
 SELECT * FROM venice.get_online_features('{svc_ratio}', '{"carrier": "UA", "distance": "far", "flights_to_come": 1}');
+SELECT venice.create_entity('svc_number', 'n integer');
+SELECT venice.create_feature_view('svc_numbered', '{svc_number}', 'svc_flights', 'delay');
+SELECT * FROM venice.get_online_features('{svc_numbered}', '[{"n": 1}, {"n": "one"}]');
+SELECT * FROM venice.get_online_features('{svc_numbered}', '[{"n": 12345678901}]');
+SELECT count(*) FROM venice.get_online_features('{svc_numbered}', '[{"n": 1}, {"n": "2"}, {"n": null}]');
+SELECT venice.drop_feature_view('svc_numbered');
+SELECT venice.drop_entity('svc_number');
 SELECT * FROM venice.get_online_features('{svc_model}', '"UA"');
 SELECT * FROM venice.get_online_features('{svc_model}', '["UA"]');
 SELECT * FROM venice.get_online_features('{svc_nothing}', '[]');

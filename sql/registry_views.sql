@@ -96,6 +96,9 @@ SELECT venice.create_on_demand_view('bad', '{weather:no_such}', 'no_such');
 SELECT venice.create_on_demand_view('bad', '{no_such}', 'no_such');
 SELECT venice.create_on_demand_view('bad', '{weather}', 'wind', 'station text');
 SELECT venice.create_on_demand_view('bad', '{weather}', 'wind', 'x integer NOT NULL');
+-- A request is a list of columns: neither options in the wrong place nor an Avro schema.
+SELECT venice.create_on_demand_view('bad', '{weather}', 'wind', '{"owner": "views_growth"}');
+SELECT venice.create_on_demand_view('bad', '{weather}', 'wind', '{"type": "record", "name": "r", "fields": [{"name": "x", "type": "int"}]}');
 -- What is gone after this session is no part of one.
 CREATE TYPE pg_temp.passing AS ENUM ('a');
 SELECT venice.create_on_demand_view('bad', '{}', 'x::pg_temp.passing AS y', 'x text');
@@ -126,6 +129,16 @@ SELECT venice.create_feature_view('bad', '{airport}', 'flight_events', options =
 SELECT venice.create_feature_view('bad', '{carrier}', 'flight_events', ttl => '-1 day');
 SELECT venice.create_feature_view('bad', '{carrier}', 'flight_events', online => false, offline => false);
 SELECT venice.create_feature_view('bad', '{carrier}', 'flight_events', options => '{"aggregations": []}');
+SELECT venice.create_feature_view('bad', '{carrier}', 'flight_events', options => '{"ttl": "7 days"}');
+SELECT venice.create_on_demand_view('bad', '{weather}', 'wind', options => '{"inputs": []}');
+SELECT venice.create_label_view('bad', '{carrier}', 'flight_events', 'delay', '7 days', '{"ttl": "7 days"}');
+SELECT venice.alter_feature_view('carrier_stats', '{"ttl": 7}');
+-- What a view cannot be without is not reset.
+SELECT venice.alter_feature_view('carrier_stats', '{"source": null}');
+SELECT venice.alter_feature_view('carrier_stats', '{"entities": null}');
+SELECT venice.alter_label_view('arrived_late', '{"window_length": null}');
+SELECT venice.alter_on_demand_view('delay_ratio', '{"inputs": null}');
+SELECT venice.alter_feature_view('carrier_stats', '{"features": "delay"}');
 SELECT venice.create_feature_view('bad', '{carrier}', 'flight_events', options => '{"store": "carrier_stats"}');
 SELECT venice.create_feature_view('bad', '{carrier}', 'flight_events', 'delay', options => '{"feature_descriptions": {"no_such": "x"}}');
 SELECT venice.create_feature_view('bad', '{carrier}', 'flight_events', 'delay', options => '{"feature_tags": {"delay": "x"}}');

@@ -128,12 +128,27 @@ OptionString(const Jsonb *options, const char *key)
 	return pnstrdup(value->val.string.val, value->val.string.len);
 }
 
+char *
+OptionInterval(const Jsonb *options, const char *key)
+{
+	JsonbValue	buffer;
+	const JsonbValue *value = find_value(options, key, &buffer);
+
+	/* A number would be seconds, which nobody means by "ttl": 7. */
+	if (value != NULL && value->type != jbvNull && value->type != jbvString)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for option \"%s\": \"%s\"", key, OptionText(options, key)),
+				 errhint("It takes an interval, such as \"7 days\".")));
+	return OptionText(options, key);
+}
+
 /*
  * OptionsCheckKeys
  *		Raise 22023, listing the valid ones, for a key that is not among them.
  */
 void
-OptionsCheckKeys(const Jsonb *options, const char *const *valid)
+OptionsCheckKeys(const Jsonb *options, const char *const *valid, const char *arguments)
 {
 	JsonbIterator *iterator;
 	JsonbValue	token;
@@ -162,6 +177,9 @@ OptionsCheckKeys(const Jsonb *options, const char *const *valid)
 			initStringInfo(&list);
 			for (int i = 0; valid[i] != NULL; i++)
 				appendStringInfo(&list, "%s%s", i > 0 ? ", " : "", valid[i]);
+			if (arguments != NULL)
+				appendStringInfo(&list, ". Arguments, which in a definition are keys too, are: %s",
+								 arguments);
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("unrecognized option \"%.*s\"", token.val.string.len,
@@ -260,7 +278,7 @@ StoreOptionsCheck(const Jsonb *options)
 	for (int i = 0; i < lengthof(definitions); i++)
 		valid[i] = definitions[i].name;
 	valid[lengthof(definitions)] = NULL;
-	OptionsCheckKeys(options, valid);
+	OptionsCheckKeys(options, valid, NULL);
 
 	for (int i = 0; i < lengthof(definitions); i++)
 	{

@@ -63,7 +63,15 @@ extern char *OptionText(const Jsonb *options, const char *key);
 /* The same of a key that takes a string; 22023 for anything else, and for an empty one. */
 extern char *OptionString(const Jsonb *options, const char *key);
 
-/* Raise 22023 for an unknown key of `options`, where valid is a NULL-terminated list. */
-extern void OptionsCheckKeys(const Jsonb *options, const char *const *valid);
+/* The same of a key that takes an interval, which is a string; 22023 for anything else. */
+extern char *OptionInterval(const Jsonb *options, const char *key);
+
+/*
+ * Raise 22023 for an unknown key of `options`, where valid is a NULL-terminated list.
+ * The hint also lists arguments, which are none of the options; NULL when there are none
+ * to speak of.
+ */
+extern void OptionsCheckKeys(const Jsonb *options, const char *const *valid,
+							 const char *arguments);
 
 #endif							/* VENICE_STORE_OPTIONS_H */

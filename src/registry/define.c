@@ -50,12 +50,17 @@ static const char *const kept_elsewhere[] = {
 	"source", "store", "ttl", "view_version", "window_length", NULL
 };
 
-/* Options of a new view, and what of its arguments alter_ can change through options too. */
+/*
+ * Options of a new view, and what of its arguments alter_ can change through options too;
+ * and what can be given as an argument only.
+ */
 typedef struct KindOptions
 {
 	const char *kind;
 	const char *const create[7];
 	const char *const alter[14];
+	const char *create_arguments;
+	const char *alter_arguments;
 } KindOptions;
 
 static const KindOptions kinds[] = {
@@ -63,14 +68,17 @@ static const KindOptions kinds[] = {
 		{"expectations", "feature_descriptions", "feature_tags", "keys", "store", "view_version",
 		NULL},
 		{"entities", "expectations", "feature_descriptions", "feature_tags", "keys", "offline",
-		"online", "source", "store", "ttl", NULL}},
+		"online", "source", "store", "ttl", NULL},
+	"entities, features, offline, online, source, ttl", "features"},
 	{"on_demand",
 		{"expectations", "feature_descriptions", "feature_tags", "view_version", NULL},
-	{"expectations", "feature_descriptions", "feature_tags", "inputs", "request", NULL}},
+		{"expectations", "feature_descriptions", "feature_tags", "inputs", "request", NULL},
+	"expressions, inputs, request", "expressions"},
 	{"label",
 		{"expectations", "feature_descriptions", "feature_tags", "keys", "view_version", NULL},
 		{"entities", "expectations", "feature_descriptions", "feature_tags", "keys", "source",
-		"window_length", NULL}}
+		"window_length", NULL},
+	"entities, features, source, window_length", "features"}
 };
 
 static const KindOptions *
@@ -330,7 +338,8 @@ begin_view(FunctionCallInfo fcinfo, const char *kind, const Jsonb *options)
 	RegistryLock(fcinfo);
 	view->kind = pstrdup(kind);
 	RegistryParseNew(FeatureViewKind(view), name, &reference);
-	RegistryCheckOptions(options, options_of_kind(kind)->create);
+	RegistryCheckOptions(options, options_of_kind(kind)->create,
+						 options_of_kind(kind)->create_arguments);
 	view->project = reference.project;
 	view->name = reference.name;
 	view->view_version = first_version(options);
@@ -432,7 +441,7 @@ has_option(const Jsonb *options, const char *key)
 static Interval *
 option_interval(const Jsonb *options, const char *key)
 {
-	char	   *text = OptionString(options, key);
+	char	   *text = OptionInterval(options, key);
 
 	return text == NULL ? NULL :
 		DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text),
@@ -523,6 +532,21 @@ newest_version(const FeatureView *view)
 	return newest;
 }
 
+/* There is no default to which these could be reset. */
+static void
+refuse_resets(const Jsonb *changes)
+{
+	static const char *const without_default[] = {"entities", "inputs", "source", "window_length"};
+
+	for (int i = 0; i < lengthof(without_default); i++)
+		if (has_option(changes, without_default[i]) &&
+			OptionText(changes, without_default[i]) == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("option \"%s\" must not be null", without_default[i]),
+					 errhint("Leave it out to keep what there is.")));
+}
+
 FeatureView *
 FeatureViewAltered(const FeatureView *old, const Jsonb *changes, const char *features,
 				   const Interval *ttl, bool new_version, StoreSpec *store)
@@ -530,7 +554,9 @@ FeatureViewAltered(const FeatureView *old, const Jsonb *changes, const char *fea
 	FeatureView *view = palloc(sizeof(FeatureView));
 	const char *written = NULL;
 
-	RegistryCheckOptions(changes, options_of_kind(old->kind)->alter);
+	RegistryCheckOptions(changes, options_of_kind(old->kind)->alter,
+						 options_of_kind(old->kind)->alter_arguments);
+	refuse_resets(changes);
 	if (!new_version && OptionText(changes, "store") != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -654,6 +654,11 @@ derive_request(FeatureView *view)
 
 	if (view->request == NULL)
 		return;
+	if (DefinitionIsAvro(view->request))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("request of on-demand view \"%s\" is no list of columns", view->name),
+				 errhint("It takes names and types, such as 'distance float8'. Options are given as options => '{...}'.")));
 	initStringInfo(&list);
 	view->request_names = view->request_types = NIL;
 	foreach(cell, DefinitionParse(view->request, false, "request"))

@@ -167,7 +167,7 @@ venice_create_entity(PG_FUNCTION_ARGS)
 
 	RegistryLock(fcinfo);
 	RegistryParseNew("entity", text, &reference);
-	RegistryCheckOptions(options, no_options);
+	RegistryCheckOptions(options, no_options, "keys");
 	entity.project = reference.project;
 	entity.name = reference.name;
 	entity.owner = RegistryOwner(options, NULL);
@@ -220,7 +220,7 @@ venice_alter_entity(PG_FUNCTION_ARGS)
 	char	   *keys;
 	AuditChange change;
 
-	RegistryCheckOptions(changes, alter_options);
+	RegistryCheckOptions(changes, alter_options, NULL);
 	keys = OptionString(changes, "keys");
 	if (keys != NULL)
 	{

@@ -270,7 +270,7 @@ compare_strings(const void *a, const void *b)
 }
 
 void
-RegistryCheckOptions(const Jsonb *options, const char *const *valid)
+RegistryCheckOptions(const Jsonb *options, const char *const *valid, const char *arguments)
 {
 	static const char *const common[] = {"description", "owner", "tags"};
 	int			count = 0;
@@ -282,7 +282,7 @@ RegistryCheckOptions(const Jsonb *options, const char *const *valid)
 	memcpy(all, valid, count * sizeof(char *));
 	memcpy(all + count, common, sizeof(common));
 	qsort(all, count + lengthof(common), sizeof(char *), compare_strings);
-	OptionsCheckKeys(options, all);
+	OptionsCheckKeys(options, all, arguments);
 	(void) OptionString(options, "description");
 	check_tags(options);
 }

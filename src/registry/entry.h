@@ -58,9 +58,11 @@ extern char *RegistryOwner(const Jsonb *options, const char *otherwise);
 
 /*
  * What every kind of entry has among its options: description (string), owner, tags
- * (object of strings).  valid lists further keys, NULL-terminated.  22023.
+ * (object of strings).  valid lists further keys, NULL-terminated.  22023, whose hint
+ * also lists arguments, the function's that are no options; NULL when there are none.
  */
-extern void RegistryCheckOptions(const Jsonb *options, const char *const *valid);
+extern void RegistryCheckOptions(const Jsonb *options, const char *const *valid,
+								 const char *arguments);
 
 /*
  * The options to keep: those there are, NULL for none, with changes, in which a JSON

@@ -31,8 +31,10 @@
 #include "utils/tuplestore.h"
 
 #include "common/compat.h"
+#include "common/json_input.h"
 #include "common/query.h"
 #include "common/store_options.h"
+#include "common/user_context.h"
 #include "read/lookup.h"
 #include "registry/entry.h"
 #include "registry/served.h"
@@ -456,44 +458,75 @@ check_entities(Jsonb *entities, const char *what, const ServiceColumn *arguments
 	}
 }
 
-/* Arguments from objects, each value converted as the server converts JSON to its type. */
+/* Where in the entities a value is, for errors. */
+typedef struct EntityValue
+{
+	const ServiceColumn *argument;
+	int64		position;
+} EntityValue;
+
+static void
+name_entity_value(void *argument)
+{
+	const EntityValue *value = argument;
+
+	errcontext("%s \"%s\" of entity " INT64_FORMAT,
+			   value->argument->is_request ? "request column" : "key", value->argument->name,
+			   value->position + 1);
+}
+
+/*
+ * Arguments from objects, each value converted as the server converts JSON to its type;
+ * what lies within the type may be somebody's code, which is the caller's to run.
+ */
 static void
 read_entities(Jsonb *entities, const ServiceColumn *arguments, int count, ServiceInput *input)
 {
 	MemoryContext context = CurrentMemoryContext;
-	StringInfoData columns;
-	QuerySession session;
-	QueryArgs	args = {0};
+	MemoryContext scratch = AllocSetContextCreate(context, "venice entity", ALLOCSET_DEFAULT_SIZES);
+	JsonInput  *inputs = palloc(count * sizeof(JsonInput));
+	int16	   *lengths = palloc(count * sizeof(int16));
+	bool	   *by_value = palloc(count * sizeof(bool));
+	EntityValue at_hand = {0};
+	ErrorContextCallback callback = {error_context_stack, name_entity_value, &at_hand};
+	UserContext user;
 
-	initStringInfo(&columns);
-	for (int i = 0; i < count; i++)
-		appendStringInfo(&columns, "%s%s %s", i > 0 ? ", " : "", quote_identifier(arguments[i].name),
-						 format_type_extended(getBaseType(arguments[i].type), -1,
-											  FORMAT_TYPE_FORCE_QUALIFY));
-	QueryBegin(&session, GetUserId());
-	QueryArgJsonb(&args, entities);
-	input->count = QueryRun(psprintf("SELECT * FROM pg_catalog.jsonb_to_recordset($1) AS entity(%s)",
-									 columns.data), &args);
-	MemoryContextSwitchTo(context);
+	input->count = JB_ROOT_COUNT(entities);
 	input->values = palloc(count * sizeof(Datum *));
 	input->nulls = palloc(count * sizeof(bool *));
 	for (int i = 0; i < count; i++)
 	{
-		int16		length;
-		bool		by_value;
-
-		get_typlenbyval(arguments[i].type, &length, &by_value);
+		JsonInputInit(&inputs[i], arguments[i].name, getBaseType(arguments[i].type), -1);
+		get_typlenbyval(arguments[i].type, &lengths[i], &by_value[i]);
 		input->values[i] = palloc0(input->count * sizeof(Datum));
 		input->nulls[i] = palloc(input->count * sizeof(bool));
-		for (int64 n = 0; n < input->count; n++)
-		{
-			Datum		value = QueryDatum(n, i + 1, &input->nulls[i][n]);
-
-			if (!input->nulls[i][n])
-				input->values[i][n] = datumCopy(value, by_value, length);
-		}
 	}
-	QueryEnd(&session);
+	UserContextEnter(&user, GetUserId());
+	error_context_stack = &callback;
+	for (at_hand.position = 0; at_hand.position < input->count; at_hand.position++)
+	{
+		int64		n = at_hand.position;
+		Jsonb	   *entity;
+
+		MemoryContextSwitchTo(scratch);
+		entity = JsonbValueToJsonb(getIthJsonbValueFromContainer(&entities->root, n));
+		for (int i = 0; i < count; i++)
+		{
+			Datum		value;
+
+			at_hand.argument = &arguments[i];
+			value = JsonInputCall(&inputs[i], entity, &input->nulls[i][n]);
+			MemoryContextSwitchTo(context);
+			if (!input->nulls[i][n])
+				input->values[i][n] = datumCopy(value, by_value[i], lengths[i]);
+			MemoryContextSwitchTo(scratch);
+		}
+		MemoryContextSwitchTo(context);
+		MemoryContextReset(scratch);
+	}
+	error_context_stack = callback.previous;
+	UserContextLeave(&user);
+	MemoryContextDelete(scratch);
 }
 
 static void
@@ -595,7 +628,7 @@ venice_get_online_features(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("%s must not be null", PG_ARGISNULL(0) ? "features" : "entities")));
-	OptionsCheckKeys(options, valid);
+	OptionsCheckKeys(options, valid, NULL);
 	entities = entities_array(PG_GETARG_JSONB_P(1));
 	InitMaterializedSRF(fcinfo, 0);
 	foreach(cell, TextArrayList(PG_GETARG_ARRAYTYPE_P(0)))

@@ -59,25 +59,26 @@ typedef struct EntryKind
 	{
 		const char *key;
 		const char *type;
+		bool		is_required;
 	}			identity[MAX_IDENTITY];
 } EntryKind;
 
 /* In the order in which they are made. */
 static const EntryKind kinds[] = {
 	{"project", "projects", "project", false, NULL, {{"owner", "name"}}},
-	{"entity", "entities", "entity", false, NULL, {{"keys", "text"}}},
+	{"entity", "entities", "entity", false, NULL, {{"keys", "text", true}}},
 	{"source", "sources", "source", false, NULL,
 		{{"relation", "regclass"}, {"store", "text"}, {"server", "text"}, {"topic", "text"},
 	{"event_time", "text"}, {"created_time", "text"}}},
 	{"feature_view", "feature_views", "view", true, "features",
-		{{"entities", "text[]"}, {"source", "text"}, {"features", "text"}, {"ttl", "interval"},
-	{"online", "bool"}, {"offline", "bool"}}},
+		{{"entities", "text[]", true}, {"source", "text", true}, {"features", "text"},
+	{"ttl", "interval"}, {"online", "bool"}, {"offline", "bool"}}},
 	{"label_view", "label_views", "view", true, "features",
-		{{"entities", "text[]"}, {"source", "text"}, {"features", "text"},
-	{"window_length", "interval"}}},
+		{{"entities", "text[]", true}, {"source", "text", true}, {"features", "text"},
+	{"window_length", "interval", true}}},
 	{"on_demand_view", "on_demand_views", "view", true, "expressions",
-	{{"inputs", "text[]"}, {"expressions", "text"}, {"request", "text"}}},
-	{"service", "services", "service", false, "features", {{"features", "text[]"}}}
+	{{"inputs", "text[]", true}, {"expressions", "text"}, {"request", "text"}}},
+	{"service", "services", "service", false, "features", {{"features", "text[]", true}}}
 };
 
 /* An object of the file, or an entry that it does not mention. */
@@ -294,6 +295,8 @@ identity_text(const Jsonb *object, const char *key, const char *type)
 	Datum	   *elements;
 	ArrayType  *result;
 
+	if (strcmp(type, "interval") == 0)
+		return OptionInterval(object, key);
 	if (strcmp(type, "text[]") != 0 || value == NULL || value->type == jbvNull)
 		return OptionText(object, key);
 	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
@@ -645,6 +648,67 @@ check_features(const PlanRun *run, const DefinitionObject *object, const char *k
 				 errhint("A feature is an object with the keys name, expression, description, tags.")));
 }
 
+/* What an object cannot be made without would be left as it is where there is one already. */
+static void
+check_required(const DefinitionObject *object)
+{
+	const EntryKind *kind = object->kind;
+
+	for (int i = 0; i < MAX_IDENTITY && kind->identity[i].key != NULL; i++)
+		if (kind->identity[i].is_required &&
+			OptionText(object->wanted, kind->identity[i].key) == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s \"%s\" of the definition has no \"%s\"", kind->name,
+							object_name(object, NULL), kind->identity[i].key)));
+}
+
+static int
+compare_objects(const ListCell *a, const ListCell *b)
+{
+	const DefinitionObject *one = lfirst(a);
+	const DefinitionObject *two = lfirst(b);
+	int			result = one->kind - two->kind;
+
+	if (result == 0)
+		result = strcmp(one->reference.project, two->reference.project);
+	if (result == 0)
+		result = strcmp(one->reference.name, two->reference.name);
+	if (result == 0)
+		result = one->reference.view_version - two->reference.view_version;
+	return result;
+}
+
+/* Of two objects of one name the second would undo the first, by each apply anew. */
+static void
+check_distinct(const PlanRun *run)
+{
+	List	   *sorted = list_copy(run->objects);
+	const DefinitionObject *before = NULL;
+	ListCell   *cell;
+
+	list_sort(sorted, compare_objects);
+	foreach(cell, sorted)
+	{
+		const DefinitionObject *object = lfirst(cell);
+
+		/* A view without a version may be any of its versions. */
+		if (before != NULL && before->kind == object->kind &&
+			strcmp(before->reference.project, object->reference.project) == 0 &&
+			strcmp(before->reference.name, object->reference.name) == 0 &&
+			(before->reference.view_version == 0 ||
+			 before->reference.view_version == object->reference.view_version))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s \"%s\" is in the definition more than once", object->kind->name,
+							object_name(before, NULL)),
+					 object->kind->has_versions ?
+					 errhint("View versions of one view are told apart by the key view_version.") :
+					 0));
+		before = object;
+	}
+}
+
 /* The objects of one section. */
 static void
 read_section(PlanRun *run, const EntryKind *kind, const JsonbValue *section)
@@ -685,6 +749,7 @@ read_section(PlanRun *run, const EntryKind *kind, const JsonbValue *section)
 			if (object->reference.view_version < 1)
 				refuse_definition(psprintf("view_version of \"%s\" is not positive", name));
 		}
+		check_required(object);
 		features = kind->features == NULL || !kind->has_versions ? NULL :
 			getKeyJsonValueFromContainer(&object->wanted->root, kind->features,
 										 strlen(kind->features), &buffer);
@@ -737,6 +802,7 @@ read_definition(PlanRun *run, Jsonb *definition)
 		if (section != NULL)
 			read_section(run, &kinds[i], section);
 	}
+	check_distinct(run);
 }
 
 static bool

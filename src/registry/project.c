@@ -125,7 +125,7 @@ venice_create_project(PG_FUNCTION_ARGS)
 
 	RegistryLock(fcinfo);
 	RegistryCheckName("project", name);
-	RegistryCheckOptions(options, no_options);
+	RegistryCheckOptions(options, no_options, NULL);
 	if (owner != NULL)
 		check_can_set_role(GetUserId(), get_role_oid(owner, false));
 	owner = RegistryOwner(options, owner);
@@ -155,7 +155,7 @@ venice_alter_project(PG_FUNCTION_ARGS)
 
 	RegistryLock(fcinfo);
 	(void) owned_project(name, &owner, &options);
-	RegistryCheckOptions(changes, no_options);
+	RegistryCheckOptions(changes, no_options, NULL);
 
 	AuditBegin(&change, "project", name, name, 0);
 	write_project(name, RegistryOwner(changes, owner),

@@ -62,7 +62,7 @@ check_options(const Jsonb *options)
 	char	   *full_names;
 	char	   *fraction;
 
-	RegistryCheckOptions(options, valid);
+	RegistryCheckOptions(options, valid, "features");
 	(void) OptionString(options, "model");
 	(void) OptionString(options, "model_version");
 	full_names = OptionText(options, "full_names");

@@ -26,6 +26,7 @@
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 
+#include "common/json_input.h"
 #include "common/query.h"
 #include "common/store_options.h"
 
@@ -191,7 +192,7 @@ parse_joins(Resolver *resolver, const Jsonb *options)
 		Reference	reference;
 		ViewJoin	   *join;
 
-		OptionsCheckKeys(element, valid);
+		OptionsCheckKeys(element, valid, NULL);
 		view = OptionString(element, "view");
 		if (view == NULL)
 			ereport(ERROR,
@@ -368,6 +369,12 @@ add_arguments(Service *service, const ServiceFeature *feature, bool is_request)
 		add_argument(service, lfirst(name), lfirst(type), is_request);
 }
 
+static void
+name_default(void *feature)
+{
+	errcontext("default of feature \"%s\"", (const char *) feature);
+}
+
 /*
  * What stands for values that are not present: converted by the server as a field of a
  * JSON object is, so that a wrong one is found here.
@@ -393,9 +400,13 @@ parse_defaults(Service *service, const Jsonb *options)
 	while ((kind = JsonbIteratorNext(&iterator, &token, true)) != WJB_DONE)
 	{
 		ServiceFeature *feature = NULL;
+		ErrorContextCallback callback = {error_context_stack, name_default, NULL};
 		QuerySession session;
 		QueryArgs	args = {0};
 		ListCell   *cell;
+		JsonInput	input;
+		Datum		value;
+		bool		is_null;
 		char	   *name;
 		Oid			type;
 		int32		typmod;
@@ -415,12 +426,14 @@ parse_defaults(Service *service, const Jsonb *options)
 		/* What lies under a domain: its CHECK would be somebody else's code. */
 		parseTypeString(feature->type_name, &type, &typmod, false);
 		type = getBaseTypeAndTypmod(type, &typmod);
+		JsonInputInit(&input, name, type, typmod);
 		QueryBegin(&session, GetUserId());
-		QueryArgJsonb(&args, JsonbValueToJsonb(defaults));
-		(void) QueryRun(psprintf("SELECT d.%s::text FROM pg_catalog.jsonb_to_record($1) AS d(%s %s)",
-								 quote_identifier(name), quote_identifier(name),
-								 format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN |
-													  FORMAT_TYPE_FORCE_QUALIFY)), &args);
+		callback.arg = name;
+		error_context_stack = &callback;
+		value = JsonInputCall(&input, JsonbValueToJsonb(defaults), &is_null);
+		QueryArgDatum(&args, type, value, is_null);
+		(void) QueryRun("SELECT $1::text", &args);
+		error_context_stack = callback.previous;
 		feature->default_value = QueryText(0, 1, session.result_context);
 		QueryEnd(&session);
 	}

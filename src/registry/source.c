@@ -401,7 +401,8 @@ venice_create_source(PG_FUNCTION_ARGS)
 
 	RegistryLock(fcinfo);
 	RegistryParseNew("source", text, &reference);
-	RegistryCheckOptions(options, create_options);
+	RegistryCheckOptions(options, create_options,
+						 "created_time, event_time, relation, server, store, topic");
 	source.project = reference.project;
 	source.name = reference.name;
 	source.owner = RegistryOwner(options, NULL);
@@ -604,7 +605,7 @@ venice_alter_source(PG_FUNCTION_ARGS)
 	bool		had_event_time = source->event_time != NULL;
 	AuditChange change;
 
-	RegistryCheckOptions(changes, alter_options);
+	RegistryCheckOptions(changes, alter_options, NULL);
 	if (source->topic != NULL)
 		check_not_used(source, changes);
 	columns = source_columns(source);

@@ -100,7 +100,7 @@ push_uses_kafka(const Store *store, const Jsonb *options)
 	char	   *origin;
 	bool		kafka;
 
-	OptionsCheckKeys(options, push_options);
+	OptionsCheckKeys(options, push_options, NULL);
 	origin = OptionString(options, "origin");
 	kafka = origin != NULL ? strcmp(origin, "kafka") == 0 : store->server != NULL;
 	if (!kafka && OptionString(options, "version_topic") != NULL)
@@ -399,7 +399,7 @@ venice_push(PG_FUNCTION_ARGS)
 	Version    *version;
 	bool		found;
 
-	OptionsCheckKeys(options, no_options);
+	OptionsCheckKeys(options, no_options, NULL);
 	check_query(query);
 	version = start_push(store, push_id, false, NULL, &found);
 	if (found && VersionStateIsFuture(version->state))
