@@ -236,6 +236,13 @@ SELECT action, kind, project, name, NULLIF(role, current_user) AS role, owner, b
  WHERE kind IN ('project', 'entity') AND project IN ('growth', 'mine') OR name IN ('entries_flights', 'entries_clicks') ORDER BY audit_id;
 SELECT action, name, role, owner, before, after FROM venice.audit WHERE kind = 'store' ORDER BY audit_id DESC LIMIT 1;
 \pset format aligned
+-- A writer's schema that is made known is a change of its store, which is made once.
+BEGIN;
+SELECT venice.create_store('entries_registered', 'id integer', 'v integer');
+SELECT venice.register_value_schema('entries_registered', '"int"', 7);
+SELECT venice.register_value_schema('entries_registered', '"int"', 7);
+SELECT action, kind, name, owner = current_user AS owned, before, after FROM venice.audit WHERE name = 'entries_registered' AND action <> 'create';
+ROLLBACK;
 SET ROLE entries_member;
 SELECT count(*) > 0 AS sees_his FROM venice.audit;
 SET ROLE entries_stranger;

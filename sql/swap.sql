@@ -1,7 +1,11 @@
 -- Theme: which version is current, going back and forth, and what goes when.
 
 SELECT venice.create_store('prices', 'id integer', 'price integer', options => '{"versions_to_keep": 3}');
+-- What the first push leaves is no backup: nobody can go back to it, and its schema does not say so.
+BEGIN;
 SELECT venice.push('prices', 'SELECT g, 1 FROM generate_series(1, 10) g', 'one');
+SELECT obj_description('prices_v0'::regnamespace, 'pg_namespace'), obj_description('prices'::regnamespace, 'pg_namespace');
+COMMIT;
 SELECT venice.push('prices', 'SELECT g, 2 FROM generate_series(1, 10) g', 'two');
 SELECT venice.push('prices', 'SELECT g, 3 FROM generate_series(1, 10) g', 'three');
 

@@ -814,6 +814,7 @@ venice_register_value_schema(PG_FUNCTION_ARGS)
 	QueryArgs	args = {0};
 	DecodeError error;
 	const char *texts[1];
+	Jsonb	   *registered = NULL;
 	bool		conflict;
 
 	if (strcmp(store->options->value_format, "confluent-avro") != 0)
@@ -843,8 +844,10 @@ venice_register_value_schema(PG_FUNCTION_ARGS)
 	QueryArgText(&args, store->name);
 	QueryArgInt4(&args, PG_GETARG_INT32(2));
 	QueryArgText(&args, schema);
-	(void) QueryRun("INSERT INTO venice.store_schema VALUES ($1::name, $2, $3) ON CONFLICT DO NOTHING",
-					&args);
+	if (QueryRun("INSERT INTO venice.store_schema VALUES ($1::name, $2, $3) ON CONFLICT DO NOTHING "
+				 "RETURNING pg_catalog.jsonb_build_object('schema_id', schema_id, 'schema', schema)",
+				 &args) > 0)
+		registered = QueryJsonb(0, 1, session.result_context);
 	conflict = QueryRun("SELECT FROM venice.store_schema WHERE store_name = $1::name "
 						"AND schema_id = $2 AND schema <> $3", &args) > 0;
 	QueryEnd(&session);
@@ -853,6 +856,9 @@ venice_register_value_schema(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("schema id %d of store \"%s\" already stands for another schema",
 						PG_GETARG_INT32(2), store->name)));
+	if (registered != NULL)
+		AuditWrite("register_schema", "store", NULL, store->name,
+				   GetUserNameFromId(store->owner, false), NULL, registered);
 	PG_RETURN_INT32(PG_GETARG_INT32(2));
 }
 

@@ -232,11 +232,14 @@ VersionDescribe(const Store *store, const Version *version)
 {
 	char	   *schema = VersionSchemaName(store->name, version->number, version->state);
 	Oid			schema_oid = get_namespace_oid(schema, true);
+	const char *state = VersionStateName(version->state);
 
+	/* Nobody can go back to it once the first push has left it: it is no backup. */
+	if (version->number == 0 && version->state != VERSION_CURRENT)
+		state = "the empty version that a store begins with";
 	if (OidIsValid(schema_oid))
 		CreateComments(schema_oid, NamespaceRelationId, 0,
-					   psprintf("%s%s", VersionDescription(store->name, version->number),
-								VersionStateName(version->state)));
+					   psprintf("%s%s", VersionDescription(store->name, version->number), state));
 }
 
 char *
