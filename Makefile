@@ -54,6 +54,7 @@ OBJS = \
 	src/version/state.o \
 	src/version/functions.o \
 	src/version/build.o \
+	src/version/redirect.o \
 	src/version/carry.o \
 	src/version/dependents.o \
 	src/version/views.o \

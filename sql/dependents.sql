@@ -87,6 +87,32 @@ SELECT * FROM dep.joined ORDER BY id;
 DROP VIEW dep.joined;
 SELECT venice.drop_store('other');
 
+-- A policy that reads another store decides by the version that it was made over, as do its copies on later versions, which
+-- is warned of and listed with the reason; one that reads a view of it decides by what is current.
+SELECT venice.create_store('rights', 'tenant integer', 'note text');
+SELECT venice.create_store('guarded', 'id integer', 'tenant integer');
+SELECT venice.push('rights', $$VALUES (1, 'one'), (2, 'two')$$);
+SELECT venice.push('guarded', $$VALUES (10, 1), (20, 2)$$);
+CREATE VIEW dep.tenants AS SELECT tenant FROM rights.records;
+GRANT SELECT ON dep.tenants TO dependents_reader;
+GRANT USAGE ON SCHEMA guarded TO dependents_reader;
+GRANT SELECT ON guarded.records TO dependents_reader;
+ALTER TABLE guarded.records ENABLE ROW LEVEL SECURITY;
+CREATE POLICY direct ON guarded.records USING (tenant IN (SELECT r.tenant FROM rights.records r));
+SELECT store, version, kind, object, reason FROM venice.swap_dependents;
+SELECT venice.push('rights', $$VALUES (2, 'two')$$);
+SELECT venice.push('guarded', 'TABLE guarded.records');
+SELECT store, version, kind, object FROM venice.swap_dependents ORDER BY object;
+ALTER POLICY direct ON guarded.records USING (tenant IN (SELECT t.tenant FROM dep.tenants t));
+SELECT venice.push('guarded', 'TABLE guarded.records');
+SELECT venice.push('rights', $$VALUES (1, 'one')$$);
+SET ROLE dependents_reader;
+SELECT id FROM guarded.records;
+RESET ROLE;
+SELECT venice.drop_store('guarded', force => true);
+DROP VIEW dep.tenants;
+SELECT venice.drop_store('rights', force => true);
+
 -- They follow back too, and forward again.
 SELECT venice.rollback_version('followed');
 SELECT * FROM dep.over;

@@ -40,6 +40,7 @@
 #include "commands/schemacmds.h"
 #include "commands/tablecmds.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "parser/parser.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
@@ -54,6 +55,7 @@
 #include "common/query.h"
 #include "version/catalog_row.h"
 #include "version/clone.h"
+#include "version/redirect.h"
 
 static Oid
 get_rel_owner(Oid relation)
@@ -384,7 +386,7 @@ carry_statistics(Oid from_schema, Oid from, Oid to)
 typedef struct Policy
 {
 	char	   *name;
-	char	   *definition;		/* as a statement for the new table */
+	CreatePolicyStmt *statement;	/* for the new table */
 	char	   *comment;		/* or NULL */
 } Policy;
 
@@ -420,9 +422,11 @@ read_policies(Oid from, Oid to, List **from_policies, List **to_policies)
 		List	  **policies = QueryBool(i, 1) ? from_policies : to_policies;
 		MemoryContext spi = MemoryContextSwitchTo(caller);
 		Policy	   *policy = palloc(sizeof(Policy));
+		RawStmt    *raw;
 
 		policy->name = QueryText(i, 2, caller);
-		policy->definition = QueryText(i, 3, caller);
+		raw = linitial_node(RawStmt, raw_parser(QueryText(i, 3, caller), RAW_PARSE_DEFAULT));
+		policy->statement = castNode(CreatePolicyStmt, raw->stmt);
 		policy->comment = QueryText(i, 4, caller);
 		*policies = lappend(*policies, policy);
 		MemoryContextSwitchTo(spi);
@@ -444,7 +448,7 @@ find_policy(List *policies, const char *name)
 static bool
 same_policy(const Policy *a, const Policy *b)
 {
-	return a != NULL && b != NULL && same_text(a->definition, b->definition) &&
+	return a != NULL && b != NULL && equal(a->statement, b->statement) &&
 		same_text(a->comment, b->comment);
 }
 
@@ -454,15 +458,27 @@ add_policy_context(void *argument)
 	errcontext("policy \"%s\" of the current version", (char *) argument);
 }
 
+/* What a policy reads of its own table it shall read of the new one. */
+static void
+redirect_policy(const Policy *policy, Oid from, Oid to)
+{
+	ErrorContextCallback context = {error_context_stack, add_policy_context, policy->name};
+	List	   *expressions = list_make2(policy->statement->qual, policy->statement->with_check);
+
+	error_context_stack = &context;
+	/* The constants are its owner's own, who is who makes it again. */
+	RecordsRedirect((Node *) expressions, from, to, InvalidOid);
+	error_context_stack = context.previous;
+}
+
 static void
 create_policy(const Policy *policy)
 {
 	ErrorContextCallback context = {error_context_stack, add_policy_context, policy->name};
-	RawStmt    *raw = linitial_node(RawStmt, raw_parser(policy->definition, RAW_PARSE_DEFAULT));
 	ObjectAddress address;
 
 	error_context_stack = &context;
-	address = CreatePolicy(castNode(CreatePolicyStmt, raw->stmt));
+	address = CreatePolicy(policy->statement);
 	error_context_stack = context.previous;
 	if (policy->comment != NULL)
 		CreateComments(address.objectId, PolicyRelationId, 0, policy->comment);
@@ -485,9 +501,30 @@ same_numbers(Oid from, Oid to)
 	return same;
 }
 
-/* Compare two rows of pg_policy in a field, which may be an expression. */
+/* Does an expression mention a table, other than by columns of its own row? */
 static bool
-same_field(TupleDesc descriptor, AttrNumber field, HeapTuple a, HeapTuple b)
+mentions_table(Node *node, void *context)
+{
+	Oid			table = *(Oid *) context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblEntry))
+		return ((RangeTblEntry *) node)->relid == table;
+	if (IsA(node, Const) && ((Const *) node)->consttype == REGCLASSOID)
+		return !((Const *) node)->constisnull &&
+			DatumGetObjectId(((Const *) node)->constvalue) == table;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, mentions_table, context, QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, mentions_table, context);
+}
+
+/*
+ * Compare two rows of pg_policy in a field, which may be an expression.  The same
+ * words about the first one's table are not the same: the second would be about its own.
+ */
+static bool
+same_field(TupleDesc descriptor, AttrNumber field, HeapTuple a, HeapTuple b, Oid a_table)
 {
 	Form_pg_attribute attribute = TupleDescAttr(descriptor, field - 1);
 	bool		a_null;
@@ -498,8 +535,12 @@ same_field(TupleDesc descriptor, AttrNumber field, HeapTuple a, HeapTuple b)
 	if (a_null || b_null)
 		return a_null && b_null;
 	if (attribute->atttypid == PG_NODE_TREEOID)
-		return equal(stringToNode(TextDatumGetCString(a_value)),
-					 stringToNode(TextDatumGetCString(b_value)));
+	{
+		Node	   *expression = stringToNode(TextDatumGetCString(a_value));
+
+		return equal(expression, stringToNode(TextDatumGetCString(b_value))) &&
+			!mentions_table(expression, &a_table);
+	}
 	return datumIsEqual(a_value, b_value, attribute->attbyval, attribute->attlen);
 }
 
@@ -537,7 +578,7 @@ same_policies(Oid from, Oid to)
 		if (!same || !HeapTupleIsValid(rows[0]))
 			break;
 		for (int i = 0; i < lengthof(fields) && same; i++)
-			same = same_field(RelationGetDescr(catalog), fields[i], rows[0], rows[1]);
+			same = same_field(RelationGetDescr(catalog), fields[i], rows[0], rows[1], from);
 		same = same &&
 			same_text(GetComment(((Form_pg_policy) GETSTRUCT(rows[0]))->oid, PolicyRelationId, 0),
 					  GetComment(((Form_pg_policy) GETSTRUCT(rows[1]))->oid, PolicyRelationId, 0));
@@ -559,6 +600,8 @@ carry_policies(Oid from, Oid to)
 	if (same_policies(from, to))
 		return;
 	read_policies(from, to, &wanted, &present);
+	foreach(cell, wanted)
+		redirect_policy(lfirst(cell), from, to);
 	foreach(cell, present)
 	{
 		Policy	   *policy = lfirst(cell);

@@ -44,6 +44,7 @@ CREATE FUNCTION venice_internal.dependents(records oid)
                                          ELSE 'reads this version' END
                    WHEN 'materialized view' THEN 'holds rows of this version; a refresh reads this version again'
                    WHEN 'foreign key' THEN 'refers to the table of this version'
+                   WHEN 'policy' THEN 'decides by this version; over a view it would decide by the current one'
                    WHEN 'function' THEN 'has a body or signature bound to this version'
                    ELSE 'is bound to this version' END
           FROM dependent d

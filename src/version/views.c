@@ -41,9 +41,7 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
-#include "parser/parse_type.h"
 #include "parser/parser.h"
 #include "storage/lmgr.h"
 #include "tcop/utility.h"
@@ -52,28 +50,18 @@
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
-#include "utils/typcache.h"
 
 #include "catalog/registry_row.h"
 #include "common/query.h"
 #include "common/retry.h"
 #include "common/shmem.h"
 #include "common/subtransaction.h"
+#include "version/redirect.h"
 
 /* Not to be waited for; a lock_timeout of 0 would be for ever. */
 #define INSTANT_MS	1
-
-/* Where a view is to read from instead. */
-typedef struct Redirection
-{
-	const char *from_schema;
-	const char *to_schema;
-	bool		same_columns;	/* by name, number and order */
-	Oid			owner;			/* of the view */
-} Redirection;
 
 typedef struct Replacement
 {
@@ -83,158 +71,11 @@ typedef struct Replacement
 	int			lock_timeout_ms;
 } Replacement;
 
-static bool
-same_columns(Oid one, Oid other)
-{
-	Relation	left = table_open(one, AccessShareLock);
-	Relation	right = table_open(other, AccessShareLock);
-	TupleDesc	a = RelationGetDescr(left);
-	TupleDesc	b = RelationGetDescr(right);
-	int			i = 0;
-	int			j = 0;
-	bool		same = true;
-
-	while (same && (i < a->natts || j < b->natts))
-	{
-		if (i < a->natts && TupleDescAttr(a, i)->attisdropped)
-			i++;
-		else if (j < b->natts && TupleDescAttr(b, j)->attisdropped)
-			j++;
-		else if (i == a->natts || j == b->natts)
-			same = false;
-		else
-			same = strcmp(NameStr(TupleDescAttr(a, i++)->attname),
-						  NameStr(TupleDescAttr(b, j++)->attname)) == 0;
-	}
-	table_close(right, AccessShareLock);
-	table_close(left, AccessShareLock);
-	return same;
-}
-
-/*
- * Column aliases go by position, also those of a join above the table: over other
- * columns they would name the wrong ones, without an error.
- */
-static void
-check_aliases(const Alias *alias, const Redirection *redirection)
-{
-	if (alias != NULL && alias->colnames != NIL && !redirection->same_columns)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-				 errmsg("column aliases of \"%s\" do not fit the columns of the new version",
-						alias->aliasname)));
-}
-
-static Oid
-type_owner(Oid type)
-{
-	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-	Oid			owner = ((Form_pg_type) GETSTRUCT(tuple))->typowner;
-
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
-/*
- * Raise 42501 if reading a value of the type runs code of somebody who is neither the
- * view's owner nor a superuser.
- */
-static void
-check_constant(Oid type, Oid view_owner)
-{
-	TupleDesc	descriptor;
-
-	check_stack_depth();
-	if (OidIsValid(get_element_type(type)))
-		check_constant(get_element_type(type), view_owner);
-	switch (get_typtype(type))
-	{
-		case TYPTYPE_DOMAIN:
-			if (DomainHasConstraints(type) && type_owner(type) != view_owner &&
-				!superuser_arg(type_owner(type)))
-				ereport(ERROR,
-						(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						 errmsg("a constant in it would be checked by domain %s, which is somebody else's",
-								format_type_be(type))));
-			check_constant(getBaseType(type), view_owner);
-			break;
-		case TYPTYPE_COMPOSITE:
-			descriptor = lookup_rowtype_tupdesc(type, -1);
-			for (int i = 0; i < descriptor->natts; i++)
-				if (!TupleDescAttr(descriptor, i)->attisdropped)
-					check_constant(TupleDescAttr(descriptor, i)->atttypid, view_owner);
-			ReleaseTupleDesc(descriptor);
-			break;
-		case TYPTYPE_RANGE:
-			check_constant(get_range_subtype(type), view_owner);
-			break;
-		case TYPTYPE_MULTIRANGE:
-			check_constant(get_multirange_range(type), view_owner);
-			break;
-		default:
-			break;
-	}
-}
-
-/* Change the schema of records wherever the parse tree names it: as table, as type, as regclass. */
-static bool
-redirect(Node *node, void *context)
-{
-	Redirection *redirection = context;
-
-	if (node == NULL)
-		return false;
-	if (IsA(node, RangeVar))
-	{
-		RangeVar   *relation = (RangeVar *) node;
-
-		if (relation->schemaname != NULL &&
-			strcmp(relation->schemaname, redirection->from_schema) == 0 &&
-			strcmp(relation->relname, "records") == 0)
-		{
-			relation->schemaname = pstrdup(redirection->to_schema);
-			check_aliases(relation->alias, redirection);
-		}
-	}
-	else if (IsA(node, JoinExpr))
-		check_aliases(((JoinExpr *) node)->alias, redirection);
-	else if (IsA(node, TypeName))
-	{
-		TypeName   *type = (TypeName *) node;
-
-		if (list_length(type->names) == 2 &&
-			strcmp(strVal(linitial(type->names)), redirection->from_schema) == 0 &&
-			strcmp(strVal(lsecond(type->names)), "records") == 0)
-			type->names = list_make2(makeString(pstrdup(redirection->to_schema)),
-									 lsecond(type->names));
-	}
-	else if (IsA(node, TypeCast) && IsA(((TypeCast *) node)->arg, A_Const))
-	{
-		TypeCast   *cast = (TypeCast *) node;
-		A_Const    *constant = (A_Const *) cast->arg;
-
-		check_constant(typenameTypeId(NULL, cast->typeName), redirection->owner);
-		if (!constant->isnull && IsA(&constant->val, String) &&
-			strcmp(strVal(llast(cast->typeName->names)), "regclass") == 0 &&
-			strcmp(strVal(&constant->val),
-				   quote_qualified_identifier(redirection->from_schema, "records")) == 0)
-			constant->val.sval.sval =
-				quote_qualified_identifier(redirection->to_schema, "records");
-	}
-	return raw_expression_tree_walker(node, redirect, context);
-}
-
 /* The view's query as a parse tree, reading the other table. */
 static Node *
 redirected_query(const Replacement *replacement, Oid owner, char **sql)
 {
-	Redirection redirection;
 	RawStmt    *raw;
-
-	redirection.from_schema = get_namespace_name(get_rel_namespace(replacement->from));
-	redirection.to_schema = get_namespace_name(get_rel_namespace(replacement->to));
-	redirection.owner = owner;
-	redirection.same_columns = same_columns(replacement->from, replacement->to);
 
 	/* pg_get_viewdef looks by the active snapshot, which may be older than the view is. */
 	PushActiveSnapshot(GetLatestSnapshot());
@@ -242,7 +83,7 @@ redirected_query(const Replacement *replacement, Oid owner, char **sql)
 												   ObjectIdGetDatum(replacement->view)));
 	PopActiveSnapshot();
 	raw = linitial_node(RawStmt, raw_parser(*sql, RAW_PARSE_DEFAULT));
-	(void) redirect(raw->stmt, &redirection);
+	RecordsRedirect(raw->stmt, replacement->from, replacement->to, owner);
 	return raw->stmt;
 }
 
