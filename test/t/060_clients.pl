@@ -2,7 +2,9 @@
 use strict;
 use warnings;
 use FindBin;
+use IO::Socket::INET;
 use lib "$FindBin::RealBin/../lib";
+use Time::HiRes qw(usleep);
 use VeniceTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -52,7 +54,15 @@ server_round_robin = 1
 END
 {
 	local $ENV{PATH} = "$ENV{PATH}:/usr/sbin";
+	my $deadline = time + 60;
+
+	# It is in the background before it listens.
 	system('pgbouncer', '-q', '-d', "$directory/pgbouncer.ini") == 0 or BAIL_OUT('pgbouncer does not start');
+	until (IO::Socket::INET->new(PeerAddr => "127.0.0.1:$bouncer_port"))
+	{
+		BAIL_OUT('pgbouncer does not listen') if time > $deadline;
+		usleep(20_000);
+	}
 }
 
 END
