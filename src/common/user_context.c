@@ -22,15 +22,17 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/transam.h"
+#include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_extension.h"
-#include "commands/extension.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 
 void
 UserContextEnter(UserContext *context, Oid role)
@@ -61,16 +63,53 @@ UserContextLeave(UserContext *context)
 	SetUserIdAndSecContext(context->saved_user, context->saved_security);
 }
 
+/* The extension's row: its OID, owner and maker; InvalidOid without the extension. */
+static Oid
+find_extension(Oid *owner, TransactionId *maker)
+{
+	Relation	relation = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			extension = InvalidOid;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum("venice"));
+	scan = systable_beginscan(relation, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		extension = ((Form_pg_extension) GETSTRUCT(tuple))->oid;
+		*owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
+		*maker = HeapTupleHeaderGetXmin(tuple->t_data);
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return extension;
+}
+
 bool
 ExtensionHold(void)
 {
-	Oid			extension = get_extension_oid("venice", true);
+	Oid			owner;
+	TransactionId maker;
+	Oid			extension = find_extension(&owner, &maker);
 
 	if (!OidIsValid(extension))
 		return false;
 	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+
+	/*
+	 * What has made it is seen a moment before it tells the others of the schemas
+	 * and tables that it has replaced; it lets its transaction id go after that.
+	 */
+	if (TransactionIdIsNormal(maker) && !TransactionIdIsCurrentTransactionId(maker))
+	{
+		XactLockTableWait(maker, NULL, NULL, XLTW_None);
+		AcceptInvalidationMessages();
+	}
 	/* Who had it locked may have dropped it. */
-	return get_extension_oid("venice", true) == extension;
+	return find_extension(&owner, &maker) == extension;
 }
 
 /*
@@ -83,21 +122,10 @@ ExtensionHold(void)
 Oid
 ExtensionOwner(void)
 {
-	Relation	relation = table_open(ExtensionRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
 	Oid			owner = InvalidOid;
+	TransactionId maker;
 
-	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
-				CStringGetDatum("venice"));
-	scan = systable_beginscan(relation, ExtensionNameIndexId, true, NULL, 1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-		owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
-	systable_endscan(scan);
-	table_close(relation, AccessShareLock);
-
+	(void) find_extension(&owner, &maker);
 	if (!OidIsValid(owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
