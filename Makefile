@@ -20,6 +20,7 @@ OBJS = \
 	src/common/type_input.o \
 	src/common/json_input.o \
 	src/common/guc.o \
+	src/common/item_list.o \
 	src/common/user_context.o \
 	src/common/query.o \
 	src/common/subtransaction.o \

@@ -36,6 +36,7 @@
 #include "utils/syscache.h"
 
 #include "common/compat.h"
+#include "common/item_list.h"
 
 PG_FUNCTION_INFO_V1(venice_kafka_validator);
 
@@ -143,7 +144,7 @@ refuse_name(const char *name, OptionPlace place)
 	initStringInfo(&list);
 	for (int i = 0; i < lengthof(definitions); i++)
 		if (definitions[i].place == place)
-			appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", definitions[i].name);
+			ItemListAppend(&list, "%s", definitions[i].name);
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 			 errmsg("invalid option \"%s\"", name),

@@ -25,6 +25,7 @@
 
 #include "common/compat.h"
 #include "common/guc.h"
+#include "common/item_list.h"
 #include "common/query.h"
 #include "registry/entry.h"
 #include "store/create.h"
@@ -39,18 +40,6 @@ add_change(List *changes, bool breaking, char *text)
 	return lappend(changes, change);
 }
 
-char *
-TextListJoin(const List *texts)
-{
-	StringInfoData joined;
-	const ListCell *cell;
-
-	initStringInfo(&joined);
-	foreach(cell, texts)
-		appendStringInfo(&joined, "%s%s", joined.len > 0 ? ", " : "", (char *) lfirst(cell));
-	return joined.data;
-}
-
 /* Columns as they are declared. */
 static char *
 column_list(const List *names, const List *types)
@@ -62,7 +51,7 @@ column_list(const List *names, const List *types)
 	forboth(name, names, type, types)
 		columns = lappend(columns, psprintf("%s %s", quote_identifier(lfirst(name)),
 											(char *) lfirst(type)));
-	return TextListJoin(columns);
+	return ItemListJoin(columns);
 }
 
 static bool
@@ -175,14 +164,14 @@ FeatureViewCompare(const FeatureView *old, const FeatureView *new)
 	changes = compare_text(changes, true, "The key changes",
 						   column_list(old->key_names, old->key_types),
 						   column_list(new->key_names, new->key_types));
-	changes = compare_text(changes, false, "Entities change", TextListJoin(old->entities),
-						   TextListJoin(new->entities));
+	changes = compare_text(changes, false, "Entities change", ItemListJoin(old->entities),
+						   ItemListJoin(new->entities));
 	changes = compare_features(changes, old, new);
 	changes = compare_text(changes, true, "Request columns change",
 						   column_list(old->request_names, old->request_types),
 						   column_list(new->request_names, new->request_types));
-	changes = compare_text(changes, false, "Inputs change", TextListJoin(old->inputs),
-						   TextListJoin(new->inputs));
+	changes = compare_text(changes, false, "Inputs change", ItemListJoin(old->inputs),
+						   ItemListJoin(new->inputs));
 	changes = compare_text(changes, false, "The source changes", old->source, new->source);
 	if (old->online == new->online)
 	{
@@ -306,7 +295,7 @@ FeatureViewCheckChanges(const FeatureView *old, const List *changes)
 		return;
 	users = FeatureViewUsedBy(old);
 	if (users != NIL)
-		appendStringInfo(&detail, " Used by: %s.", TextListJoin(users));
+		appendStringInfo(&detail, " Used by: %s.", ItemListJoin(users));
 	ereport(ERROR,
 			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 			 errmsg("change to %s \"%s\" is breaking", FeatureViewKind(old),

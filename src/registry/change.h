@@ -40,7 +40,4 @@ extern List *FeatureViewUsedBy(const FeatureView *view);
 /* Raise 2BP01, with both lists, when a change among them is breaking. */
 extern void FeatureViewCheckChanges(const FeatureView *old, const List *changes);
 
-/* "a, b", of char *. */
-extern char *TextListJoin(const List *texts);
-
 #endif							/* VENICE_CHANGE_H */

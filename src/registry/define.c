@@ -26,6 +26,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog/audit.h"
+#include "common/item_list.h"
 #include "common/query.h"
 #include "common/store_options.h"
 #include "registry/change.h"
@@ -512,7 +513,7 @@ kept_features(const FeatureView *view)
 		texts = lappend(texts, psprintf("%s AS %s", feature->expression,
 										quote_identifier(feature->name)));
 	}
-	return TextListJoin(texts);
+	return ItemListJoin(texts);
 }
 
 static int
@@ -794,7 +795,7 @@ drop_users(const FeatureView *view, bool force)
 					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 					 errmsg("cannot drop %s \"%s\" because others use it", FeatureViewKind(view),
 							FeatureViewShortName(view)),
-					 errdetail("Used by: %s.", TextListJoin(FeatureViewUsedBy(view))),
+					 errdetail("Used by: %s.", ItemListJoin(FeatureViewUsedBy(view))),
 					 force ? errhint("Their owners have to drop or move what is not yours.") :
 					 errhint("Drop or move them first, or drop them too with force => true.")));
 		ereport(NOTICE,

@@ -31,6 +31,7 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "common/item_list.h"
 #include "common/store_options.h"
 #include "registry/entity.h"
 #include "registry/entry.h"
@@ -378,7 +379,7 @@ all_columns(const FeatureView *view, const Reading *reading)
 		const char *name = ((StoreColumn *) lfirst(cell))->name;
 
 		if (!has_role(view, reading->source, name) && name[0] != '_')
-			appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", quote_identifier(name));
+			ItemListAppend(&list, "%s", quote_identifier(name));
 	}
 	if (OidIsValid(reading->source->relation))
 	{
@@ -391,7 +392,7 @@ all_columns(const FeatureView *view, const Reading *reading)
 
 			if (!TupleDescAttr(columns, i)->attisdropped &&
 				!has_role(view, reading->source, name))
-				appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", quote_identifier(name));
+				ItemListAppend(&list, "%s", quote_identifier(name));
 		}
 		relation_close(relation, NoLock);
 	}
@@ -697,14 +698,12 @@ from_inputs(const FeatureView *view, const List *inputs)
 	{
 		const Input *input = lfirst(cell);
 
-		appendStringInfo(&from, "%s%s", from.len > 0 ? ", " : "",
-						 from_columns(feature_columns(input->features), input->view->name));
+		ItemListAppend(&from, "%s", from_columns(feature_columns(input->features), input->view->name));
 	}
 	forboth(name, view->request_names, type, view->request_types)
 		columns = lappend(columns, store_column(lfirst(name), lfirst(type), false));
 	if (columns != NIL)
-		appendStringInfo(&from, "%s%s", from.len > 0 ? ", " : "",
-						 from_columns(columns, REQUEST_ALIAS));
+		ItemListAppend(&from, "%s", from_columns(columns, REQUEST_ALIAS));
 	return from.data;
 }
 

@@ -32,6 +32,7 @@
 #include "catalog/audit.h"
 #include "common/compat.h"
 #include "common/guc.h"
+#include "common/item_list.h"
 #include "common/query.h"
 #include "common/store_options.h"
 #include "store/arguments.h"
@@ -223,7 +224,7 @@ RegistryUserList(const List *users)
 		}
 		if (strcmp(reference.project, DEFAULT_PROJECT) == 0)
 			reference.project = NULL;
-		appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", ReferenceText(&reference));
+		ItemListAppend(&list, "%s", ReferenceText(&reference));
 	}
 	if (hidden > 0)
 		appendStringInfo(&list, "%s%d of others", list.len > 0 ? ", " : "", hidden);

@@ -35,6 +35,7 @@
 
 #include "catalog/store.h"
 #include "common/compat.h"
+#include "common/item_list.h"
 #include "common/query.h"
 #include "common/store_options.h"
 
@@ -49,20 +50,6 @@ typedef struct Definition
 } Definition;
 
 #define DEFINITION_COUNT 2
-
-static void append_item(StringInfo list, const char *format,...) pg_attribute_printf(2, 3);
-
-static void
-append_item(StringInfo list, const char *format,...)
-{
-	char		buffer[NAMEDATALEN * 4 + 512];
-	va_list		args;
-
-	va_start(args, format);
-	vsnprintf(buffer, sizeof(buffer), format, args);
-	va_end(args);
-	appendStringInfo(list, "%s%s", list->len > 0 ? ", " : "", buffer);
-}
 
 static bool
 has_feature(const Service *service, const char *name)
@@ -123,11 +110,11 @@ make_definitions(const Service *service, Definition *definitions)
 		const ServiceArgument *argument = lfirst(cell);
 		const char *name = quote_identifier(argument->name);
 
-		append_item(&arguments, "%s %s", name, argument->type_name);
-		append_item(&arrays, "%s %s", name, array_of(argument->type_name));
-		append_item(&parameters, "$%d", foreach_current_index(cell) + 1);
+		ItemListAppend(&arguments, "%s %s", name, argument->type_name);
+		ItemListAppend(&arrays, "%s %s", name, array_of(argument->type_name));
+		ItemListAppend(&parameters, "$%d", foreach_current_index(cell) + 1);
 		if (!argument->is_request)
-			append_item(&keys, "%s %s", has_feature(service, argument->name) ?
+			ItemListAppend(&keys, "%s %s", has_feature(service, argument->name) ?
 						quote_identifier(psprintf("_%s", argument->name)) : name,
 						argument->type_name);
 	}
@@ -135,7 +122,7 @@ make_definitions(const Service *service, Definition *definitions)
 	{
 		const ServiceFeature *feature = lfirst(cell);
 
-		append_item(&features, "%s %s", quote_identifier(feature->output_name), feature->type_name);
+		ItemListAppend(&features, "%s %s", quote_identifier(feature->output_name), feature->type_name);
 	}
 	definitions[0] = (Definition)
 	{

@@ -24,6 +24,7 @@
 
 #include "catalog/audit.h"
 #include "catalog/store.h"
+#include "common/item_list.h"
 #include "common/query.h"
 #include "registry/entry.h"
 #include "registry/view.h"
@@ -115,7 +116,7 @@ quoted_list(const List *names)
 
 	initStringInfo(&list);
 	foreach(cell, names)
-		appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", quote_identifier(lfirst(cell)));
+		ItemListAppend(&list, "%s", quote_identifier(lfirst(cell)));
 	return list.data;
 }
 

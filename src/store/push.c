@@ -34,6 +34,7 @@
 #include "catalog/node.h"
 #include "catalog/store.h"
 #include "common/compat.h"
+#include "common/item_list.h"
 #include "common/query.h"
 #include "common/server_options.h"
 #include "common/shmem.h"
@@ -365,8 +366,7 @@ column_list(const Store *store)
 
 	initStringInfo(&list);
 	foreach(cell, store->columns)
-		appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "",
-						 quote_identifier(((StoreColumn *) lfirst(cell))->name));
+		ItemListAppend(&list, "%s", quote_identifier(((StoreColumn *) lfirst(cell))->name));
 	return list.data;
 }
 

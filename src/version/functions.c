@@ -52,6 +52,7 @@
 #include "utils/syscache.h"
 
 #include "common/compat.h"
+#include "common/item_list.h"
 #include "common/query.h"
 #include "common/subtransaction.h"
 
@@ -94,21 +95,6 @@ static const char *
 our_name(const Store *store, const char *name)
 {
 	return is_key(store, name) ? psprintf("_%s", name) : name;
-}
-
-static void
-append_item(StringInfo list, const char *format,...) pg_attribute_printf(2, 3);
-
-static void
-append_item(StringInfo list, const char *format,...)
-{
-	char		buffer[NAMEDATALEN * 4 + 512];
-	va_list		args;
-
-	va_start(args, format);
-	vsnprintf(buffer, sizeof(buffer), format, args);
-	va_end(args);
-	appendStringInfo(list, "%s%s", list->len > 0 ? ", " : "", buffer);
 }
 
 static void
@@ -161,19 +147,19 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 			char	   *bare = format_type_extended(attribute->atttypid, -1,
 													FORMAT_TYPE_FORCE_QUALIFY);
 
-			append_item(&keys, "%s %s", quoted, bare);
-			append_item(&key_types, "%s", bare);
-			append_item(&parameters, "$%d", ++key_count);
-			append_item(&arrays, "%s %s[]", quoted, bare);
-			append_item(&array_types, "%s[]", bare);
-			append_item(&typed_keys, "%s %s", quoted, type);
-			append_item(&after_query, "$%d", key_count + 3);
-			append_item(&after_k, "$%d", key_count + 4);
-			append_item(&optional_arrays, "%s %s[] DEFAULT NULL", quoted, bare);
+			ItemListAppend(&keys, "%s %s", quoted, bare);
+			ItemListAppend(&key_types, "%s", bare);
+			ItemListAppend(&parameters, "$%d", ++key_count);
+			ItemListAppend(&arrays, "%s %s[]", quoted, bare);
+			ItemListAppend(&array_types, "%s[]", bare);
+			ItemListAppend(&typed_keys, "%s %s", quoted, type);
+			ItemListAppend(&after_query, "$%d", key_count + 3);
+			ItemListAppend(&after_k, "$%d", key_count + 4);
+			ItemListAppend(&optional_arrays, "%s %s[] DEFAULT NULL", quoted, bare);
 		}
 		else
-			append_item(&values, "%s %s", quoted, type);
-		append_item(&all, "%s %s", quoted, type);
+			ItemListAppend(&values, "%s %s", quoted, type);
+		ItemListAppend(&all, "%s %s", quoted, type);
 	}
 	table_close(relation, AccessShareLock);
 	query = psprintf("%s text, %s text, %s real[]", our_name(store, "operation"),

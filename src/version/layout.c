@@ -46,6 +46,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog/pointer.h"
+#include "common/item_list.h"
 #include "common/query.h"
 #include "version/clone.h"
 
@@ -323,14 +324,8 @@ compare_names(const ListCell *a, const ListCell *b)
 static char *
 join_names(List *names)
 {
-	StringInfoData joined;
-	ListCell   *cell;
-
 	list_sort(names, compare_names);
-	initStringInfo(&joined);
-	foreach(cell, names)
-		appendStringInfo(&joined, "%s%s", joined.len > 0 ? ", " : "", (char *) lfirst(cell));
-	return joined.data;
+	return ItemListJoin(names);
 }
 
 static List *
