@@ -1,0 +1,127 @@
+/*-------------------------------------------------------------------------
+ *
+ * join.h
+ *		The point-in-time join: for each row of a query the values of features as
+ *		they were at its time.
+ *
+ * A caller describes the spine (the query whose rows are completed), makes a
+ * JoinRequest, and has JoinRun hand him the joined rows.  All is done as the current
+ * user, under the active snapshot.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_JOIN_H
+#define VENICE_JOIN_H
+
+#include "access/tupdesc.h"
+#include "nodes/pg_list.h"
+
+#include "offline/source.h"
+
+typedef enum JoinPlan
+{
+	JOIN_PLAN_AUTO,
+	JOIN_PLAN_PROBE,			/* look each key up in an index */
+	JOIN_PLAN_MERGE,			/* read the history once */
+	JOIN_PLAN_INSTANT			/* all rows of the spine have one time: newest row of each key */
+} JoinPlan;
+
+/* How the row of a history was found; what the values in it are, the caller sees. */
+typedef enum JoinStatus
+{
+	JOIN_PRESENT,				/* a NULL among the values is a NULL that was there */
+	JOIN_NOT_FOUND,				/* none, or the newest says that the key was deleted */
+	JOIN_OUTSIDE_MAX_AGE,
+	JOIN_INCOMPLETE				/* the window of a label ends in the future */
+} JoinStatus;
+
+/*
+ * One view, as it is wanted once: under two aliases it is two of them.
+ *
+ * A row of the history is a candidate for a time t iff event_time + delay_us <= t
+ * (< t with strict) and, with created_cutoff, created_time <= t.  The newest by event
+ * time, then created time (NULL: oldest), then arrival is chosen, and is
+ * JOIN_OUTSIDE_MAX_AGE when event_time < t - ttl_us.  With window_us the view holds
+ * labels: t <= event_time < t + window_us; delay, strict and ttl do not apply.
+ */
+typedef struct JoinView
+{
+	const char *label;			/* for messages and reports */
+	const HistorySource *source;
+	List	   *spine_keys;		/* of int: column of the spine, from 1, for each of source->key_columns */
+	List	   *features;		/* of int: which of source->expressions, from 0, in order of output */
+	List	   *ignore_nulls;	/* of int, among features: the newest that is not NULL is wanted */
+	int64		ttl_us;			/* 0: none */
+	int64		delay_us;
+	int64		window_us;		/* 0: holds no labels */
+	bool		strict;
+	bool		created_cutoff; /* source->created_time is there */
+
+	/* Filled in by JoinColumns. */
+	int			first_column;	/* of the features in the output, from 0 */
+} JoinView;
+
+typedef struct JoinRequest
+{
+	const char *spine;			/* a query */
+	TupleDesc	spine_columns;	/* as JoinSpineColumns has said */
+	int			event_time;		/* column of the spine, from 1: timestamptz, or timestamp */
+	const char *time_zone;		/* of a timestamp */
+	bool		raise_null_time;	/* 22004 for a row without a time, which is else kept */
+	bool		preserve_order; /* rows come out as the spine's query has them */
+	JoinPlan	plan;			/* JOIN_PLAN_AUTO: venice.pit_plan, and then by cost */
+	List	   *views;			/* of JoinView */
+} JoinRequest;
+
+/* What was done with one relation (a partition, or the whole) of a view's history. */
+typedef struct JoinStep
+{
+	const char *view;			/* label */
+	const char *relation;		/* qualified name */
+	const char *plan;			/* "probe", "merge", "instant", "query", "pruned" */
+	const char *index;			/* name, or NULL */
+	double		probe_cost;		/* in the planner's units; -1: not possible */
+	double		merge_cost;
+	int64		descents;		/* of the index */
+	int64		entries_read;	/* of the index */
+	int64		rows_read;		/* of the table */
+} JoinStep;
+
+typedef struct JoinReport
+{
+	int64		spine_rows;
+	int64		sorts;			/* of the spine: one for each set of keys, one for the order */
+	int64		spilled_kb;		/* written by sorts */
+	int64		batches;
+	int			workers;		/* beside the backend itself */
+	List	   *steps;			/* of JoinStep */
+} JoinReport;
+
+/*
+ * A joined row: columns as in JoinColumns, good until the function returns.  It must not
+ * write to the database, nor take a snapshot: workers may be running.
+ */
+typedef void (*JoinReceiver) (void *state, const Datum *values, const bool *nulls);
+
+/*
+ * Columns of a spine, which must be one SELECT (42601, 0A000): parsed as the current
+ * user, whose locks stay.  Palloc'd in CurrentMemoryContext.
+ */
+extern TupleDesc JoinSpineColumns(const char *query);
+
+/*
+ * Columns of what JoinRun gives: those of the spine, then for each view its features,
+ * the event time of the row found (timestamptz; NULL for JOIN_NOT_FOUND and
+ * JOIN_INCOMPLETE), and the JoinStatus (int4).  Sets first_column of the views.  Raises
+ * what is wrong with a view: key types that do not compare (42804), no such column.
+ */
+extern TupleDesc JoinColumns(const JoinRequest *request);
+
+/*
+ * One row for each row of the spine, in any order but with preserve_order.  report may
+ * be NULL.  42501 when the current user may not read what is asked for.
+ */
+extern void JoinRun(const JoinRequest *request, JoinReceiver receive, void *state,
+					JoinReport *report);
+
+#endif							/* VENICE_JOIN_H */
