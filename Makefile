@@ -25,6 +25,7 @@ OBJS = \
 	src/common/query.o \
 	src/common/subtransaction.o \
 	src/common/table_lock.o \
+	src/common/shared_area.o \
 	src/common/shmem.o \
 	src/common/swap_generation.o \
 	src/common/store_options.o \

@@ -23,20 +23,17 @@
 #include "access/xlog.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
-#include "storage/shmem.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "common/compat.h"
 #include "common/guc.h"
+#include "common/shared_area.h"
 
 /* When the plans that a swap has mixed are made again, at the latest. */
 #define MAINTENANCE_SOON_MS	1000
 
 VeniceShared *Shared = NULL;
-
-static shmem_request_hook_type previous_request_hook = NULL;
-static shmem_startup_hook_type previous_startup_hook = NULL;
 
 static bool transaction_callback_registered = false;
 static bool exit_callback_registered = false;
@@ -64,50 +61,24 @@ UnitStateName(UnitState state)
 }
 
 static void
-request_memory(void)
+fill_memory(LWLockPadded *locks)
 {
-	if (previous_request_hook)
-		previous_request_hook();
-	RequestAddinShmemSpace(MAXALIGN(sizeof(VeniceShared)));
-	RequestNamedLWLockTranche("venice", 1);
-}
-
-static void
-create_memory(void)
-{
-	bool		found;
-
-	if (previous_startup_hook)
-		previous_startup_hook();
-
-	/* In case this is a restart within the postmaster. */
-	Shared = NULL;
-
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	Shared = ShmemInitStruct("venice", sizeof(VeniceShared), &found);
-	if (!found)
+	memset(Shared, 0, sizeof(VeniceShared));
+	Shared->lock = &locks->lock;
+	Shared->worker_count = Settings.max_ingest_workers;
+	ConditionVariableInit(&Shared->released);
+	ConditionVariableInit(&Shared->state_changed);
+	for (int i = 0; i < SHARED_SWAPS; i++)
 	{
-		memset(Shared, 0, sizeof(VeniceShared));
-		Shared->lock = &(GetNamedLWLockTranche("venice"))->lock;
-		Shared->worker_count = Settings.max_ingest_workers;
-		ConditionVariableInit(&Shared->released);
-		ConditionVariableInit(&Shared->state_changed);
-		for (int i = 0; i < SHARED_SWAPS; i++)
-		{
-			pg_atomic_init_u32(&Shared->swaps[i].in_commit, 0);
-			pg_atomic_init_u64(&Shared->swaps[i].generation, 0);
-		}
+		pg_atomic_init_u32(&Shared->swaps[i].in_commit, 0);
+		pg_atomic_init_u64(&Shared->swaps[i].generation, 0);
 	}
-	LWLockRelease(AddinShmemInitLock);
 }
 
 void
 SharedMemoryRequest(void)
 {
-	previous_request_hook = shmem_request_hook;
-	shmem_request_hook = request_memory;
-	previous_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = create_memory;
+	SharedAreaRequest("venice", (void **) &Shared, sizeof(VeniceShared), 1, fill_memory);
 }
 
 bool

@@ -70,18 +70,16 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
-#include "storage/ipc.h"
 #include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "common/compat.h"
 #include "common/guc.h"
+#include "common/shared_area.h"
 #include "read/statistics.h"
 
-#define TRANCHE_NAME		"venice_cache"
 #define STRIPE_BYTES		(256 * 1024)	/* at least, if there is so much */
 #define MAX_STRIPES			256
 #define PREFETCH_BYTES		320		/* an entry of a few numbers */
@@ -133,27 +131,12 @@ typedef struct Cache
 
 static Cache *cache = NULL;
 
-static shmem_request_hook_type previous_request_hook = NULL;
-static shmem_startup_hook_type previous_startup_hook = NULL;
-
 static int
 stripe_count(void)
 {
 	uint64		bytes = (uint64) Settings.cache_size_kb * 1024;
 
 	return pg_prevpower2_32(Max(1, Min(bytes / STRIPE_BYTES, MAX_STRIPES)));
-}
-
-static void
-request_memory(void)
-{
-	if (previous_request_hook)
-		previous_request_hook();
-	if (Settings.cache_size_kb == 0)
-		return;
-	RequestAddinShmemSpace(add_size(MAXALIGN(sizeof(Cache)),
-									mul_size(Settings.cache_size_kb, 1024)));
-	RequestNamedLWLockTranche(TRANCHE_NAME, stripe_count());
 }
 
 static Stripe *
@@ -175,47 +158,34 @@ entry_at(Stripe *stripe, uint32 place)
 }
 
 static void
-create_memory(void)
+fill_memory(LWLockPadded *locks)
 {
 	Size		bytes = (Size) Settings.cache_size_kb * 1024;
-	bool		found;
 
-	if (previous_startup_hook)
-		previous_startup_hook();
-	cache = NULL;
-	if (bytes == 0)
-		return;
+	cache->stripes = stripe_count();
+	cache->stripe_bytes = TYPEALIGN_DOWN(PG_CACHE_LINE_SIZE, bytes / cache->stripes);
 
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	cache = ShmemInitStruct("venice cache", MAXALIGN(sizeof(Cache)) + bytes, &found);
-	if (!found)
+	/* More buckets than rows of a few numbers: whoever shares one costs a wait for memory. */
+	cache->buckets = pg_prevpower2_32(cache->stripe_bytes / 128);
+	cache->ring_bytes = TYPEALIGN_DOWN(MAXIMUM_ALIGNOF, cache->stripe_bytes -
+									   MAXALIGN(sizeof(Stripe)) -
+									   cache->buckets * sizeof(uint32) - sizeof(Entry));
+	cache->locks = locks;
+	cache->memory = (char *) cache + MAXALIGN(sizeof(Cache));
+	for (int i = 0; i < cache->stripes; i++)
 	{
-		cache->stripes = stripe_count();
-		cache->stripe_bytes = TYPEALIGN_DOWN(PG_CACHE_LINE_SIZE, bytes / cache->stripes);
-
-		/* More buckets than rows of a few numbers: whoever shares one costs a wait for memory. */
-		cache->buckets = pg_prevpower2_32(cache->stripe_bytes / 128);
-		cache->ring_bytes = TYPEALIGN_DOWN(MAXIMUM_ALIGNOF, cache->stripe_bytes -
-										   MAXALIGN(sizeof(Stripe)) -
-										   cache->buckets * sizeof(uint32) - sizeof(Entry));
-		cache->locks = GetNamedLWLockTranche(TRANCHE_NAME);
-		cache->memory = (char *) cache + MAXALIGN(sizeof(Cache));
-		for (int i = 0; i < cache->stripes; i++)
-		{
-			memset(stripe_of(i), 0, sizeof(Stripe));
-			memset(buckets_of(stripe_of(i)), 0xff, cache->buckets * sizeof(uint32));
-		}
+		memset(stripe_of(i), 0, sizeof(Stripe));
+		memset(buckets_of(stripe_of(i)), 0xff, cache->buckets * sizeof(uint32));
 	}
-	LWLockRelease(AddinShmemInitLock);
 }
 
 void
 CacheRequest(void)
 {
-	previous_request_hook = shmem_request_hook;
-	shmem_request_hook = request_memory;
-	previous_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = create_memory;
+	if (Settings.cache_size_kb > 0)
+		SharedAreaRequest("venice_cache", (void **) &cache,
+						  add_size(MAXALIGN(sizeof(Cache)), mul_size(Settings.cache_size_kb, 1024)),
+						  stripe_count(), fill_memory);
 }
 
 bool

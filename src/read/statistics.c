@@ -21,18 +21,16 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
-#include "storage/ipc.h"
 #include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
 #include "catalog/store.h"
 #include "common/compat.h"
+#include "common/shared_area.h"
 
 #define PLACES				1024
-#define TRANCHE_NAME		"venice_read_statistics"
 
 PG_FUNCTION_INFO_V1(venice_read_statistics);
 
@@ -57,9 +55,6 @@ typedef struct Places
 
 static Places *shared = NULL;
 
-static shmem_request_hook_type previous_request_hook = NULL;
-static shmem_startup_hook_type previous_startup_hook = NULL;
-
 /* What this backend has counted and not yet added. */
 static struct
 {
@@ -73,51 +68,28 @@ static struct
 static bool callback_registered = false;
 
 static void
-request_memory(void)
+fill_memory(LWLockPadded *locks)
 {
-	if (previous_request_hook)
-		previous_request_hook();
-	RequestAddinShmemSpace(MAXALIGN(sizeof(Places)));
-	RequestNamedLWLockTranche(TRANCHE_NAME, 1);
-}
-
-static void
-create_memory(void)
-{
-	bool		found;
-
-	if (previous_startup_hook)
-		previous_startup_hook();
-	shared = NULL;
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	shared = ShmemInitStruct("venice read statistics", sizeof(Places), &found);
-	if (!found)
+	memset(shared, 0, sizeof(Places));
+	shared->lock = &locks->lock;
+	for (int i = 0; i < PLACES; i++)
 	{
-		memset(shared, 0, sizeof(Places));
-		shared->lock = &(GetNamedLWLockTranche(TRANCHE_NAME))->lock;
-		for (int i = 0; i < PLACES; i++)
-		{
-			Place	   *place = &shared->places[i];
+		Place	   *place = &shared->places[i];
 
-			pg_atomic_init_u32(&place->forms, 0);
-			pg_atomic_init_u64(&place->gets, 0);
-			pg_atomic_init_u64(&place->keys, 0);
-			pg_atomic_init_u64(&place->hits, 0);
-			pg_atomic_init_u64(&place->misses, 0);
-			pg_atomic_init_u64(&place->evictions, 0);
-			pg_atomic_init_u64(&place->bytes, 0);
-		}
+		pg_atomic_init_u32(&place->forms, 0);
+		pg_atomic_init_u64(&place->gets, 0);
+		pg_atomic_init_u64(&place->keys, 0);
+		pg_atomic_init_u64(&place->hits, 0);
+		pg_atomic_init_u64(&place->misses, 0);
+		pg_atomic_init_u64(&place->evictions, 0);
+		pg_atomic_init_u64(&place->bytes, 0);
 	}
-	LWLockRelease(AddinShmemInitLock);
 }
 
 void
 ReadStatisticsRequest(void)
 {
-	previous_request_hook = shmem_request_hook;
-	shmem_request_hook = request_memory;
-	previous_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = create_memory;
+	SharedAreaRequest("venice_read_statistics", (void **) &shared, sizeof(Places), 1, fill_memory);
 }
 
 int

@@ -27,9 +27,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "storage/ipc.h"
 #include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "utils/acl.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
@@ -38,11 +36,11 @@
 #include "common/compat.h"
 #include "common/guc.h"
 #include "common/query.h"
+#include "common/shared_area.h"
 #include "common/shmem.h"
 
 PG_FUNCTION_INFO_V1(venice_served_statistics);
 
-#define TRANCHE_NAME	"venice_served_log"
 #define QUEUE_BYTES		(4 * 1024 * 1024)
 #define COUNTERS		256
 
@@ -76,43 +74,17 @@ typedef struct Queue
 
 static Queue *queue = NULL;
 
-static shmem_request_hook_type previous_request_hook = NULL;
-static shmem_startup_hook_type previous_startup_hook = NULL;
-
 static void
-request_memory(void)
+fill_memory(LWLockPadded *locks)
 {
-	if (previous_request_hook)
-		previous_request_hook();
-	RequestAddinShmemSpace(MAXALIGN(sizeof(Queue)));
-	RequestNamedLWLockTranche(TRANCHE_NAME, 1);
-}
-
-static void
-create_memory(void)
-{
-	bool		found;
-
-	if (previous_startup_hook)
-		previous_startup_hook();
-	queue = NULL;
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	queue = ShmemInitStruct("venice served log", sizeof(Queue), &found);
-	if (!found)
-	{
-		memset(queue, 0, offsetof(Queue, bytes));
-		queue->lock = &(GetNamedLWLockTranche(TRANCHE_NAME))->lock;
-	}
-	LWLockRelease(AddinShmemInitLock);
+	memset(queue, 0, offsetof(Queue, bytes));
+	queue->lock = &locks->lock;
 }
 
 void
 ServedLogRequest(void)
 {
-	previous_request_hook = shmem_request_hook;
-	shmem_request_hook = request_memory;
-	previous_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = create_memory;
+	SharedAreaRequest("venice_served_log", (void **) &queue, sizeof(Queue), 1, fill_memory);
 }
 
 /* The service's counter; one that cannot be had counts for nobody. */
