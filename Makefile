@@ -100,6 +100,7 @@ OBJS = \
 	src/registry/online.o \
 	src/registry/discovery.o \
 	src/registry/plan.o \
+	src/offline/source.o \
 	src/worker/ledger.o \
 	src/worker/launcher.o \
 	src/worker/units.o \

@@ -127,6 +127,8 @@ SELECT venice.create_feature_view('bad', '{airport}', 'flight_events', options =
 SELECT venice.create_feature_view('bad', '{airport}', 'flight_events', options => '{"keys": {"station": "dep_time"}}');
 SELECT venice.create_feature_view('bad', '{airport}', 'flight_events', options => '{"keys": ["station"]}');
 SELECT venice.create_feature_view('bad', '{carrier}', 'flight_events', ttl => '-1 day');
+SELECT venice.create_feature_view('bad', '{carrier}', 'flight_events', ttl => '1 month');
+SELECT venice.create_label_view('bad', '{carrier}', 'flight_events', 'delay', '1 year');
 SELECT venice.create_feature_view('bad', '{carrier}', 'flight_events', online => false, offline => false);
 SELECT venice.create_feature_view('bad', '{carrier}', 'flight_events', options => '{"aggregations": []}');
 SELECT venice.create_feature_view('bad', '{carrier}', 'flight_events', options => '{"ttl": "7 days"}');

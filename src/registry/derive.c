@@ -20,6 +20,7 @@
 
 #include "access/relation.h"
 #include "catalog/pg_type.h"
+#include "common/int.h"
 #include "miscadmin.h"
 #include "parser/parse_coerce.h"
 #include "parser/parse_type.h"
@@ -900,6 +901,27 @@ IntervalCheckPositive(const Interval *interval, const char *what)
 				 errmsg("%s must be positive", what)));
 }
 
+int64
+IntervalLength(const Interval *interval, const char *what)
+{
+	int64		days;
+	int64		length;
+
+	if (interval->month != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is given in months or years", what),
+				 errdetail("They differ in length, so that answers would depend on the calendar."),
+				 errhint("Give it in days, hours or shorter.")));
+	IntervalCheckPositive(interval, what);
+	if (pg_mul_s64_overflow(interval->day, USECS_PER_DAY, &days) ||
+		pg_add_s64_overflow(days, interval->time, &length))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("%s is too long", what)));
+	return length;
+}
+
 void
 FeatureViewDerive(FeatureView *view, StoreSpec *store)
 {
@@ -907,8 +929,10 @@ FeatureViewDerive(FeatureView *view, StoreSpec *store)
 
 	memset(store, 0, sizeof(StoreSpec));
 	reading.owner = get_role_oid(view->owner, false);
-	IntervalCheckPositive(view->ttl, "ttl");
-	IntervalCheckPositive(view->window_length, "window_length");
+	if (view->ttl != NULL)
+		(void) IntervalLength(view->ttl, "ttl");
+	if (view->window_length != NULL)
+		(void) IntervalLength(view->window_length, "window_length");
 	if (!view->online && !view->offline)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -88,6 +88,8 @@ look_up_view(const Resolver *resolver, const Reference *reference)
 		strcmp(view->project, resolver->moved->project) == 0)
 		view = resolver->moved;
 
+	if (resolver->service->offline)
+		return view;
 	if (strcmp(view->kind, "label") == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -128,8 +130,9 @@ object_value(JsonbContainer *object, const char *key, JsonbValue *buffer)
 
 /* The mapping of a join's keys names keys that the view has, and good names for arguments. */
 static void
-check_join_keys(const ViewJoin *join)
+check_join_keys(const ViewJoin *join, bool offline)
 {
+	const char *argument = offline ? "column of the spine" : "argument of the service";
 	JsonbIterator *iterator = JsonbIteratorInit(&join->keys->root);
 	JsonbIteratorToken kind;
 	JsonbValue	token;
@@ -139,7 +142,7 @@ check_join_keys(const ViewJoin *join)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the keys of join \"%s\" are no object", join->alias),
-				 errhint("Write {\"key of the view\": \"argument of the service\"}.")));
+				 errhint("Write {\"key of the view\": \"%s\"}.", argument)));
 	while ((kind = JsonbIteratorNext(&iterator, &token, true)) != WJB_DONE)
 	{
 		bool		known = false;
@@ -158,10 +161,13 @@ check_join_keys(const ViewJoin *join)
 		}
 		else if (kind == WJB_VALUE &&
 				 (token.type != jbvString || token.val.string.len == 0 ||
-				  token.val.string.len >= NAMEDATALEN || token.val.string.val[0] == '_'))
+				  token.val.string.len >= NAMEDATALEN ||
+				  (token.val.string.val[0] == '_' && !offline)))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_NAME),
-					 errmsg("invalid argument for key \"%s\" of join \"%s\"", key, join->alias),
+					 errmsg("invalid %s for key \"%s\" of join \"%s\"", offline ? "column" : "argument",
+							key, join->alias),
+					 offline ? errdetail("The name of a column has 1 to %d bytes.", NAMEDATALEN - 1) :
 					 errdetail("The name of an argument has 1 to %d bytes and does not begin with \"_\".",
 							   NAMEDATALEN - 1)));
 	}
@@ -209,7 +215,7 @@ parse_joins(Resolver *resolver, const Jsonb *options)
 		if (keys != NULL && keys->type != jbvNull)
 		{
 			join->keys = JsonbValueToJsonb(keys);
-			check_join_keys(join);
+			check_join_keys(join, resolver->service->offline);
 		}
 	}
 }
@@ -342,7 +348,9 @@ add_feature(const Resolver *resolver, const ViewJoin *join, ViewFeature *feature
 
 		if (strcmp(other->output_name, added->output_name) == 0)
 			ereport(ERROR,
-					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					(errcode(service->offline ? ERRCODE_AMBIGUOUS_COLUMN : ERRCODE_DUPLICATE_COLUMN),
+					 service->offline ?
+					 errmsg("feature name \"%s\" is ambiguous", added->output_name) :
 					 errmsg("service \"%s\" would have two features \"%s\"", service->name,
 							added->output_name),
 					 errdetail("They are %s:%s and %s:%s.", other->alias, other->feature->name,
@@ -527,10 +535,13 @@ ServiceResolve(Service *service, List *texts, const Jsonb *options, const Servic
 				add_feature(&resolver, join, lfirst(feature),
 							full_names != NULL && strcmp(full_names, "true") == 0);
 	}
-	foreach(cell, service->features)
-		add_arguments(service, lfirst(cell), false);
-	foreach(cell, service->features)
-		add_arguments(service, lfirst(cell), true);
+	if (!service->offline)
+	{
+		foreach(cell, service->features)
+			add_arguments(service, lfirst(cell), false);
+		foreach(cell, service->features)
+			add_arguments(service, lfirst(cell), true);
+	}
 	parse_defaults(service, options);
 	write_definite(&resolver, texts, options);
 }

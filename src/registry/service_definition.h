@@ -43,6 +43,7 @@ typedef struct Service
 	Jsonb	   *options;		/* but the owner */
 	List	   *arguments;		/* of ServiceArgument */
 	List	   *features;		/* of ServiceFeature */
+	bool		offline;		/* asked of the past: columns of the spine for arguments */
 } Service;
 
 /*
@@ -50,7 +51,9 @@ typedef struct Service
  * that the features have now; features_text and the joins in options are made definite.
  * Views are looked up for the current user; a view version is, where none is given,
  * that of current, if it uses the view, else the newest.  moved, if not NULL, takes the
- * place of every other version of that view.
+ * place of every other version of that view.  Where service->offline is set, labels are
+ * features too, no view needs to be online, and there are no arguments to fill in: those
+ * of the features are columns of the spine, of whatever types they are.
  */
 extern void ServiceResolve(Service *service, List *texts, const Jsonb *options,
 						   const Service *current, FeatureView *moved);

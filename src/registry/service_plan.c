@@ -38,6 +38,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
+#include "common/int.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -65,6 +66,7 @@
 #include "common/user_context.h"
 #include "read/handle.h"
 #include "read/lookup.h"
+#include "registry/derive.h"
 #include "registry/entry.h"
 #include "registry/expression.h"
 #include "registry/service_functions.h"
@@ -932,13 +934,14 @@ take_row(void *argument, int64 position, const Datum *values, const bool *nulls)
 static void
 apply_ttl(Run *run, const PlanLookup *lookup)
 {
-	Datum		now = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 	TimestampTz oldest;
 
 	if (lookup->view->ttl == NULL || lookup->event_time < 0)
 		return;
-	oldest = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval, now,
-													 IntervalPGetDatum(lookup->view->ttl)));
+	/* Not by the calendar of the session: the past is asked in another one. */
+	if (pg_sub_s64_overflow(GetCurrentTransactionStartTimestamp(),
+							IntervalLength(lookup->view->ttl, "ttl"), &oldest))
+		oldest = DT_NOBEGIN;
 	for (int64 n = 0; n < run->input->count; n++)
 		if (run->found_now[n] == FEATURE_PRESENT && !run->nulls[lookup->event_time][n] &&
 			DatumGetTimestampTz(run->values[lookup->event_time][n]) < oldest)

@@ -27,7 +27,7 @@ ask_as('team', q{
 	CREATE TABLE data.clicks (user_id bigint, clicks integer, at timestamptz);
 	SELECT venice.create_entity('user', 'user_id bigint');
 	SELECT venice.create_source('clicks', relation => 'data.clicks', event_time => 'at');
-	SELECT venice.create_feature_view('user_clicks', '{user}', 'clicks', ttl => '1 year');
+	SELECT venice.create_feature_view('user_clicks', '{user}', 'clicks', ttl => '365 days');
 	SELECT venice.create_on_demand_view('rate', '{user_clicks:clicks}', 'clicks / impressions::float8 AS ctr', 'impressions integer');
 	SELECT venice.push('user_clicks', 'SELECT g, g::integer, now() FROM generate_series(1, 1000) AS g');
 	SELECT venice.create_service('model', '{user_clicks:clicks, rate:ctr}');
