@@ -18,6 +18,7 @@ EXTVERSION := $(shell sed -n 's/^         "version": "\(.*\)",/\1/p' META.json)
 # A file uses only what stands above it.
 OBJS = \
 	src/common/type_input.o \
+	src/common/length_of_time.o \
 	src/common/json_input.o \
 	src/common/guc.o \
 	src/common/item_list.o \
@@ -87,6 +88,7 @@ OBJS = \
 	src/registry/entity.o \
 	src/registry/source.o \
 	src/registry/expression.o \
+	src/registry/aggregation.o \
 	src/registry/view.o \
 	src/registry/derive.o \
 	src/registry/change.o \

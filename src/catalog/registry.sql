@@ -55,7 +55,7 @@ CREATE TABLE venice.feature_view (
     owner_name name NOT NULL,
     entities text[] NOT NULL,
     source text,
-    features text NOT NULL,
+    features text,
     inputs text[],
     request text,
     ttl interval,
@@ -74,7 +74,7 @@ CREATE TABLE venice.feature_view (
 COMMENT ON TABLE venice.feature_view IS 'One row per view version: a definition, of kind "feature", "on_demand" or "label".';
 COMMENT ON COLUMN venice.feature_view.entities IS 'Entities as <project>.<entity>, in the order of the keys; of an on-demand view those of its inputs.';
 COMMENT ON COLUMN venice.feature_view.source IS 'Source as <project>.<source>; NULL for an on-demand view.';
-COMMENT ON COLUMN venice.feature_view.features IS 'The select list, or the expressions of an on-demand view, as they were written.';
+COMMENT ON COLUMN venice.feature_view.features IS 'The select list, or the expressions of an on-demand view, as they were written; NULL where options.aggregations makes the features.';
 COMMENT ON COLUMN venice.feature_view.inputs IS 'Features that an on-demand view computes from, as <project>.<view>@<n>:<feature>.';
 COMMENT ON COLUMN venice.feature_view.request IS 'Column list of what a caller of an on-demand view has to give.';
 COMMENT ON COLUMN venice.feature_view.store_name IS 'The store that holds its online values.';
@@ -102,9 +102,9 @@ CREATE TABLE venice.feature (
 CREATE INDEX feature_search ON venice.feature USING gin (search_words);
 COMMENT ON TABLE venice.feature IS 'The features of each view version, derived from its definition.';
 COMMENT ON COLUMN venice.feature.feature_type IS 'The type with modifiers, qualified where needed.';
-COMMENT ON COLUMN venice.feature.expression IS 'SQL over the columns of the source, or over inputs and request columns, with every name qualified.';
+COMMENT ON COLUMN venice.feature.expression IS 'SQL over the columns of the source, or over inputs and request columns, with every name qualified; of an aggregated feature that of the values.';
 COMMENT ON COLUMN venice.feature.source_columns IS 'The columns of the source that the expression reads; of an on-demand view its inputs, as in feature_view.inputs.';
-COMMENT ON COLUMN venice.feature.options IS 'What is said of this feature alone: description, tags.';
+COMMENT ON COLUMN venice.feature.options IS 'What is said of this feature alone: description, tags, aggregation.';
 
 CREATE TABLE venice.service (
     project name NOT NULL,

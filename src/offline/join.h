@@ -43,6 +43,10 @@ typedef enum JoinStatus
  * time, then created time (NULL: oldest), then arrival is chosen, and is
  * JOIN_OUTSIDE_MAX_AGE when event_time < t - ttl_us.  With window_us the view holds
  * labels: t <= event_time < t + window_us; delay, strict and ttl do not apply.
+ *
+ * With aggregations a feature's value is that of the candidates in its window.  The event
+ * time is that of the newest candidate in any of the view's windows; there is
+ * JOIN_NOT_FOUND where there is none, and then counts are 0.
  */
 typedef struct JoinView
 {
@@ -50,6 +54,7 @@ typedef struct JoinView
 	const HistorySource *source;
 	List	   *spine_keys;		/* of int: column of the spine, from 1, for each of source->key_columns */
 	List	   *features;		/* of int: which of source->expressions, from 0, in order of output */
+	List	   *aggregations;	/* of Aggregation, for each of features; NIL: the row itself */
 	List	   *ignore_nulls;	/* of int, among features: the newest that is not NULL is wanted */
 	int64		ttl_us;			/* 0: none */
 	int64		delay_us;

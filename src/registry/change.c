@@ -78,6 +78,13 @@ feature_position(const FeatureView *view, const char *name)
 	return -1;
 }
 
+static const char *
+meaning(const ViewFeature *feature)
+{
+	return feature->aggregation == NULL ? feature->expression :
+		AggregationMeaning(feature->aggregation, feature->expression);
+}
+
 static List *
 compare_feature(List *changes, const ViewFeature *old, const ViewFeature *new)
 {
@@ -90,10 +97,10 @@ compare_feature(List *changes, const ViewFeature *old, const ViewFeature *new)
 									  widened ? "is widened" : "changes type", old->type_name,
 									  new->type_name));
 	}
-	if (strcmp(old->expression, new->expression) != 0)
+	if (strcmp(meaning(old), meaning(new)) != 0)
 		changes = add_change(changes, false,
 							 psprintf("Feature \"%s\" is %s instead of %s.", old->name,
-									  new->expression, old->expression));
+									  meaning(new), meaning(old)));
 	return changes;
 }
 

@@ -27,6 +27,7 @@
 
 #include "catalog/audit.h"
 #include "common/item_list.h"
+#include "common/length_of_time.h"
 #include "common/query.h"
 #include "common/store_options.h"
 #include "registry/change.h"
@@ -58,7 +59,7 @@ static const char *const kept_elsewhere[] = {
 typedef struct KindOptions
 {
 	const char *kind;
-	const char *const create[7];
+	const char *const create[9];
 	const char *const alter[14];
 	const char *create_arguments;
 	const char *alter_arguments;
@@ -66,10 +67,10 @@ typedef struct KindOptions
 
 static const KindOptions kinds[] = {
 	{"feature",
-		{"expectations", "feature_descriptions", "feature_tags", "keys", "store", "view_version",
-		NULL},
-		{"entities", "expectations", "feature_descriptions", "feature_tags", "keys", "offline",
-		"online", "source", "store", "ttl", NULL},
+		{"aggregations", "expectations", "feature_descriptions", "feature_tags", "keys", "store",
+		"upper_edge", "view_version", NULL},
+		{"aggregations", "entities", "expectations", "feature_descriptions", "feature_tags", "keys",
+		"offline", "online", "source", "store", "ttl", "upper_edge", NULL},
 	"entities, features, offline, online, source, ttl", "features"},
 	{"on_demand",
 		{"expectations", "feature_descriptions", "feature_tags", "view_version", NULL},
@@ -357,7 +358,7 @@ end_view(FeatureView *view, const Jsonb *options)
 	StoreSpec	store;
 
 	name_own_store(view, options);
-	FeatureViewDerive(view, &store);
+	FeatureViewDerive(view, NULL, &store);
 	FeatureViewCheckOptions(view, options);
 	check_store_option(view, options);
 	make_view(view, &store);
@@ -554,6 +555,7 @@ FeatureViewAltered(const FeatureView *old, const Jsonb *changes, const char *fea
 {
 	FeatureView *view = palloc(sizeof(FeatureView));
 	const char *written = NULL;
+	const FeatureView *kept = NULL;
 
 	RegistryCheckOptions(changes, options_of_kind(old->kind)->alter,
 						 options_of_kind(old->kind)->alter_arguments);
@@ -585,10 +587,14 @@ FeatureViewAltered(const FeatureView *old, const Jsonb *changes, const char *fea
 		view->ttl = copy_interval(ttl);
 	if (features != NULL)
 		view->features_text = pstrdup(features);
+	else if (has_option(changes, "aggregations"))
+		view->features_text = NULL;
 	else if (!has_option(changes, "source") && !has_option(changes, "inputs"))
 	{
+		kept = old;
 		written = old->features_text;
-		view->features_text = kept_features(old);
+		if (written != NULL)
+			view->features_text = kept_features(old);
 	}
 	if (has_option(changes, "source"))
 		view->source = OptionString(changes, "source");
@@ -601,7 +607,7 @@ FeatureViewAltered(const FeatureView *old, const Jsonb *changes, const char *fea
 	view->event_time_column = NULL;
 	if (new_version || !old->owns_store)
 		name_own_store(view, changes);
-	FeatureViewDerive(view, store);
+	FeatureViewDerive(view, kept, store);
 	FeatureViewCheckOptions(view, changes);
 	if (written != NULL)
 		view->features_text = pstrdup(written);

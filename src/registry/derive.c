@@ -20,7 +20,6 @@
 
 #include "access/relation.h"
 #include "catalog/pg_type.h"
-#include "common/int.h"
 #include "miscadmin.h"
 #include "parser/parse_coerce.h"
 #include "parser/parse_type.h"
@@ -33,6 +32,7 @@
 #include "utils/timestamp.h"
 
 #include "common/item_list.h"
+#include "common/length_of_time.h"
 #include "common/store_options.h"
 #include "registry/entity.h"
 #include "registry/entry.h"
@@ -49,6 +49,7 @@ typedef struct Reading
 {
 	Oid			owner;
 	const Source *source;
+	const FeatureView *kept;	/* whose expressions stay, or NULL */
 	char	   *from;			/* FROM clause of its features */
 	List	   *columns;		/* of StoreColumn: a topic's, or a store's; NIL for a relation */
 } Reading;
@@ -421,11 +422,85 @@ add_feature(FeatureView *view, const Expression *expression)
 	return feature;
 }
 
+/* Which columns of the source it reads, of which the owner must be able to. */
+static void
+derive_columns(ViewFeature *feature, const Expression *expression, const Reading *reading)
+{
+	ListCell   *cell;
+
+	foreach(cell, expression->columns)
+	{
+		ExpressionColumn *column = lfirst(cell);
+
+		feature->source_columns = lappend(feature->source_columns, column->name);
+		if (OidIsValid(reading->source->relation))
+			check_readable(reading->source->relation, column->name, reading->owner);
+	}
+}
+
+static void
+check_aggregations(const FeatureView *view, const Reading *reading)
+{
+	if (view->features_text != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("feature view \"%s\" has both features and aggregations", view->name),
+				 errdetail("Each aggregation is a feature."),
+				 errhint("Leave features out. What is to be as it was at a time goes into a view of its own.")));
+	if (!OidIsValid(reading->source->relation))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("features cannot be aggregated from a %s",
+						reading->source->topic != NULL ? "topic" : "store"),
+				 errhint("Make a source over a relation that holds the events.")));
+	if (reading->source->event_time == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("source \"%s\" has no event time, by which windows are told",
+						reading->source->name),
+				 errhint("Set event_time with venice.alter_source.")));
+}
+
+/* The features are aggregates of expressions, which are kept as those of other views. */
+static void
+derive_aggregations(FeatureView *view, const List *texts, const Reading *reading)
+{
+	const ListCell *cell;
+
+	check_aggregations(view, reading);
+	view->features = NIL;
+	foreach(cell, texts)
+	{
+		AggregationText *text = lfirst(cell);
+		int			position = foreach_current_index(cell);
+		const char *column = reading->kept == NULL ? text->column :
+			((ViewFeature *) list_nth(reading->kept->features, position))->expression;
+		List	   *expressions = ExpressionsParse(psprintf("(%s\n) AS %s", column,
+															quote_identifier(text->name)),
+												   reading->from, reading->owner);
+		Expression *expression = linitial(expressions);
+		ViewFeature *feature;
+
+		if (list_length(expressions) != 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("column of aggregation \"%s\" is more than one", text->name)));
+		if (FeatureViewFeature(view, text->name, true) != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("feature \"%s\" specified more than once", text->name)));
+		feature = add_feature(view, expression);
+		feature->aggregation = &text->aggregation;
+		feature->type_name = AggregationType(text, expression->type_name);
+		feature->store_column = feature->name;
+		derive_columns(feature, expression, reading);
+	}
+}
+
 static void
 derive_features(FeatureView *view, const Reading *reading)
 {
 	ListCell   *cell;
-	ListCell   *read;
 
 	if (view->features_text == NULL)
 		view->features_text = all_columns(view, reading);
@@ -435,14 +510,7 @@ derive_features(FeatureView *view, const Reading *reading)
 		Expression *expression = lfirst(cell);
 		ViewFeature *feature = add_feature(view, expression);
 
-		foreach(read, expression->columns)
-		{
-			ExpressionColumn *column = lfirst(read);
-
-			feature->source_columns = lappend(feature->source_columns, column->name);
-			if (OidIsValid(reading->source->relation))
-				check_readable(reading->source->relation, column->name, reading->owner);
-		}
+		derive_columns(feature, expression, reading);
 		if (!OidIsValid(reading->source->relation) && !expression->is_column)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -550,6 +618,8 @@ derive_store(FeatureView *view, const Reading *reading, StoreSpec *store)
 static void
 derive_from_source(FeatureView *view, Reading *reading, StoreSpec *store)
 {
+	List	   *aggregations = AggregationsParse(view->options);
+
 	reading->source = SourceLookup(view->source, false);
 	view->source = psprintf("%s.%s", reading->source->project, reading->source->name);
 	derive_entities(view);
@@ -565,7 +635,10 @@ derive_from_source(FeatureView *view, Reading *reading, StoreSpec *store)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation of source \"%s\" does not exist", reading->source->name),
 				 errhint("Name another one with venice.alter_source.")));
-	derive_features(view, reading);
+	if (aggregations != NIL)
+		derive_aggregations(view, aggregations, reading);
+	else
+		derive_features(view, reading);
 	if (view->ttl != NULL && reading->source->event_time == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -858,6 +931,15 @@ forget_features(FeatureView *view, const char *option, bool of_objects, const ch
 	}
 }
 
+/* What of it is not kept elsewhere with the feature. */
+static Jsonb *
+kept_aggregation(const ViewFeature *feature)
+{
+	static const char *const elsewhere[] = {"column", "name", NULL};
+
+	return RegistryWithout(feature->aggregation->definition, elsewhere);
+}
+
 /* What is said of each feature goes with it. */
 static void
 derive_feature_options(FeatureView *view)
@@ -881,7 +963,10 @@ derive_feature_options(FeatureView *view)
 			escape_json(&json, description);
 		}
 		if (tags != NULL)
-			appendStringInfo(&json, "%s\"tags\": %s", description != NULL ? ", " : "", tags);
+			appendStringInfo(&json, "%s\"tags\": %s", json.len > 1 ? ", " : "", tags);
+		if (feature->aggregation != NULL)
+			appendStringInfo(&json, "%s\"aggregation\": %s", json.len > 1 ? ", " : "",
+							 JsonbToCString(NULL, &kept_aggregation(feature)->root, 0));
 		appendStringInfoChar(&json, '}');
 		feature->options = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
 															  CStringGetDatum(json.data)));
@@ -889,46 +974,13 @@ derive_feature_options(FeatureView *view)
 }
 
 void
-IntervalCheckPositive(const Interval *interval, const char *what)
-{
-	Interval	zero = {0};
-
-	if (interval != NULL &&
-		!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(interval),
-										  IntervalPGetDatum(&zero))))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be positive", what)));
-}
-
-int64
-IntervalLength(const Interval *interval, const char *what)
-{
-	int64		days;
-	int64		length;
-
-	if (interval->month != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s is given in months or years", what),
-				 errdetail("They differ in length, so that answers would depend on the calendar."),
-				 errhint("Give it in days, hours or shorter.")));
-	IntervalCheckPositive(interval, what);
-	if (pg_mul_s64_overflow(interval->day, USECS_PER_DAY, &days) ||
-		pg_add_s64_overflow(days, interval->time, &length))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("%s is too long", what)));
-	return length;
-}
-
-void
-FeatureViewDerive(FeatureView *view, StoreSpec *store)
+FeatureViewDerive(FeatureView *view, const FeatureView *kept, StoreSpec *store)
 {
 	Reading		reading = {0};
 
 	memset(store, 0, sizeof(StoreSpec));
 	reading.owner = get_role_oid(view->owner, false);
+	reading.kept = kept;
 	if (view->ttl != NULL)
 		(void) IntervalLength(view->ttl, "ttl");
 	if (view->window_length != NULL)

@@ -392,36 +392,86 @@ END;
 COMMENT ON FUNCTION venice_internal.describe_store(name) IS 'What describe says of a store.';
 REVOKE EXECUTE ON FUNCTION venice_internal.describe_store(name) FROM PUBLIC;
 
--- The call that fills a view's store from a relation: the newest row of each key.
+-- Where the window of an aggregated feature begins, in SQL, at a time that is given as SQL.  A day of a window is 24 hours,
+-- also where the session's clock is put forward.
+CREATE FUNCTION venice_internal.window_start_sql(aggregation jsonb, at_time text)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT CASE WHEN l.hop IS NULL THEN l.start
+                ELSE 'date_bin(' || pg_catalog.quote_literal(l.hop) || ', ' || l.start || ', ''1970-01-01 00:00:00+00'')' END
+      FROM (SELECT at_time || ' - interval ' || pg_catalog.quote_literal(pg_catalog.make_interval(
+                       secs => EXTRACT(epoch FROM (aggregation ->> 'window')::interval)::double precision)),
+                   pg_catalog.make_interval(secs => EXTRACT(epoch FROM (aggregation ->> 'hop')::interval)::double precision)::text) l (start, hop);
+END;
+COMMENT ON FUNCTION venice_internal.window_start_sql(jsonb, text) IS 'The beginning of an aggregated feature''s window as an expression.';
+REVOKE EXECUTE ON FUNCTION venice_internal.window_start_sql(jsonb, text) FROM PUBLIC;
+
+-- An aggregated feature in SQL, over rows that are not behind its window.  What orders them, oldest first, is SQL as well.
+CREATE FUNCTION venice_internal.aggregate_sql(expression text, aggregation jsonb, event_time text, oldest_first text, newest_first text,
+                                              at_time text)
+    RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT CASE aggregation ->> 'function'
+               WHEN 'avg' THEN 'avg((' || expression || ')::double precision)' || f.filter || ')'
+               WHEN 'distinct_count' THEN 'count(DISTINCT ' || expression || ')' || f.filter || ')'
+               WHEN 'first' THEN '(array_agg(' || expression || ' ORDER BY ' || oldest_first || ')' || f.filter || f.not_null || '))[1]'
+               WHEN 'last' THEN '(array_agg(' || expression || ' ORDER BY ' || newest_first || ')' || f.filter || f.not_null || '))[1]'
+               WHEN 'stddev' THEN 'stddev_samp((' || expression || ')::double precision)' || f.filter || ')'
+               WHEN 'top_k' THEN '(array_agg(' || expression || ' ORDER BY ' || expression || ' DESC)' || f.filter || f.not_null ||
+                                 '))[1:' || (aggregation ->> 'k') || ']'
+               ELSE (aggregation ->> 'function') || '(' || expression || ')' || f.filter || ')' END
+      FROM (VALUES (' FILTER (WHERE ' || event_time || ' >= ' || venice_internal.window_start_sql(aggregation, at_time),
+                    ' AND (' || expression || ') IS NOT NULL')) f (filter, not_null);
+END;
+COMMENT ON FUNCTION venice_internal.aggregate_sql(text, jsonb, text, text, text, text) IS 'An aggregated feature as an expression of a SELECT with GROUP BY.';
+REVOKE EXECUTE ON FUNCTION venice_internal.aggregate_sql(text, jsonb, text, text, text, text) FROM PUBLIC;
+
+-- The call that fills a view's store from a relation: the newest row of each key, or what its windows hold now.
 CREATE FUNCTION venice_internal.push_statement(in_project name, view name, at_version integer)
     RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT 'SELECT venice.push(' || pg_catalog.quote_literal(v.store_name) || ', ' || pg_catalog.quote_literal(
-               'SELECT ' || CASE WHEN s.event_time IS NULL THEN '' ELSE 'DISTINCT ON (' || k.list || ') ' END || k.list ||
-               (SELECT pg_catalog.string_agg(', ' || f.expression || ' AS ' || pg_catalog.quote_ident(f.feature), '' ORDER BY f.position)
-                  FROM venice.feature f
-                 WHERE (f.project, f.view_name, f.view_version) = (v.project, v.view_name, v.view_version)) ||
-               COALESCE(', ' || pg_catalog.quote_ident(s.source) || '.' || pg_catalog.quote_ident(s.event_time) ||
-                        COALESCE((SELECT ' AT TIME ZONE ' || pg_catalog.quote_literal(s.options ->> 'time_zone')
-                                    FROM pg_catalog.pg_attribute a
-                                   WHERE a.attrelid = s.relation AND a.attname = s.event_time
-                                     AND a.atttypid = 'pg_catalog.timestamp'::regtype), ''), '') ||
-               ' FROM ' || s.relation::text || ' AS ' || pg_catalog.quote_ident(s.source) ||
-               CASE WHEN s.event_time IS NULL THEN '' ELSE ' ORDER BY ' || k.list || ', ' || pg_catalog.quote_ident(s.source) || '.' ||
-                   pg_catalog.quote_ident(s.event_time) || ' DESC NULLS LAST' ||
-                   COALESCE(', ' || pg_catalog.quote_ident(s.source) || '.' || pg_catalog.quote_ident(s.created_time_column) || ' DESC NULLS LAST', '')
-                   END) || ')'
+               CASE WHEN NOT v.options ? 'aggregations' THEN
+                   'SELECT ' || CASE WHEN s.event_time IS NULL THEN '' ELSE 'DISTINCT ON (' || k.list || ') ' END || k.list || f.list || COALESCE(', ' || t.event_time, '') ||
+                   ' FROM ' || r.name || COALESCE(' ORDER BY ' || k.list || ', ' || t.newest_first, '')
+               ELSE
+                   'SELECT ' || k.list || f.aggregates || ', max(' || t.event_time || ')' || ' FROM ' || r.name ||
+                   ' WHERE ' || t.event_time || ' >= ' || 'LEAST(' || f.starts || ')' ||
+                   ' AND ' || t.event_time || CASE WHEN v.options ->> 'upper_edge' = 'inclusive' THEN ' <= ' ELSE ' < ' END || 'now()' ||
+                   ' GROUP BY ' || k.list END) || ')'
       FROM venice.feature_view v
       JOIN venice.source s ON s.project = pg_catalog.split_part(v.source, '.', 1)::name
                           AND s.source = pg_catalog.split_part(v.source, '.', 2)::name
+     CROSS JOIN LATERAL (VALUES (s.relation::text || ' AS ' || pg_catalog.quote_ident(s.source),
+                                 pg_catalog.quote_ident(s.source) || '.')) r (name, prefix)
      CROSS JOIN LATERAL (
-           SELECT pg_catalog.string_agg(pg_catalog.quote_ident(s.source) || '.' ||
+           SELECT pg_catalog.string_agg(r.prefix ||
                       pg_catalog.quote_ident(COALESCE(v.options -> 'keys' ->> u.key_name, u.key_name)), ', ' ORDER BY w.position, u.position)
              FROM pg_catalog.unnest(v.entities) WITH ORDINALITY w (entity, position)
              JOIN venice.entity e ON e.project = pg_catalog.split_part(w.entity, '.', 1)::name
                                  AND e.entity = pg_catalog.split_part(w.entity, '.', 2)::name
             CROSS JOIN pg_catalog.unnest(e.key_names::text[]) WITH ORDINALITY u (key_name, position)) k (list)
+     CROSS JOIN LATERAL (
+           SELECT CASE WHEN z.zone IS NULL THEN c.event_time ELSE '(' || c.event_time || z.zone || ')' END,
+                  c.event_time || COALESCE(', ' || c.created_time || ' NULLS FIRST', ''),
+                  c.event_time || ' DESC NULLS LAST' || COALESCE(', ' || c.created_time || ' DESC NULLS LAST', '')
+             FROM (VALUES (r.prefix || pg_catalog.quote_ident(s.event_time), r.prefix || pg_catalog.quote_ident(s.created_time_column)))
+                  c (event_time, created_time)
+             LEFT JOIN (SELECT ' AT TIME ZONE ' || pg_catalog.quote_literal(s.options ->> 'time_zone')
+                          FROM pg_catalog.pg_attribute a
+                         WHERE a.attrelid = s.relation AND a.attname = s.event_time
+                           AND a.atttypid = 'pg_catalog.timestamp'::regtype) z (zone) ON true) t (event_time, oldest_first, newest_first)
+     CROSS JOIN LATERAL (
+           SELECT pg_catalog.string_agg(', ' || f.expression || ' AS ' || pg_catalog.quote_ident(f.feature), '' ORDER BY f.position),
+                  pg_catalog.string_agg(', ' || venice_internal.aggregate_sql(f.expression, f.options -> 'aggregation', t.event_time,
+                                            t.oldest_first, t.newest_first, 'now()') ||
+                                        ' AS ' || pg_catalog.quote_ident(f.feature), '' ORDER BY f.position),
+                  pg_catalog.string_agg(DISTINCT venice_internal.window_start_sql(f.options -> 'aggregation', 'now()'), ', ')
+             FROM venice.feature f
+            WHERE (f.project, f.view_name, f.view_version) = (v.project, v.view_name, v.view_version)) f (list, aggregates, starts)
      WHERE v.project = in_project AND v.view_name = view AND v.view_version = at_version
        AND s.relation IS NOT NULL AND v.owns_store;
 END;

@@ -61,6 +61,7 @@
 #include "catalog/store.h"
 #include "common/compat.h"
 #include "common/guc.h"
+#include "common/length_of_time.h"
 #include "common/store_options.h"
 #include "common/type_input.h"
 #include "common/user_context.h"

@@ -112,6 +112,7 @@ read_features(FeatureView *view)
 		feature->expression = QueryText(row, 3, context);
 		feature->source_columns = query_list(row, 4);
 		feature->options = query_jsonb(row, 5);
+		feature->aggregation = AggregationOfFeature(feature->options, view->options);
 		if (view->store != NULL)
 			feature->store_column = view->owns_store ? feature->name :
 				linitial(feature->source_columns);

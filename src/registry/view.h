@@ -13,13 +13,15 @@
 #include "utils/array.h"
 #include "utils/jsonb.h"
 
+#include "registry/aggregation.h"
 #include "registry/reference.h"
 
 typedef struct ViewFeature
 {
 	char	   *name;
 	char	   *type_name;		/* SQL text with modifiers, qualified where needed */
-	char	   *expression;
+	char	   *expression;		/* of an aggregated feature: of the values that are aggregated */
+	Aggregation *aggregation;	/* or NULL */
 	char	   *store_column;	/* where its online value is; NULL in an on-demand view */
 	List	   *source_columns; /* of char * */
 	Jsonb	   *options;
@@ -37,7 +39,7 @@ typedef struct FeatureView
 	List	   *key_names;		/* of char *: the entities' keys, in order, as in the store */
 	List	   *key_types;		/* of char * */
 	char	   *source;			/* "<project>.<source>", or NULL */
-	char	   *features_text;	/* as written */
+	char	   *features_text;	/* as written; NULL: the features are aggregations */
 	List	   *features;		/* of ViewFeature */
 	List	   *inputs;			/* of char *, "<project>.<view>@<n>:<feature>" */
 	char	   *request;		/* column list, or NULL */

@@ -6,7 +6,9 @@ CREATE VIEW venice.feature_views WITH (security_barrier) AS
            v.entities, v.source, v.features, v.inputs, v.request, v.ttl, v.window_length, v.online, v.offline,
            v.store_name AS store,
            v.options ->> 'description' AS description, v.options -> 'tags' AS tags,
-           v.options -> 'expectations' AS expectations, v.deprecated_until, v.created_time
+           v.options -> 'expectations' AS expectations, v.options -> 'aggregations' AS aggregations,
+           COALESCE(v.options ->> 'upper_edge', CASE WHEN v.options ? 'aggregations' THEN 'exclusive' END) AS upper_edge,
+           v.deprecated_until, v.created_time
       FROM venice.feature_view v
       LEFT JOIN venice.project p ON p.project = v.project
       LEFT JOIN venice.version_pointer r ON r.store_name = v.store_name
@@ -24,7 +26,7 @@ CREATE VIEW venice.features WITH (security_barrier) AS
     SELECT f.feature AS name, f.project, f.view_name AS view, f.view_version, f.position, f.feature_type AS type,
            f.expression, f.source_columns,
            COALESCE(CASE WHEN v.owns_store THEN pg_catalog.pg_get_userbyid(n.nspowner) END, v.owner_name) AS owner,
-           f.options ->> 'description' AS description, f.options -> 'tags' AS tags
+           f.options ->> 'description' AS description, f.options -> 'tags' AS tags, f.options -> 'aggregation' AS aggregation
       FROM venice.feature f
       JOIN venice.feature_view v USING (project, view_name, view_version)
       LEFT JOIN venice.project p ON p.project = v.project

@@ -167,9 +167,10 @@ INSERT INTO view_columns VALUES
         'created_time_column text, columns text, options jsonb, description text, tags jsonb, created_time timestamp with time zone'),
     ('feature_views', 'name name, project name, view_version integer, kind text, owner name, entities text[], source text, features text, '
         'inputs text[], request text, ttl interval, window_length interval, online boolean, offline boolean, store name, '
-        'description text, tags jsonb, expectations jsonb, deprecated_until timestamp with time zone, created_time timestamp with time zone'),
+        'description text, tags jsonb, expectations jsonb, aggregations jsonb, upper_edge text, '
+        'deprecated_until timestamp with time zone, created_time timestamp with time zone'),
     ('features', 'name name, project name, view name, view_version integer, position integer, type text, expression text, '
-        'source_columns text[], owner name, description text, tags jsonb'),
+        'source_columns text[], owner name, description text, tags jsonb, aggregation jsonb'),
     ('services', 'name name, project name, owner name, schema name, features text[], arguments text, model text, model_version text, '
         'description text, tags jsonb, options jsonb, created_time timestamp with time zone'),
     ('service_features', 'service name, project name, position integer, name name, type text, view_project name, view name, '
