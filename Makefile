@@ -103,6 +103,11 @@ OBJS = \
 	src/registry/discovery.o \
 	src/registry/plan.o \
 	src/offline/source.o \
+	src/offline/select.o \
+	src/offline/history_cursor.o \
+	src/offline/join_view.o \
+	src/offline/join_ordered.o \
+	src/offline/join.o \
 	src/worker/ledger.o \
 	src/worker/launcher.o \
 	src/worker/units.o \

@@ -61,6 +61,8 @@ typedef struct JoinView
 	int64		window_us;		/* 0: holds no labels */
 	bool		strict;
 	bool		created_cutoff; /* source->created_time is there */
+	bool		with_status;	/* else rows older than ttl_us need not be looked for, and
+								 * JOIN_NOT_FOUND may be said for JOIN_OUTSIDE_MAX_AGE */
 
 	/* Filled in by JoinColumns. */
 	int			first_column;	/* of the features in the output, from 0 */

@@ -1,0 +1,650 @@
+/*-------------------------------------------------------------------------
+ *
+ * join.c
+ *		The point-in-time join: for each row of a query the values of features as
+ *		they were at its time.
+ *
+ * The spine goes through stages, one for each set of keys: sorted by keys and falling
+ * time, and then a batch of rows at a time through all views with these keys.
+ * A last sort, by where the rows stood, is made only for who asks for the order.  A row goes in and
+ * a row comes out: nothing is joined by key and time, so that equal rows of the
+ * spine stay what they are.
+ *
+ * What makes one pass exact: time falls within a key, and a row of history that was not
+ * yet there at one time was not there at an earlier one either, by its event time as
+ * well as by its created time.  A place in the history, newest first, therefore only
+ * moves forward.
+ *
+ * Locks: AccessShareLock on what is read, to the end of the transaction.
+ * Must not know: projects, services, names of features.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "offline/join.h"
+
+#include "access/nbtree.h"
+#include "catalog/pg_operator_d.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "executor/nodeHash.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/tuplesort.h"
+#include "utils/typcache.h"
+
+#include "offline/history_cursor.h"
+#include "offline/join_ordered.h"
+#include "offline/select.h"
+
+/* Rows of a batch, unless memory says fewer. */
+#define BATCH_ROWS 16384
+
+/* Where a column of a tuple under way comes from, and how it is sorted by. */
+typedef struct Carried
+{
+	int			spine_column;	/* from 1; 0: none */
+	Oid			type;
+	ExprState  *coercion;		/* of the spine's column, or NULL */
+} Carried;
+
+/* Views with one set of keys. */
+typedef struct Stage
+{
+	List	   *runs;			/* of JoinViewRun */
+	int			key_count;
+	AttrNumber *key_columns;	/* of the tuples under way */
+} Stage;
+
+typedef struct Pipeline
+{
+	const JoinRequest *request;
+	JoinReceiver receive;
+	void	   *receiver_state;
+	JoinReport *report;
+	MemoryContext report_context;
+
+	/* Tuples under way: time, order, keys, what else the spine has, then what stages have added. */
+	int			carried_count;
+	Carried    *carried;
+	AttrNumber *spine_at;		/* column of the tuples, for each of the spine */
+	AttrNumber	order_at;		/* 0: not needed */
+	TupleDesc	columns;		/* of tuples that have been through all stages */
+	List	   *stages;			/* of Stage */
+	Tuplesortstate *sort;		/* what comes next is put in */
+	TupleTableSlot *put_slot;
+	int			put_width;		/* columns of tuples that are put in */
+
+	ExprContext *expressions;
+	Datum		zone;
+	int64		spine_rows;
+	TimestampTz least_time;
+	TimestampTz greatest_time;
+	Datum	   *output;
+	bool	   *output_nulls;
+	AttrNumber *output_at;		/* column of the tuples, for each of the output */
+} Pipeline;
+
+TupleDesc
+JoinSpineColumns(const char *query)
+{
+	return ExecCleanTypeFromTL(SelectAnalyze(query, "spine", NULL, 0)->targetList);
+}
+
+static int
+view_width(const JoinView *view)
+{
+	return list_length(view->features) + 2;
+}
+
+TupleDesc
+JoinColumns(const JoinRequest *request)
+{
+	int			width = request->spine_columns->natts;
+	TupleDesc	columns;
+	const ListCell *cell;
+	AttrNumber	at;
+
+	foreach(cell, request->views)
+		width += view_width(lfirst(cell));
+	columns = CreateTemplateTupleDesc(width);
+	for (at = 1; at <= request->spine_columns->natts; at++)
+		TupleDescCopyEntry(columns, at, request->spine_columns, at);
+	foreach(cell, request->views)
+	{
+		JoinView   *view = lfirst(cell);
+		JoinViewRun *run = JoinViewPrepare(view, request->spine_columns);
+		char	   *sql = HistoryQuery(view->source, run->expressions);
+		TupleDesc	history =
+			ExecCleanTypeFromTL(SelectAnalyze(sql, "history", NULL, 0)->targetList);
+		int			i;
+
+		view->first_column = at - 1;
+		for (i = 0; i < run->feature_count; i++)
+			TupleDescCopyEntry(columns, at++, history, run->key_count + 4 + i);
+		TupleDescInitEntry(columns, at++, "event_time", TIMESTAMPTZOID, -1, 0);
+		TupleDescInitEntry(columns, at++, "status", INT4OID, -1, 0);
+	}
+	return columns;
+}
+
+/* The column of the tuples with a spine's column, coerced or as it is. */
+static AttrNumber
+carry(Pipeline *join, int spine_column, Oid type, ExprState *coercion)
+{
+	int			i;
+
+	if (coercion == NULL && spine_column != 0)
+	{
+		for (i = 0; i < join->carried_count; i++)
+			if (join->carried[i].spine_column == spine_column && join->carried[i].coercion == NULL)
+				return i + 1;
+	}
+	join->carried[join->carried_count].spine_column = spine_column;
+	join->carried[join->carried_count].type = type;
+	join->carried[join->carried_count].coercion = coercion;
+	return ++join->carried_count;
+}
+
+static ExprState *
+coercion(const JoinRequest *request, int spine_column, Oid type)
+{
+	Form_pg_attribute attribute = TupleDescAttr(request->spine_columns, spine_column - 1);
+	Node	   *value = (Node *) makeVar(1, spine_column, attribute->atttypid, attribute->atttypmod,
+										 attribute->attcollation, 0);
+
+	value = coerce_to_target_type(NULL, value, attribute->atttypid, type, -1, COERCION_IMPLICIT,
+								  COERCE_IMPLICIT_CAST, -1);
+	return ExecInitExpr(expression_planner((Expr *) value), NULL);
+}
+
+static bool
+same_sort(const JoinViewRun *one, const JoinViewRun *other)
+{
+	int			i;
+
+	if (!equal(one->view->spine_keys, other->view->spine_keys))
+		return false;
+	for (i = 0; i < one->key_count; i++)
+		if (one->keys[i].opfamily != other->keys[i].opfamily ||
+			one->keys[i].spine_type != other->keys[i].spine_type ||
+			one->keys[i].collation != other->keys[i].collation ||
+			one->keys[i].coerced != other->keys[i].coerced)
+			return false;
+	return true;
+}
+
+/* Put a view where its keys are sorted by. */
+static void
+add_view(Pipeline *join, JoinView *view)
+{
+	JoinViewRun *run = JoinViewPrepare(view, join->request->spine_columns);
+	Stage	   *stage;
+	const ListCell *cell;
+	int			i;
+
+	foreach(cell, join->stages)
+	{
+		stage = lfirst(cell);
+		if (same_sort(linitial(stage->runs), run))
+		{
+			stage->runs = lappend(stage->runs, run);
+			return;
+		}
+	}
+	stage = palloc0(sizeof(Stage));
+	stage->runs = list_make1(run);
+	stage->key_count = run->key_count;
+	stage->key_columns = palloc(sizeof(AttrNumber) * Max(run->key_count, 1));
+	for (i = 0; i < run->key_count; i++)
+	{
+		int			column = list_nth_int(view->spine_keys, i);
+		Oid			relation_type = getBaseType(get_atttype(view->source->relation,
+														run->keys[i].history_column));
+
+		if (run->keys[i].coerced)
+			stage->key_columns[i] = carry(join, column, relation_type,
+										  coercion(join->request, column, relation_type));
+		else
+			stage->key_columns[i] =
+				carry(join, column,
+					  TupleDescAttr(join->request->spine_columns, column - 1)->atttypid, NULL);
+	}
+	join->stages = lappend(join->stages, stage);
+}
+
+/* Lay out the tuples: what is sorted by stands first, where it is found soonest. */
+static void
+lay_out(Pipeline *join)
+{
+	const JoinRequest *request = join->request;
+	TupleDesc	spine = request->spine_columns;
+	TupleDesc	output = JoinColumns(request);
+	const ListCell *cell;
+	AttrNumber	at;
+	int			keys = 0;
+	int			i;
+
+	foreach(cell, request->views)
+		keys += list_length(((JoinView *) lfirst(cell))->spine_keys);
+	join->carried = palloc0(sizeof(Carried) * (2 + keys + spine->natts));
+	join->spine_at = palloc(sizeof(AttrNumber) * spine->natts);
+	if (TupleDescAttr(spine, request->event_time - 1)->atttypid == TIMESTAMPTZOID)
+		carry(join, request->event_time, TIMESTAMPTZOID, NULL);
+	else
+		carry(join, 0, TIMESTAMPTZOID, NULL);
+	if (request->preserve_order)
+		join->order_at = carry(join, 0, INT8OID, NULL);
+	foreach(cell, request->views)
+		add_view(join, lfirst(cell));
+	for (i = 0; i < spine->natts; i++)
+		join->spine_at[i] = carry(join, i + 1, TupleDescAttr(spine, i)->atttypid, NULL);
+
+	join->columns = CreateTemplateTupleDesc(join->carried_count + output->natts - spine->natts);
+	for (at = 1; at <= join->carried_count; at++)
+		TupleDescInitEntry(join->columns, at, NULL, join->carried[at - 1].type, -1, 0);
+	join->output = palloc(sizeof(Datum) * output->natts);
+	join->output_nulls = palloc(sizeof(bool) * output->natts);
+	join->output_at = palloc(sizeof(AttrNumber) * output->natts);
+	for (i = 0; i < spine->natts; i++)
+		join->output_at[i] = join->spine_at[i];
+	foreach(cell, join->stages)
+	{
+		const ListCell *run;
+
+		foreach(run, ((Stage *) lfirst(cell))->runs)
+		{
+			const JoinView *view = ((JoinViewRun *) lfirst(run))->view;
+
+			for (i = 0; i < view_width(view); i++)
+			{
+				join->output_at[view->first_column + i] = at;
+				TupleDescCopyEntry(join->columns, at++, output, view->first_column + i + 1);
+			}
+		}
+	}
+}
+
+/* Make ready to take tuples of the first `width` columns, by keys and falling time; or by order. */
+static void
+begin_sort(Pipeline *join, const Stage *stage, int width)
+{
+	int			key_count = stage == NULL ? 1 : stage->key_count + 1;
+	AttrNumber *columns = palloc(sizeof(AttrNumber) * key_count);
+	Oid		   *operators = palloc(sizeof(Oid) * key_count);
+	Oid		   *collations = palloc0(sizeof(Oid) * key_count);
+	bool	   *nulls_first = palloc0(sizeof(bool) * key_count);
+	TupleDesc	tuple = CreateTemplateTupleDesc(width);
+	int			i;
+
+	for (i = 1; i <= width; i++)
+		TupleDescCopyEntry(tuple, i, join->columns, i);
+	if (stage == NULL)
+	{
+		columns[0] = join->order_at;
+		operators[0] = Int8LessOperator;
+	}
+	else
+	{
+		const JoinViewRun *run = linitial(stage->runs);
+
+		for (i = 0; i < stage->key_count; i++)
+		{
+			columns[i] = stage->key_columns[i];
+			operators[i] = get_opfamily_member(run->keys[i].opfamily, run->keys[i].spine_type,
+											   run->keys[i].spine_type, BTLessStrategyNumber);
+			collations[i] = run->keys[i].collation;
+			if (!OidIsValid(operators[i]))
+				elog(ERROR, "missing operator of operator family %u", run->keys[i].opfamily);
+		}
+		columns[i] = 1;
+		operators[i] = lookup_type_cache(TIMESTAMPTZOID, TYPECACHE_GT_OPR)->gt_opr;
+	}
+	join->sort = tuplesort_begin_heap(tuple, key_count, columns, operators, collations,
+									  nulls_first, work_mem, NULL, TUPLESORT_NONE);
+	join->put_slot = MakeSingleTupleTableSlot(tuple, &TTSOpsVirtual);
+	join->put_width = width;
+	join->report->sorts++;
+}
+
+/* Hand a tuple that has been through all stages to whoever asked. */
+static void
+give(Pipeline *join, const Datum *values, const bool *nulls, int output_width)
+{
+	int			i;
+
+	for (i = 0; i < output_width; i++)
+	{
+		join->output[i] = values[join->output_at[i] - 1];
+		join->output_nulls[i] = nulls[join->output_at[i] - 1];
+	}
+	join->receive(join->receiver_state, join->output, join->output_nulls);
+}
+
+/* The time of a row of the spine, as timestamptz. */
+static Datum
+spine_time(Pipeline *join, TupleTableSlot *slot, bool *is_null)
+{
+	const JoinRequest *request = join->request;
+	Datum		value = slot_getattr(slot, request->event_time, is_null);
+	TimestampTz time;
+
+	if (*is_null)
+	{
+		if (request->raise_null_time)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("spine has a row without a time"),
+					 errdetail("Column \"%s\" is NULL.",
+							   NameStr(TupleDescAttr(request->spine_columns,
+													 request->event_time - 1)->attname))));
+		return (Datum) 0;
+	}
+	if (join->carried[0].spine_column == 0)
+		value = DirectFunctionCall2(timestamp_zone, join->zone, value);
+	time = DatumGetTimestampTz(value);
+	if (join->least_time > time)
+		join->least_time = time;
+	if (join->greatest_time < time)
+		join->greatest_time = time;
+	return value;
+}
+
+static void
+take_spine_row(void *state, TupleTableSlot *slot)
+{
+	Pipeline   *join = state;
+	TupleTableSlot *put = join->put_slot;
+	MemoryContext old = MemoryContextSwitchTo(join->expressions->ecxt_per_tuple_memory);
+	int			i;
+
+	slot_getallattrs(slot);
+	ExecClearTuple(put);
+	join->expressions->ecxt_scantuple = slot;
+	put->tts_values[0] = spine_time(join, slot, &put->tts_isnull[0]);
+	for (i = 1; i < join->carried_count; i++)
+	{
+		const Carried *carried = &join->carried[i];
+
+		if (i + 1 == join->order_at)
+		{
+			put->tts_values[i] = Int64GetDatum(join->spine_rows);
+			put->tts_isnull[i] = false;
+		}
+		else if (carried->coercion != NULL)
+			put->tts_values[i] = ExecEvalExpr(carried->coercion, join->expressions,
+											  &put->tts_isnull[i]);
+		else
+		{
+			put->tts_values[i] = slot->tts_values[carried->spine_column - 1];
+			put->tts_isnull[i] = slot->tts_isnull[carried->spine_column - 1];
+		}
+	}
+	ExecStoreVirtualTuple(put);
+	join->spine_rows++;
+	if (join->sort != NULL)
+		tuplesort_puttupleslot(join->sort, put);
+	else
+		give(join, put->tts_values, put->tts_isnull, join->request->spine_columns->natts);
+	MemoryContextSwitchTo(old);
+	ResetExprContext(join->expressions);
+}
+
+static void
+end_sort(Pipeline *join, Tuplesortstate *sort)
+{
+	TuplesortInstrumentation statistics;
+
+	tuplesort_get_stats(sort, &statistics);
+	if (statistics.spaceType == SORT_SPACE_TYPE_DISK)
+		join->report->spilled_kb += statistics.spaceUsed;
+	tuplesort_end(sort);
+}
+
+static void *
+batch_array(const JoinBatch *batch, int64 count, Size size)
+{
+	return MemoryContextAllocHuge(batch->context, Max(count, 1) * size);
+}
+
+/* Rows of a sort as a batch; tuples holds what it was made from. */
+static bool
+read_batch(Tuplesortstate *sort, TupleTableSlot *slot, const Stage *stage, JoinBatch *batch,
+		   MinimalTuple *tuples)
+{
+	Size		limit = get_hash_memory_limit() / 4;
+	int			keys = stage->key_count;
+	MemoryContext old;
+
+	MemoryContextReset(batch->context);
+	batch->row_count = 0;
+	batch->key_count = keys;
+	batch->keys = batch_array(batch, BATCH_ROWS * keys, sizeof(Datum));
+	batch->times = batch_array(batch, BATCH_ROWS, sizeof(TimestampTz));
+	batch->matchable = batch_array(batch, BATCH_ROWS, sizeof(bool));
+	old = MemoryContextSwitchTo(batch->context);
+	while (batch->row_count < BATCH_ROWS &&
+		   (batch->row_count % 256 != 0 ||
+			MemoryContextMemAllocated(batch->context, false) < limit || batch->row_count == 0) &&
+		   tuplesort_gettupleslot(sort, true, false, slot, NULL))
+	{
+		int			row = batch->row_count++;
+		bool		is_null;
+		int			i;
+
+		/* The batch's own copy is what keys point into. */
+		tuples[row] = ExecCopySlotMinimalTuple(slot);
+		ExecStoreMinimalTuple(tuples[row], slot, false);
+		batch->times[row] = DatumGetTimestampTz(slot_getattr(slot, 1, &is_null));
+		batch->matchable[row] = !is_null;
+		for (i = 0; i < keys; i++)
+		{
+			batch->keys[row * keys + i] = slot_getattr(slot, stage->key_columns[i], &is_null);
+			if (is_null)
+				batch->matchable[row] = false;
+		}
+	}
+	MemoryContextSwitchTo(old);
+	return batch->row_count > 0;
+}
+
+static void
+match(JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
+{
+	int64		values = (int64) batch->row_count * run->feature_count;
+
+	found->status = batch_array(batch, batch->row_count, sizeof(JoinStatus));
+	found->event_times = batch_array(batch, batch->row_count, sizeof(TimestampTz));
+	found->values = batch_array(batch, values, sizeof(Datum));
+	found->nulls = batch_array(batch, values, sizeof(bool));
+	JoinOrderedMatch(run, batch, found);
+}
+
+/* What was found for a row of the batch, as columns of a tuple. */
+static void
+append_found(const JoinViewRun *run, const JoinFound *found, int row, Datum *values, bool *nulls)
+{
+	int			features = run->feature_count;
+	JoinStatus	status = found->status[row];
+
+	if (status == JOIN_PRESENT)
+	{
+		memcpy(values, &found->values[(int64) row * features], sizeof(Datum) * features);
+		memcpy(nulls, &found->nulls[(int64) row * features], sizeof(bool) * features);
+	}
+	else
+		memset(nulls, true, sizeof(bool) * features);
+	nulls[features] = status == JOIN_NOT_FOUND || status == JOIN_INCOMPLETE;
+	if (!nulls[features])
+		values[features] = TimestampTzGetDatum(found->event_times[row]);
+	values[features + 1] = Int32GetDatum(status);
+	nulls[features + 1] = false;
+}
+
+/*
+ * Take what was put into the sort through a stage: into the next sort, if there is one to
+ * come, else to whoever asked.
+ */
+static void
+run_stage(Pipeline *join, const Stage *stage, const Stage *next, bool is_last)
+{
+	Tuplesortstate *sort = join->sort;
+	int			width = join->put_width;
+	int			output_width = join->request->spine_columns->natts;
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(join->put_slot->tts_tupleDescriptor,
+													&TTSOpsMinimalTuple);
+	MinimalTuple *tuples = palloc(sizeof(MinimalTuple) * BATCH_ROWS);
+	JoinFound  *found = palloc0(sizeof(JoinFound) * list_length(stage->runs));
+	Datum	   *values = palloc(sizeof(Datum) * join->columns->natts);
+	bool	   *nulls = palloc(sizeof(bool) * join->columns->natts);
+	JoinBatch	batch = {0};
+	MemoryContext old = CurrentMemoryContext;
+	const ListCell *cell;
+	int			next_width = width;
+
+	tuplesort_performsort(sort);
+	batch.context = AllocSetContextCreate(CurrentMemoryContext, "venice join batch",
+										  ALLOCSET_DEFAULT_SIZES);
+	foreach(cell, join->request->views)
+		output_width += view_width(lfirst(cell));
+	foreach(cell, stage->runs)
+	{
+		JoinViewRun *run = lfirst(cell);
+
+		next_width += view_width(run->view);
+		run->plan = join->request->plan;
+		run->spine_rows = join->spine_rows;
+		run->report_context = join->report_context;
+		JoinViewRange(run, join->least_time, join->greatest_time);
+		JoinOrderedBegin(run);
+	}
+	join->sort = NULL;
+	if (!is_last)
+		begin_sort(join, next, next_width);
+
+	while (read_batch(sort, slot, stage, &batch, tuples))
+	{
+		int			row;
+
+		join->report->batches++;
+		foreach(cell, stage->runs)
+			match(lfirst(cell), &batch, &found[foreach_current_index(cell)]);
+		for (row = 0; row < batch.row_count; row++)
+		{
+			int			at = width;
+
+			CHECK_FOR_INTERRUPTS();
+			ExecStoreMinimalTuple(tuples[row], slot, false);
+			slot_getallattrs(slot);
+			memcpy(values, slot->tts_values, sizeof(Datum) * width);
+			memcpy(nulls, slot->tts_isnull, sizeof(bool) * width);
+			foreach(cell, stage->runs)
+			{
+				const JoinViewRun *run = lfirst(cell);
+
+				append_found(run, &found[foreach_current_index(cell)], row, &values[at], &nulls[at]);
+				at += view_width(run->view);
+			}
+			if (is_last)
+				give(join, values, nulls, output_width);
+			else
+			{
+				ExecClearTuple(join->put_slot);
+				memcpy(join->put_slot->tts_values, values, sizeof(Datum) * at);
+				memcpy(join->put_slot->tts_isnull, nulls, sizeof(bool) * at);
+				tuplesort_puttupleslot(join->sort, ExecStoreVirtualTuple(join->put_slot));
+			}
+		}
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	end_sort(join, sort);
+	foreach(cell, stage->runs)
+	{
+		JoinViewRun *run = lfirst(cell);
+
+		JoinOrderedEnd(run);
+		MemoryContextSwitchTo(join->report_context);
+		join->report->steps = list_concat(join->report->steps, run->steps);
+		MemoryContextSwitchTo(old);
+	}
+	MemoryContextDelete(batch.context);
+}
+
+/* The rows in the order of the spine. */
+static void
+give_ordered(Pipeline *join)
+{
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(join->columns, &TTSOpsMinimalTuple);
+	int			output_width = join->request->spine_columns->natts;
+	const ListCell *cell;
+
+	foreach(cell, join->request->views)
+		output_width += view_width(lfirst(cell));
+	tuplesort_performsort(join->sort);
+	while (tuplesort_gettupleslot(join->sort, true, false, slot, NULL))
+	{
+		CHECK_FOR_INTERRUPTS();
+		slot_getallattrs(slot);
+		give(join, slot->tts_values, slot->tts_isnull, output_width);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	end_sort(join, join->sort);
+}
+
+void
+JoinRun(const JoinRequest *request, JoinReceiver receive, void *state, JoinReport *report)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "venice join",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	JoinReport	own_report;
+	Pipeline   *join = palloc0(sizeof(Pipeline));
+	EState	   *estate = CreateExecutorState();
+	Query	   *spine = SelectAnalyze(request->spine, "spine", NULL, 0);
+	const ListCell *cell;
+
+	join->request = request;
+	join->receive = receive;
+	join->receiver_state = state;
+	join->report_context = old;
+	join->report = report != NULL ? report : &own_report;
+	memset(join->report, 0, sizeof(JoinReport));
+	join->least_time = DT_NOEND;
+	join->greatest_time = DT_NOBEGIN;
+	join->expressions = CreateExprContext(estate);
+	if (request->time_zone != NULL)
+		join->zone = CStringGetTextDatum(request->time_zone);
+	if (!equalTupleDescs(ExecCleanTypeFromTL(spine->targetList), request->spine_columns))
+		elog(ERROR, "columns of the spine have changed");
+
+	lay_out(join);
+	if (join->stages == NIL)
+	{
+		join->put_width = join->carried_count;
+		join->put_slot = MakeSingleTupleTableSlot(join->columns, &TTSOpsVirtual);
+	}
+	else
+		begin_sort(join, linitial(join->stages), join->carried_count);
+	SelectRun(spine, request->spine, take_spine_row, join);
+	join->report->spine_rows = join->spine_rows;
+	foreach(cell, join->stages)
+	{
+		bool		is_last = lnext(join->stages, cell) == NULL;
+
+		run_stage(join, lfirst(cell), is_last ? NULL : lfirst(lnext(join->stages, cell)),
+				  is_last && !request->preserve_order);
+	}
+	if (join->sort != NULL)
+		give_ordered(join);
+	FreeExecutorState(estate);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
