@@ -82,6 +82,7 @@ OBJS = \
 	src/store/create.o \
 	src/store/push.o \
 	src/store/versions.o \
+	src/registry/definition.o \
 	src/registry/reference.o \
 	src/registry/entry.o \
 	src/registry/project.o \

@@ -81,6 +81,7 @@ COMMENT ON COLUMN venice.feature_view.store_name IS 'The store that holds its on
 COMMENT ON COLUMN venice.feature_view.owns_store IS 'The store was made with the view version, and goes with it.';
 COMMENT ON COLUMN venice.feature_view.deprecated_until IS 'When the notice period of a deprecated view version is over.';
 CREATE INDEX feature_view_inputs ON venice.feature_view USING gin (inputs);
+CREATE INDEX feature_view_search ON venice.feature_view USING gin (search_words);
 CREATE INDEX feature_view_store ON venice.feature_view (store_name);
 CREATE INDEX feature_view_source ON venice.feature_view (
     (pg_catalog.split_part(source, '.', 1)::name), (pg_catalog.split_part(source, '.', 2)::name));

@@ -164,12 +164,13 @@ venice_search(PG_FUNCTION_ARGS)
 	{
 		memset(&args, 0, sizeof(args));
 		QueryArgText(&args, words);
-		(void) QueryRead(psprintf("SELECT pg_catalog.string_agg('(' || pg_catalog.quote_literal(w.word) || ':*' || "
+		(void) QueryRead(psprintf("WITH other AS MATERIALIZED (SELECT candidate FROM venice_internal.words_like($1::text[])) "
+								  "SELECT pg_catalog.string_agg('(' || pg_catalog.quote_literal(w.word) || ':*' || "
 								  "COALESCE(l.others, '') || ')', ' & ') "
 								  "FROM pg_catalog.unnest($1::text[]) AS w (word) "
 								  "CROSS JOIN LATERAL (SELECT pg_catalog.string_agg(' | ' || pg_catalog.quote_literal(c.candidate), '') AS others "
-								  "FROM (SELECT candidate FROM venice_internal.words_like(w.word) "
-								  "WHERE %s(candidate, w.word) >= 0.3 "
+								  "FROM (SELECT candidate FROM other "
+								  "WHERE pg_catalog.starts_with(candidate, pg_catalog.left(w.word, 1)) AND %s(candidate, w.word) >= 0.3 "
 								  "ORDER BY %s(candidate, w.word) DESC, candidate LIMIT 5) AS c) AS l",
 								  similarity, similarity), &args);
 		(void) search(&session, QueryText(0, 1, session.result_context), kind, &fcinfo->args[2],
@@ -686,6 +687,116 @@ venice_lineage_dot(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(dot.data, dot.len));
 }
 
+static void
+push_string(JsonbParseState **state, JsonbIteratorToken token, const char *string)
+{
+	JsonbValue	value = {.type = jbvString};
+
+	value.val.string.val = unconstify(char *, string);
+	value.val.string.len = strlen(string);
+	(void) pushJsonbValue(state, token, &value);
+}
+
+/* A definition under its full name where one is given, instead of that which it has. */
+static void
+push_definition(JsonbParseState **state, Jsonb *definition, const char *full_name)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&definition->root);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_END_OBJECT)
+		(void) pushJsonbValue(state, token, token == WJB_BEGIN_OBJECT ? NULL : &value);
+	if (full_name != NULL)
+	{
+		push_string(state, WJB_KEY, "name");
+		push_string(state, WJB_VALUE, full_name);
+	}
+	(void) pushJsonbValue(state, token, NULL);
+}
+
+/* A row of venice_internal.export. */
+typedef struct ExportedEntry
+{
+	int			place;			/* of its section */
+	uint64		row;
+	const char *project;		/* NULL: the section is empty */
+	const char *name;
+	int			number;
+	Jsonb	   *definition;
+} ExportedEntry;
+
+static int
+compare_exported(const void *a, const void *b)
+{
+	const ExportedEntry *one = a;
+	const ExportedEntry *two = b;
+	int			order = one->place - two->place;
+
+	if (order == 0)
+		order = strcmp(one->project, two->project);
+	if (order == 0)
+		order = strcmp(one->name, two->name);
+	return order != 0 ? order : one->number - two->number;
+}
+
+static ExportedEntry *
+read_exported(uint64 count)
+{
+	ExportedEntry *entries = palloc0(sizeof(ExportedEntry) * count);
+
+	for (uint64 row = 0; row < count; row++)
+	{
+		ExportedEntry *entry = &entries[row];
+		bool		is_null;
+
+		entry->row = row;
+		entry->place = DatumGetInt32(QueryDatum(row, 1, &is_null));
+		entry->definition = (Jsonb *) DatumGetPointer(QueryDatum(row, 6, &is_null));
+		if (is_null)
+			continue;
+		entry->project = NameStr(*DatumGetName(QueryDatum(row, 3, &is_null)));
+		entry->name = NameStr(*DatumGetName(QueryDatum(row, 4, &is_null)));
+		entry->number = DatumGetInt32(QueryDatum(row, 5, &is_null));
+		entry->definition = DatumGetJsonbP(PointerGetDatum(entry->definition));
+	}
+	qsort(entries, count, sizeof(ExportedEntry), compare_exported);
+	return entries;
+}
+
+/*
+ * The rows of venice_internal.export as one object.  Here, since ORDER BY and aggregates
+ * would copy each definition four times.
+ */
+static JsonbValue *
+collect_exported(const char *project)
+{
+	uint64		count = SPI_processed;
+	const ExportedEntry *entries = read_exported(count);
+	JsonbParseState *state = NULL;
+
+	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_string(&state, WJB_KEY, "project");
+	push_string(&state, WJB_VALUE, project);
+	for (uint64 i = 0; i < count; i++)
+	{
+		const ExportedEntry *entry = &entries[i];
+
+		if (i == 0 || entry->place != entry[-1].place)
+		{
+			push_string(&state, WJB_KEY, QueryText(entry->row, 2, CurrentMemoryContext));
+			(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+		}
+		if (entry->project != NULL)
+			push_definition(&state, entry->definition,
+							entry->place == 1 || strcmp(entry->project, project) == 0 ? NULL :
+							psprintf("%s.%s", entry->project, entry->name));
+		if (i + 1 == count || entry->place != entry[1].place)
+			(void) pushJsonbValue(&state, WJB_END_ARRAY, NULL);
+	}
+	return pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+}
+
 /*
  * venice_export
  *		export(project): NULL is everything that the current user may see.
@@ -696,9 +807,8 @@ venice_export(PG_FUNCTION_ARGS)
 	char	   *project = ArgumentText(fcinfo, 0, "project", false);
 	QuerySession session;
 	QueryArgs	args = {0};
-	MemoryContext old;
-	Jsonb	   *definition;
-	bool		is_null;
+	JsonbValue *definitions;
+	Jsonb	   *result;
 
 	if (project != NULL)
 		RegistryCheckProject(project);
@@ -706,10 +816,11 @@ venice_export(PG_FUNCTION_ARGS)
 	RegistryPinFormats();
 	arg_caller(&args, &session);
 	QueryArgText(&args, project);
-	(void) QueryRead("SELECT venice_internal.export($1, $2::name)", &args);
-	old = MemoryContextSwitchTo(session.result_context);
-	definition = DatumGetJsonbPCopy(QueryDatum(0, 1, &is_null));
-	MemoryContextSwitchTo(old);
+	(void) QueryRead("SELECT place, section, project, name, number, definition FROM venice_internal.export($1, $2::name)",
+					 &args);
+	definitions = collect_exported(project != NULL ? project : "default");
+	MemoryContextSwitchTo(session.result_context);
+	result = JsonbValueToJsonb(definitions);
 	QueryEnd(&session);
-	PG_RETURN_JSONB_P(definition);
+	PG_RETURN_JSONB_P(result);
 }

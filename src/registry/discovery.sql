@@ -6,11 +6,11 @@
 
 CREATE FUNCTION venice_internal.readable_views(member oid)
     RETURNS TABLE (kind text, project name, view_name name, view_version integer, is_deprecated boolean, owner_name name,
-                   options jsonb, entities text[], store_name name, search_words tsvector)
+                   options jsonb, entities text[], store_name name, search_words tsvector, definition jsonb)
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT v.kind || '_view', v.project, v.view_name, v.view_version, v.deprecated_until IS NOT NULL, o.owner_name,
-           v.options, v.entities, v.store_name, v.search_words
+           v.options, v.entities, v.store_name, v.search_words, venice_internal.view_definition(v)
       FROM venice.feature_view v
       LEFT JOIN venice.project p ON p.project = v.project
       LEFT JOIN venice.version_pointer r ON r.store_name = v.store_name
@@ -27,14 +27,16 @@ REVOKE EXECUTE ON FUNCTION venice_internal.readable_views(oid) FROM PUBLIC;
 
 CREATE FUNCTION venice_internal.entries(member oid)
     RETURNS TABLE (class text, kind text, project name, entry name, number integer, is_deprecated boolean, owner_name name,
-                   options jsonb, search_words tsvector)
+                   options jsonb, search_words tsvector, definition jsonb)
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT 'project', 'project', p.project, p.project, 0, false, p.owner_name, p.options, p.search_words
+    SELECT 'project', 'project', p.project, p.project, 0, false, p.owner_name, p.options, p.search_words,
+           venice_internal.project_definition(p)
       FROM venice.project p
      WHERE venice_internal.is_entry_member_as(p.owner_name, member)
     UNION ALL
-    SELECT 'entity', 'entity', e.project, e.entity, 0, false, e.owner_name, e.options, e.search_words
+    SELECT 'entity', 'entity', e.project, e.entity, 0, false, e.owner_name, e.options, e.search_words,
+           venice_internal.entity_definition(e)
       FROM venice.entity e
       LEFT JOIN venice.project p ON p.project = e.project
      WHERE venice_internal.is_entry_member_as(e.owner_name, member)
@@ -42,16 +44,19 @@ BEGIN ATOMIC
         OR e.project || '.' || e.entity IN
            (SELECT u.reference FROM venice_internal.readable_views(member) v, pg_catalog.unnest(v.entities) u (reference))
     UNION ALL
-    SELECT 'source', 'source', s.project, s.source, 0, false, s.owner_name, s.options, s.search_words
+    SELECT 'source', 'source', s.project, s.source, 0, false, s.owner_name, s.options, s.search_words,
+           venice_internal.source_definition(s)
       FROM venice.source s
       LEFT JOIN venice.project p ON p.project = s.project
      WHERE venice_internal.is_entry_member_as(s.owner_name, member)
         OR venice_internal.is_entry_member_as(p.owner_name, member)
     UNION ALL
-    SELECT 'view', v.kind, v.project, v.view_name, v.view_version, v.is_deprecated, v.owner_name, v.options, v.search_words
+    SELECT 'view', v.kind, v.project, v.view_name, v.view_version, v.is_deprecated, v.owner_name, v.options, v.search_words,
+           v.definition
       FROM venice_internal.readable_views(member) v
     UNION ALL
-    SELECT 'service', 'service', s.project, s.service, 0, false, pg_catalog.pg_get_userbyid(n.nspowner), s.options, s.search_words
+    SELECT 'service', 'service', s.project, s.service, 0, false, pg_catalog.pg_get_userbyid(n.nspowner), s.options, s.search_words,
+           venice_internal.service_definition(s, pg_catalog.pg_get_userbyid(n.nspowner))
       FROM venice.service s
       LEFT JOIN venice.project p ON p.project = s.project
       LEFT JOIN venice_internal.service_schema n ON n.project = s.project AND n.service = s.service
@@ -59,7 +64,8 @@ BEGIN ATOMIC
         OR venice_internal.is_entry_member_as(p.owner_name, member)
         OR pg_catalog.has_schema_privilege(member, n.schema_oid, 'USAGE')
     UNION ALL
-    SELECT 'store', 'store', '', s.store_name, 0, false, pg_catalog.pg_get_userbyid(n.nspowner), '{}', s.search_words
+    SELECT 'store', 'store', '', s.store_name, 0, false, pg_catalog.pg_get_userbyid(n.nspowner), '{}', s.search_words,
+           NULL::jsonb
       FROM venice.store s
       JOIN venice.version_pointer r ON r.store_name = s.store_name
       JOIN pg_catalog.pg_class c ON c.oid = r.records
@@ -68,7 +74,7 @@ BEGIN ATOMIC
         OR venice_internal.can_read_as(r.records, member);
 END;
 COMMENT ON FUNCTION venice_internal.entries(oid) IS
-    'Everything in the registry that a role may see, but for the features of views. project is empty for a store.';
+    'Everything in the registry that a role may see, but for the features of views. A store has no definition, and an empty project.';
 REVOKE EXECUTE ON FUNCTION venice_internal.entries(oid) FROM PUBLIC;
 
 CREATE FUNCTION venice_internal.entry_name(project name, entry name, number integer, part name DEFAULT '')
@@ -130,25 +136,23 @@ COMMENT ON FUNCTION venice_internal.search_entries(oid, tsquery, text, integer, 
     'What search answers. No query: everything.';
 REVOKE EXECUTE ON FUNCTION venice_internal.search_entries(oid, tsquery, text, integer, text) FROM PUBLIC;
 
--- Words that the names of entries begin with, for a word that none of them does: those that share its first letter.
-CREATE FUNCTION venice_internal.words_like(word text)
+-- For words that no name has: those of all names that share the first letter of one of them.
+CREATE FUNCTION venice_internal.words_like(words text[])
     RETURNS TABLE (candidate text)
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT DISTINCT u.lexeme
-      FROM (SELECT f.search_words FROM venice.feature f
-             WHERE f.search_words @@ (pg_catalog.quote_literal(pg_catalog.left(word, 1)) || ':*A')::tsquery
-            UNION ALL SELECT v.search_words FROM venice.feature_view v
-            UNION ALL SELECT e.search_words FROM venice.entity e
-            UNION ALL SELECT s.search_words FROM venice.source s
-            UNION ALL SELECT s.search_words FROM venice.service s
-            UNION ALL SELECT s.search_words FROM venice.store s
-            UNION ALL SELECT p.search_words FROM venice.project p) w,
-           pg_catalog.unnest(pg_catalog.ts_filter(w.search_words, '{a}')) u
-     WHERE pg_catalog.starts_with(u.lexeme, pg_catalog.left(word, 1));
+    SELECT s.word
+      FROM pg_catalog.ts_stat(
+               (SELECT pg_catalog.string_agg(pg_catalog.format(
+                           'SELECT search_words FROM venice.%I WHERE search_words OPERATOR(pg_catalog.@@) %L::pg_catalog.tsquery',
+                           t.table_name, l.letters), ' UNION ALL ')
+                  FROM (VALUES ('feature'), ('feature_view'), ('entity'), ('source'), ('service'), ('store'), ('project')) t (table_name)
+                 CROSS JOIN (SELECT pg_catalog.string_agg(pg_catalog.quote_literal(pg_catalog.left(u.word, 1)) || ':*A', ' | ')
+                               FROM pg_catalog.unnest(words) u (word)) l (letters)), 'a') s;
 END;
-COMMENT ON FUNCTION venice_internal.words_like(text) IS 'Words of names that begin with the same letter.';
-REVOKE EXECUTE ON FUNCTION venice_internal.words_like(text) FROM PUBLIC;
+COMMENT ON FUNCTION venice_internal.words_like(text[]) IS
+    'Words of names that have a word with the first letter of one of these.';
+REVOKE EXECUTE ON FUNCTION venice_internal.words_like(text[]) FROM PUBLIC;
 
 CREATE FUNCTION venice.search(query text, of_kind text DEFAULT NULL, max_rows integer DEFAULT 50)
     RETURNS TABLE (kind text, name text, project name, owner name, description text, rank real)
@@ -622,22 +626,14 @@ CREATE VIEW venice_internal.definition_kind (place, kind, section) AS
 COMMENT ON VIEW venice_internal.definition_kind IS 'Sections of a definition file, in the order in which entries are made.';
 
 CREATE FUNCTION venice_internal.export(member oid, in_project name)
-    RETURNS jsonb
+    RETURNS TABLE (place integer, section text, project name, name name, number integer, definition jsonb)
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT pg_catalog.jsonb_build_object('project', COALESCE(in_project, 'default')) ||
-           pg_catalog.jsonb_object_agg(k.section, COALESCE(
-               (SELECT pg_catalog.jsonb_agg(
-                           CASE WHEN d.kind = 'project' OR d.project = COALESCE(in_project, 'default') THEN d.definition
-                                ELSE d.definition || pg_catalog.jsonb_build_object('name', d.project || '.' || d.name) END
-                           ORDER BY d.project, d.name, d.view_version)
-                  FROM venice_internal.definition d
-                  JOIN venice_internal.entries(member) e
-                    ON e.kind = d.kind AND e.project = d.project AND e.entry = d.name AND e.number = COALESCE(d.view_version, 0)
-                 WHERE d.kind = k.kind AND (in_project IS NULL OR d.project = in_project)), '[]'))
-      FROM venice_internal.definition_kind k;
+    SELECT k.place, k.section, e.project, e.entry, e.number, e.definition
+      FROM venice_internal.definition_kind k
+      LEFT JOIN venice_internal.entries(member) e ON e.kind = k.kind AND (in_project IS NULL OR e.project = in_project);
 END;
-COMMENT ON FUNCTION venice_internal.export(oid, name) IS 'What export answers.';
+COMMENT ON FUNCTION venice_internal.export(oid, name) IS 'What export answers; a section without entries has one row.';
 REVOKE EXECUTE ON FUNCTION venice_internal.export(oid, name) FROM PUBLIC;
 
 CREATE FUNCTION venice.export(project text DEFAULT NULL)
