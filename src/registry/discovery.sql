@@ -125,7 +125,9 @@ BEGIN ATOMIC
                     SELECT 'feature', f.project, f.view_name, f.view_version, f.feature, v.owner_name, f.options,
                            pg_catalog.ts_rank(f.search_words, query) + (f.feature = exact)::integer::real
                       FROM venice.feature f
-                      JOIN venice_internal.readable_views(member) v USING (project, view_name, view_version)
+                      -- Who may see a view is asked once for each view, not for each feature.
+                      JOIN (SELECT r.project, r.view_name, r.view_version, r.owner_name
+                              FROM venice_internal.readable_views(member) r OFFSET 0) v USING (project, view_name, view_version)
                      WHERE (query IS NULL OR f.search_words @@ query)
                        AND (wanted IS NULL OR wanted = 'feature')) f
              ORDER BY f.rank DESC NULLS LAST, f.entry, f.number DESC, f.part, f.kind, f.project
