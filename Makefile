@@ -109,6 +109,9 @@ OBJS = \
 	src/offline/join_view.o \
 	src/offline/join_ordered.o \
 	src/offline/join.o \
+	src/offline/request.o \
+	src/offline/answer.o \
+	src/offline/historical.o \
 	src/worker/ledger.o \
 	src/worker/launcher.o \
 	src/worker/units.o \
@@ -154,6 +157,7 @@ SQL_PARTS = \
 	src/registry/service.sql \
 	src/registry/discovery.sql \
 	src/registry/plan.sql \
+	src/offline/offline.sql \
 	src/worker/worker.sql
 
 DATA_built = venice--$(EXTVERSION).sql

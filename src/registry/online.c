@@ -99,33 +99,6 @@ columns_to_jsonb(const ServiceColumn *columns, int count, const Datum *values, c
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
-/* The features that are not present, and why; NULL when all are. */
-static Jsonb *
-status_to_jsonb(const ServiceColumn *columns, int count, const FeatureStatus *statuses)
-{
-	JsonbParseState *state = NULL;
-	bool		all_present = true;
-
-	for (int i = 0; i < count; i++)
-		all_present &= statuses[i] == FEATURE_PRESENT;
-	if (all_present)
-		return NULL;
-	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	for (int i = 0; i < count; i++)
-	{
-		const char *name = FeatureStatusName(statuses[i]);
-		JsonbValue	value = {.type = jbvString};
-
-		if (statuses[i] == FEATURE_PRESENT)
-			continue;
-		push_key(&state, columns[i].name);
-		value.val.string.val = unconstify(char *, name);
-		value.val.string.len = strlen(name);
-		(void) pushJsonbValue(&state, WJB_VALUE, &value);
-	}
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
-}
-
 /* Where the rows of a service's function go. */
 typedef struct Output
 {
@@ -167,7 +140,7 @@ emit(void *argument, const ServiceRow *row)
 	const ServiceColumn *features;
 	int			argument_count = ServicePlanArguments(output->plan, &arguments);
 	int			feature_count = ServicePlanFeatures(output->plan, &features);
-	Jsonb	   *status = status_to_jsonb(features, feature_count, row->statuses);
+	Jsonb	   *status = FeatureStatusObject(features, feature_count, row->statuses);
 	int			column = 0;
 
 	if (output->batch)

@@ -50,6 +50,7 @@
 #include "utils/datum.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
@@ -137,12 +138,43 @@ static const char *const status_names[] = {
 	[FEATURE_OUTSIDE_MAX_AGE] = "outside_max_age",
 	[FEATURE_NULL_VALUE] = "null_value",
 	[FEATURE_PRESENT] = "present",
+	[FEATURE_INCOMPLETE] = "incomplete",
 };
 
 const char *
 FeatureStatusName(FeatureStatus status)
 {
 	return status_names[status];
+}
+
+static void
+push_string(JsonbParseState **state, JsonbIteratorToken token, const char *string)
+{
+	JsonbValue	value = {.type = jbvString};
+
+	value.val.string.val = unconstify(char *, string);
+	value.val.string.len = strlen(string);
+	(void) pushJsonbValue(state, token, &value);
+}
+
+Jsonb *
+FeatureStatusObject(const ServiceColumn *columns, int count, const FeatureStatus *statuses)
+{
+	JsonbParseState *state = NULL;
+	bool		all_present = true;
+
+	for (int i = 0; i < count; i++)
+		all_present &= statuses[i] == FEATURE_PRESENT;
+	if (all_present)
+		return NULL;
+	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	for (int i = 0; i < count; i++)
+		if (statuses[i] != FEATURE_PRESENT)
+		{
+			push_string(&state, WJB_KEY, columns[i].name);
+			push_string(&state, WJB_VALUE, FeatureStatusName(statuses[i]));
+		}
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
 int

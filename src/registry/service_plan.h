@@ -19,7 +19,8 @@ typedef enum FeatureStatus
 	FEATURE_NOT_FOUND,
 	FEATURE_OUTSIDE_MAX_AGE,
 	FEATURE_NULL_VALUE,
-	FEATURE_PRESENT
+	FEATURE_PRESENT,
+	FEATURE_INCOMPLETE			/* of a label, whose time is not over */
 } FeatureStatus;
 
 extern const char *FeatureStatusName(FeatureStatus status);
@@ -32,6 +33,10 @@ typedef struct ServiceColumn
 	int32		typmod;
 	bool		is_request;		/* of an argument: no key */
 } ServiceColumn;
+
+/* The features that are not present, and why: {"feature": status}; NULL when all are. */
+extern Jsonb *FeatureStatusObject(const ServiceColumn *columns, int count,
+								  const FeatureStatus *statuses);
 
 typedef struct ServicePlan ServicePlan;
 

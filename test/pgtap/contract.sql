@@ -59,6 +59,11 @@ INSERT INTO routine VALUES
      'TABLE(action text, kind text, name text, detail text, breaking boolean, used_by text[])'),
     ('get_online_features', 'features text[], entities jsonb, options jsonb DEFAULT ''{}''::jsonb',
      'TABLE(ordinality bigint, feature text, value jsonb, event_time timestamp with time zone, status text)'),
+    -- the past
+    ('get_historical_features', 'spine text, features text[], event_time text DEFAULT ''event_time''::text, options jsonb DEFAULT ''{}''::jsonb', 'SETOF record'),
+    ('historical_features_query', 'spine text, features text[], event_time text DEFAULT ''event_time''::text, options jsonb DEFAULT ''{}''::jsonb', 'text'),
+    ('explain_historical_features', 'spine text, features text[], event_time text DEFAULT ''event_time''::text, options jsonb DEFAULT ''{}''::jsonb',
+     'TABLE("QUERY PLAN" text)'),
     ('create_source', 'source text, relation regclass DEFAULT NULL::regclass, store text DEFAULT NULL::text, server text DEFAULT NULL::text, '
         'topic text DEFAULT NULL::text, event_time text DEFAULT NULL::text, created_time text DEFAULT NULL::text, options jsonb DEFAULT ''{}''::jsonb', 'void'),
     ('alter_source', 'source text, options jsonb', 'void'),
