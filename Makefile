@@ -61,6 +61,8 @@ OBJS = \
 	src/version/carry.o \
 	src/version/dependents.o \
 	src/version/views.o \
+	src/version/arrival.o \
+	src/version/history.o \
 	src/version/gate.o \
 	src/version/swap.o \
 	src/version/retire.o \
@@ -149,6 +151,7 @@ SQL_PARTS = \
 	src/kafka/kafka.sql \
 	src/read/read.sql \
 	src/version/dependents.sql \
+	src/version/history.sql \
 	src/store/store.sql \
 	src/store/views.sql \
 	src/registry/definition.sql \

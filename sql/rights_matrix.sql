@@ -178,6 +178,7 @@ INSERT INTO act (function, statement) VALUES
     ('venice_internal.dependents', $$SELECT venice_internal.dependents('pg_class'::regclass)$$),
     ('venice_internal.node_is_known', $$SELECT venice_internal.node_is_known()$$),
     ('venice_internal.system_identifier', $$SELECT venice_internal.system_identifier()$$),
+    ('venice_internal.next_arrival', $$SELECT venice_internal.next_arrival()$$),
     ('venice_internal.effective_options', $$SELECT venice_internal.effective_options('{}')$$),
     ('venice_internal.kafka_validator', $$SELECT venice_internal.kafka_validator('{bootstrap_servers=b}', 'pg_foreign_server'::regclass)$$);
 

@@ -17,6 +17,13 @@
 /* Longest name of a store: its versions' schemas and "_history" must fit in a name. */
 #define STORE_NAME_MAX_BYTES	48
 
+/*
+ * A bookkeeping column that a store may have as the last of its columns: when the
+ * row's values became true.  A push or a record fills it like any other;
+ * venice_internal.get returns it to whoever asks, no generated function does.
+ */
+#define EVENT_TIME_COLUMN "_event_time"
+
 typedef struct StoreColumn
 {
 	char	   *name;

@@ -243,6 +243,15 @@ CREATE TABLE venice.node (
 COMMENT ON TABLE venice.node IS
     'The server and database that ingestion was enabled on.  Not dumped: a restored or copied database does not ingest until venice.resume_ingestion().';
 
+CREATE TABLE venice.arrival_base (
+    system_identifier bigint NOT NULL,
+    database_oid oid NOT NULL,
+    base bigint NOT NULL,
+    PRIMARY KEY (system_identifier, database_oid)
+);
+COMMENT ON TABLE venice.arrival_base IS
+    'What is added to the arrivals of rows of histories that are written here.  Not dumped: found anew, so that they come after those that were restored.';
+
 -- A dump by the database's owner reads and restores the registry; nobody else touches the tables.
 GRANT SELECT, INSERT ON venice.store, venice.store_column, venice.store_version, venice.push, venice.partition_state,
     venice.rejected_record, venice.registry_schema, venice.store_schema, venice.store_stat TO pg_database_owner;

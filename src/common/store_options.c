@@ -64,6 +64,9 @@ static const OptionDefinition definitions[] = {
 	{"cache_ttl", OPTION_INTERVAL, APPLIES_AT_ONCE, NULL},
 	{"fields", OPTION_OBJECT, APPLIES_NEXT_VERSION, NULL},
 	{"fillfactor", OPTION_INTEGER, APPLIES_NEXT_VERSION, "100", 10, 100},
+	{"history", OPTION_BOOL, APPLIES_AT_ONCE, "false"},
+	{"history_partition", OPTION_INTERVAL, APPLIES_AT_ONCE, "\"1 month\""},
+	{"history_retention", OPTION_INTERVAL, APPLIES_AT_ONCE, NULL},
 	{"key_format", OPTION_CHOICE, APPLIES_NEXT_VERSION, "\"confluent-avro\"", 0, 0, key_formats},
 	{"max_record_bytes", OPTION_INTEGER, APPLIES_AT_ONCE, "16777216", 1, 1024 * 1024 * 1024 - 1},
 	{"max_rejected", OPTION_INTEGER, APPLIES_AT_ONCE, "0", 0, PG_INT64_MAX},
@@ -400,6 +403,7 @@ StoreOptionsParse(const Jsonb *options)
 	const Jsonb *effective = StoreOptionsEffective(options);
 	JsonbValue	buffer;
 	const JsonbValue *fields = find_value(effective, "fields", &buffer);
+	char	   *retention = OptionText(effective, "history_retention");
 
 	result->owner = OptionText(effective, "owner");
 	result->key_format = OptionText(effective, "key_format");
@@ -417,5 +421,10 @@ StoreOptionsParse(const Jsonb *options)
 	result->accept_loss = bool_of(effective, "accept_loss");
 	result->max_record_bytes = integer_of(effective, "max_record_bytes");
 	result->cache = bool_of(effective, "cache");
+	result->history = bool_of(effective, "history");
+	result->history_partition = *parse_interval("history_partition",
+												OptionText(effective, "history_partition"));
+	if (retention != NULL)
+		result->history_retention = parse_interval("history_retention", retention);
 	return result;
 }

@@ -36,6 +36,9 @@ typedef struct StoreOptions
 	bool		accept_loss;
 	int64		max_record_bytes;
 	bool		cache;
+	bool		history;
+	Interval	history_partition;
+	Interval   *history_retention;	/* or NULL: for ever */
 } StoreOptions;
 
 /*

@@ -20,7 +20,6 @@
 
 #include "offline/source.h"
 
-#include "catalog/namespace.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -31,6 +30,7 @@
 #include "common/user_context.h"
 #include "registry/expression.h"
 #include "registry/source.h"
+#include "version/history.h"
 
 /* A view's source, whoever may see it. */
 static Source *
@@ -121,35 +121,12 @@ history_hint(const FeatureView *view, const Source *source)
 	return "Make the view with online => true: its store keeps the past.";
 }
 
-/* Where a store keeps its past: made by its owner, or it is somebody else's. */
-static Oid
-history_relation(const Store *store)
-{
-	Oid			schema = get_namespace_oid(psprintf("%s_history", store->name), true);
-
-	if (!OidIsValid(schema) || SchemaOwner(schema) != store->owner)
-		return InvalidOid;
-	return get_relname_relid("rows", schema);
-}
-
-/* A column of ours there, which has an underscore more where the store has one of the name. */
-static char *
-history_column(const Store *store, const char *name)
-{
-	ListCell   *cell;
-
-	foreach(cell, store->columns)
-		if (strcmp(((StoreColumn *) lfirst(cell))->name, name) == 0)
-			return psprintf("_%s", name);
-	return pstrdup(name);
-}
-
 /* The store's own columns are those of the view's features, or what they stand for. */
 static HistorySource *
 read_history(const FeatureView *view, const Source *source)
 {
 	Store	   *store = view->store != NULL ? StoreLookup(view->store, true) : NULL;
-	Oid			relation = store != NULL ? history_relation(store) : InvalidOid;
+	Oid			relation = store != NULL ? HistoryRelation(store) : InvalidOid;
 	HistorySource *history = palloc0(sizeof(HistorySource));
 	ListCell   *cell;
 
@@ -165,9 +142,9 @@ read_history(const FeatureView *view, const Source *source)
 		history->key_columns = lappend(history->key_columns,
 									   view->owns_store ? pstrdup(lfirst(cell)) :
 									   key_column(view, lfirst(cell)));
-	history->event_time = history_column(store, "event_time");
-	history->created_time = history_column(store, "created_time");
-	history->arrival = history_column(store, "arrival");
+	history->event_time = HistoryColumn(relation, "event_time");
+	history->created_time = HistoryColumn(relation, "created_time");
+	history->arrival = HistoryColumn(relation, "arrival");
 	history->deleted = pstrdup("_deleted");
 	foreach(cell, view->features)
 		history->expressions = lappend(history->expressions,

@@ -49,6 +49,7 @@
 #include "store/definition.h"
 #include "version/functions.h"
 #include "version/gate.h"
+#include "version/history.h"
 #include "version/layout.h"
 #include "version/retire.h"
 
@@ -145,6 +146,7 @@ check_consistency(const StoreOptions *options, Oid owner, const List *columns,
 	int			keys = 0;
 	ListCell   *cell;
 
+	HistoryCheckOptions(options);
 	foreach(cell, columns)
 		if (((StoreColumn *) lfirst(cell))->is_key)
 			keys++;
@@ -397,6 +399,8 @@ StoreCreate(const StoreSpec *spec)
 	QueryEnd(&session);
 
 	create_first_version(store);
+	if (store->options->history)
+		HistoryCreate(store);
 	audit_store("create", store, store->owner, NULL);
 	SupervisorWakeAtCommit();
 	return store;
@@ -553,6 +557,7 @@ StoreChangeOwner(const Store *store, Oid owner)
 		GeneratedFunctionsChangeOwner(schema, owner);
 	}
 	UserContextLeave(&user);
+	HistoryChangeOwner(store, owner);
 	CommandCounterIncrement();
 }
 
@@ -584,6 +589,7 @@ StoreChangeColumns(Store *store, List *value_columns, const char *value_schema)
 	(void) QueryRun("DELETE FROM venice.store_column WHERE store_name = $1::name", &args);
 	write_columns(store->name, columns);
 	QueryEnd(&session);
+	HistoryFollowColumns(store);
 }
 
 /*
@@ -624,6 +630,69 @@ forget_caching(const Store *store)
 	}
 }
 
+/* Views that a history is kept for: "project.view@1, …". */
+static char *
+views_with_history(const char *store)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	char	   *names;
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store);
+	(void) QueryRunLatest("SELECT pg_catalog.string_agg(CASE project WHEN 'default' THEN '' ELSE "
+						  "project || '.' END || view_name || '@' || view_version, ', ' "
+						  "ORDER BY project, view_name, view_version) FROM venice.feature_view v "
+						  "WHERE store_name = $1::name AND offline AND (options ->> 'history' = 'copy' "
+						  "OR NOT EXISTS (SELECT FROM venice.source s WHERE s.relation IS NOT NULL "
+						  "AND v.source = s.project || '.' || s.source))", &args);
+	names = QueryText(0, 1, session.result_context);
+	QueryEnd(&session);
+	return names;
+}
+
+/* One that there is goes only when nothing is lost by that. */
+static void
+change_history(Store *store, StoreOptions *options)
+{
+	char	   *views = views_with_history(store->name);
+
+	store->options = options;
+	if (options->history)
+		HistoryCreate(store);
+	else if (views != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("feature views need the history of store \"%s\"", store->name),
+				 errdetail("Feature views: %s.", views),
+				 errhint("Make them offline => false, or drop them.")));
+	else if (HistoryHasRows(store))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("history of store \"%s\" has rows", store->name),
+				 errhint("If they are not needed any more, TRUNCATE %s first.",
+						 quote_qualified_identifier(psprintf("%s_history", store->name), "rows"))));
+	else
+		HistoryDrop(store, false);
+}
+
+void
+StoreKeepHistory(Store *store)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+
+	if (store->options->history)
+		return;
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store->name);
+	(void) QueryRun("UPDATE venice.store SET options = options || '{\"history\": true}' "
+					"WHERE store_name = $1::name", &args);
+	QueryEnd(&session);
+	store->options->history = true;
+	HistoryCreate(store);
+}
+
 /*
  * venice_alter_store
  *		alter_store(store, options, value).
@@ -642,6 +711,7 @@ venice_alter_store(PG_FUNCTION_ARGS)
 	Jsonb	   *merged;
 	Jsonb	   *before;
 	Oid			owner;
+	bool		had_cache;
 
 	store = ArgumentOwnedStore(fcinfo);
 	StoreCheckSchema(store);
@@ -671,6 +741,9 @@ venice_alter_store(PG_FUNCTION_ARGS)
 		StoreChangeOwner(store, owner);
 	}
 
+	had_cache = store->options->cache;
+	if (options->history != store->options->history)
+		change_history(store, options);
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, store->name);
 	QueryArgJsonb(&args, merged);
@@ -679,7 +752,7 @@ venice_alter_store(PG_FUNCTION_ARGS)
 	audit_store("alter", store, owner, before);
 
 	forget_caching(store);
-	if (options->cache && !store->options->cache)
+	if (options->cache && !had_cache)
 		notice_missing_cache(store->name);
 	later = StoreOptionsNextVersion(changes);
 	if (later != NULL || value != NULL)
@@ -771,6 +844,7 @@ StoreDrop(const Store *store, bool force)
 		drop_version_or_say_how(store, version);
 	}
 
+	HistoryDrop(store, force);
 	VersionPointerRemove(store->name);
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, store->name);

@@ -11,13 +11,6 @@
 
 #include "catalog/store.h"
 
-/*
- * A bookkeeping column that a store may have as the last of its columns: when the
- * row's values became true.  A push or a record fills it like any other;
- * venice_internal.get returns it to whoever asks, no generated function does.
- */
-#define EVENT_TIME_COLUMN "_event_time"
-
 /* What a store is made of. */
 typedef struct StoreSpec
 {
@@ -48,6 +41,9 @@ extern void StoreChangeColumns(Store *store, List *value_columns, const char *va
 
 /* May a column be changed from one type to the other without losing a value? */
 extern bool StoreTypeWidens(Oid from, int32 from_modifier, Oid to, int32 to_modifier);
+
+/* Keep the store's past from now on, as its option history says.  StoreLock is held. */
+extern void StoreKeepHistory(Store *store);
 
 /* Change who owns a store, once rights have been checked.  StoreLock is held. */
 extern void StoreChangeOwner(const Store *store, Oid owner);

@@ -26,17 +26,20 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/xid8.h"
 
 #include "catalog/pointer.h"
 #include "catalog/registry_row.h"
 #include "common/query.h"
+#include "common/subtransaction.h"
 #include "version/build.h"
 #include "version/carry.h"
 #include "version/clone.h"
 #include "version/functions.h"
 #include "version/gate.h"
+#include "version/history.h"
 #include "version/layout.h"
 #include "version/state.h"
 #include "version/views.h"
@@ -126,6 +129,57 @@ check_name_is_free(const Store *store, const char *name)
 				 errhint("Rename the schema, or drop it.")));
 }
 
+/* What comes before the gate, which may turn out to be held. */
+typedef struct Preparation
+{
+	Store	   *store;
+	const Version *old;
+	Version    *target;
+	SwapReason	reason;
+	Oid			old_records;
+	Oid			new_records;
+	Oid			gate;
+	bool		is_refused;
+	char	   *holders;		/* of the gate, if so */
+} Preparation;
+
+/*
+ * The locks are against DDL, not against readers or writers: who attaches something to
+ * records waits, and then finds the table that is called so after the swap.
+ * What was attached since the target was built is made good first, as the store's
+ * owner.
+ */
+static void
+prepare(void *argument)
+{
+	Preparation *swap = argument;
+
+	HistoryAppend(swap->store, swap->old, swap->target, swap->reason == SWAP_PUSH);
+	LockRelationOid(swap->old_records, RowExclusiveLock);
+	LockRelationOid(swap->new_records, RowExclusiveLock);
+	CarryBegin(swap->old_records);
+	VersionCheckSwappable(swap->store, swap->store->schema_oid, swap->old_records);
+	VersionCheckSwappable(swap->store, get_rel_namespace(swap->new_records), swap->new_records);
+	VersionFollow(swap->store, swap->target, swap->old_records);
+	swap->is_refused = !GateClose(swap->gate, &swap->holders);
+}
+
+/* Where there is a history, what was appended to it goes again if the swap has to wait. */
+static void
+prepare_and_close_gate(Preparation *swap)
+{
+	ErrorData  *error;
+
+	if (!OidIsValid(HistoryRelation(swap->store)))
+	{
+		prepare(swap);
+		return;
+	}
+	error = SubtransactionTryUnless(prepare, swap, &swap->is_refused);
+	if (error != NULL)
+		ReThrowError(error);
+}
+
 bool
 VersionSwap(Store *store, Version *target, SwapReason reason)
 {
@@ -137,7 +191,7 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 	Oid			new_records;
 	Oid			gate;
 	char	   *old_name;
-	char	   *holders;
+	Preparation swap = {0};
 	UserContext user;
 	Jsonb	   *attachments;
 	bool		functions_stale;
@@ -159,34 +213,29 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 				 errdetail("The swap needs records in both versions, and %s in the current one.",
 						   GateName(old->number))));
 
-	/*
-	 * Against DDL, not against readers or writers: who attaches something to
-	 * records waits, and then finds the table that is called so after the swap.
-	 * What was attached since the target was built is made good first, as the
-	 * store's owner.
-	 */
-	LockRelationOid(old_records, RowExclusiveLock);
-	LockRelationOid(new_records, RowExclusiveLock);
-	CarryBegin(old_records);
-	VersionCheckSwappable(store, old_schema, old_records);
-	VersionCheckSwappable(store, new_schema, new_records);
-	VersionFollow(store, target, old_records);
-
-	if (!GateClose(gate, &holders))
+	swap.store = store;
+	swap.old = old;
+	swap.target = target;
+	swap.reason = reason;
+	swap.old_records = old_records;
+	swap.new_records = new_records;
+	swap.gate = gate;
+	prepare_and_close_gate(&swap);
+	if (swap.is_refused)
 	{
 		if (!VersionStateIsFuture(target->state))
 			ereport(ERROR,
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("cannot swap store \"%s\" while a dump is running", store->name),
-					 errdetail("The dump's lock is held by %s.", holders),
+					 errdetail("The dump's lock is held by %s.", swap.holders),
 					 errhint("Try again when the dump has finished, or stop it.")));
 		ereport(NOTICE,
 				(errmsg("swap of store \"%s\" to version %d waits for a dump", store->name,
 						target->number),
-				 errdetail("The dump's lock is held by %s.", holders),
+				 errdetail("The dump's lock is held by %s.", swap.holders),
 				 errhint("The swap follows by itself, or with venice.swap_version or CALL venice.run_maintenance().")));
 		VersionSetState(target, VERSION_WAITING_FOR_DUMP);
-		VersionSetDetail(target, psprintf("waits for %s, which holds %s.%s", holders,
+		VersionSetDetail(target, psprintf("waits for %s, which holds %s.%s", swap.holders,
 										  quote_identifier(store->name), GateName(old->number)));
 		return false;
 	}

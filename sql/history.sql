@@ -1,0 +1,105 @@
+-- What a store keeps of its past: the table, and what each swap appends to it.
+\set VERBOSITY terse
+CREATE ROLE history_reader;
+CREATE ROLE history_column_reader;
+
+-- A store has a history when it is told to, partitioned by event time, with partitions ahead of now and one for the rest.
+SELECT venice.create_store('past', 'k int', 'v text, w float8', options => '{"history": true, "history_partition": "1 month"}');
+SELECT attname, format_type(atttypid, atttypmod) AS type, attnotnull FROM pg_attribute
+ WHERE attrelid = 'past_history.rows'::regclass AND attnum > 0 ORDER BY attnum;
+SELECT pg_get_partkeydef('past_history.rows'::regclass), count(*) AS partitions FROM pg_inherits WHERE inhparent = 'past_history.rows'::regclass;
+SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'past_history.rows'::regclass ORDER BY 1;
+SELECT obj_description('past_history'::regnamespace, 'pg_namespace');
+
+-- A swap appends what differs from the version before: keys that are new, that have other values, that are gone.
+CREATE VIEW past_rows AS SELECT k, v, w, _deleted, rank() OVER (ORDER BY arrival >> 20) AS swap FROM past_history.rows;
+SELECT venice.push('past', $$VALUES (1, 'a', 1.0), (2, 'b', 2)$$);
+SELECT venice.push('past', $$VALUES (1, 'a', 1.0), (2, 'c', 2), (3, NULL, 3)$$);
+SELECT venice.push('past', $$VALUES (1, 'a', 1.0), (3, NULL, 3::float8)$$);
+SELECT k, v, w, _deleted FROM past_rows ORDER BY swap, k;
+-- and nothing where nothing differs.
+SELECT venice.push('past', 'TABLE past.records');
+SELECT count(*) FROM past_rows;
+-- Going back is a change like any other, true from now on.
+SELECT venice.rollback_version('past', 2);
+SELECT k, v, w, _deleted FROM past_rows WHERE swap = (SELECT max(swap) FROM past_rows) ORDER BY k;
+-- The newest row of each key is what the store answers.
+SELECT DISTINCT ON (k) k, v, w, _deleted FROM past_history.rows ORDER BY k, event_time DESC, created_time DESC NULLS LAST, arrival DESC;
+DROP VIEW past_rows;
+
+-- A push that is undone leaves nothing in the history.
+BEGIN;
+SELECT venice.push('past', $$VALUES (9, 'i', 9)$$);
+ROLLBACK;
+SELECT count(*) FROM past_history.rows WHERE k = 9;
+
+-- Arrivals tell in which order rows came, within a transaction too.
+INSERT INTO past_history.rows (k, event_time) SELECT 100 + i, '2020-01-01 UTC' FROM generate_series(1, 3) AS i;
+SELECT k, arrival - lag(arrival) OVER (ORDER BY k) AS after, arrival > (SELECT max(arrival) FROM past_history.rows WHERE k < 100) AS last
+  FROM past_history.rows WHERE k > 100 ORDER BY k;
+-- A server that the history was restored on goes on behind what is there.
+UPDATE venice.arrival_base SET system_identifier = 0;
+UPDATE past_history.rows SET arrival = 1::bigint << 60 WHERE k = 101;
+INSERT INTO past_history.rows (k, event_time) VALUES (104, '2020-01-01 UTC'), (105, '2020-01-01 UTC');
+SELECT count(*) FROM past_history.rows WHERE k IN (104, 105) AND arrival > 1::bigint << 60;
+INSERT INTO past_history.rows (k, event_time) VALUES (106, '2020-01-01 UTC');
+SELECT a.arrival > b.arrival AS later FROM past_history.rows a, past_history.rows b WHERE a.k = 106 AND b.k = 105;
+DELETE FROM venice.arrival_base WHERE system_identifier = 0;
+
+-- New columns of the store are the history's at once, wider types too; a name that it needs itself gets an underscore.
+SELECT venice.alter_store('past', value => 'v text, w float8, arrival int');
+SELECT venice.push('past', $$VALUES (1, 'a', 1.0, 7)$$);
+SELECT venice.alter_store('past', value => 'v text, w float8, arrival bigint');
+SELECT venice.push('past', $$VALUES (1, 'a', 1.0, 1::bigint << 40)$$);
+SELECT v, arrival, _arrival > 0 AS ours FROM past_history.rows WHERE k = 1 AND arrival IS NOT NULL ORDER BY _arrival;
+
+-- A store drops its history with itself, and the history's option is no way to lose rows.
+SELECT venice.alter_store('past', '{"history": false}');
+SELECT venice.drop_store('past');
+SELECT to_regnamespace('past_history');
+
+-- A store that has rows begins its history with them, and who could read a column of it can read that of the history.
+SELECT venice.create_store('past', 'k int', 'v text, w float8, created_time text');
+GRANT USAGE ON SCHEMA past TO history_reader, history_column_reader;
+GRANT SELECT ON past.records TO history_reader;
+GRANT SELECT (k, w) ON past.records TO history_column_reader;
+SELECT venice.push('past', $$VALUES (1, 'a', 1.0, 'x'), (2, 'b', 2, 'y')$$);
+SELECT venice.alter_store('past', '{"history": true}');
+SELECT k, v, w, created_time, h.event_time = (SELECT swapped_time FROM venice.versions WHERE store = 'past' AND state = 'current') AS since_swap
+  FROM past_history.rows h ORDER BY k;
+SET ROLE history_reader;
+SELECT count(*) FROM past_history.rows WHERE v <> '';
+SET ROLE history_column_reader;
+SELECT k, w, _created_time IS NOT NULL AS known, _deleted FROM past_history.rows ORDER BY k;
+SELECT v FROM past_history.rows;
+RESET ROLE;
+TRUNCATE past_history.rows;
+SELECT venice.alter_store('past', '{"history": false}');
+SELECT to_regnamespace('past_history');
+-- Row security is not copied: nobody but the owner reads the history until he says who may.
+ALTER TABLE past.records ENABLE ROW LEVEL SECURITY;
+SELECT venice.alter_store('past', '{"history": true}');
+SELECT has_schema_privilege('history_reader', 'past_history', 'USAGE');
+
+-- Owners change together, partitions too.
+SELECT venice.alter_store('past', '{"owner": "history_reader"}');
+SELECT DISTINCT relowner::regrole FROM pg_class WHERE relnamespace = 'past_history'::regnamespace;
+SELECT venice.alter_store('past', '{"owner": null}');
+SELECT venice.drop_store('past');
+
+-- A partition has a width that partitions can have.
+SELECT venice.create_store('past', 'k int', 'v int', options => '{"history_partition": "1 month 1 day"}');
+SELECT venice.create_store('past', 'k int', 'v int', options => '{"history_partition": "59 minutes"}');
+SELECT venice.create_store('past', 'k int', 'v int', options => '{"history_retention": "0"}');
+
+-- A view that somebody has made of the history keeps the store from being dropped, unless by force.
+SELECT venice.create_store('past', 'k int', 'v int', options => '{"history": true, "history_partition": "6 hours"}');
+SELECT count(*) FROM pg_class WHERE relnamespace = 'past_history'::regnamespace AND relname ~ '^rows_\d{8}_\d{6}$|^rows_\d{8}$' AND relkind = 'r';
+CREATE VIEW past_view AS SELECT v FROM past_history.rows;
+SELECT venice.drop_store('past');
+SET client_min_messages = warning;
+SELECT venice.drop_store('past', force => true);
+RESET client_min_messages;
+SELECT to_regnamespace('past_history'), to_regclass('past_view');
+
+DROP ROLE history_reader, history_column_reader;

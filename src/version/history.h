@@ -1,0 +1,72 @@
+/*-------------------------------------------------------------------------
+ *
+ * history.h
+ *		The past of a store: <store>_history.rows.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_HISTORY_H
+#define VENICE_HISTORY_H
+
+#include "datatype/timestamp.h"
+
+#include "catalog/store.h"
+
+/*
+ * The store's history, a table partitioned by event time; InvalidOid when there is none,
+ * also where somebody else has made one of its name.
+ */
+extern Oid	HistoryRelation(const Store *store);
+
+/*
+ * What our column "event_time", "created_time" or "arrival" is called in a history: with
+ * an underscore before it where the store has one of that name.  The fourth is always
+ * "_deleted".  Palloc'd.
+ */
+extern char *HistoryColumn(Oid history, const char *name);
+
+/* Raise 22023 for options that say nothing of which partitions could be made. */
+extern void HistoryCheckOptions(const StoreOptions *options);
+
+/*
+ * Make the history of a store, for its owner, with what the current version has.
+ * StoreLock is held.
+ */
+extern void HistoryCreate(const Store *store);
+
+/*
+ * Append how one version differs from another, which it is about to take the place of.
+ * By a push, what has an event time goes there; going to another version that is
+ * complete is something that happens now.  As the store's owner.
+ */
+extern void HistoryAppend(const Store *store, const Version *old, const Version *target,
+						  bool is_push);
+
+extern bool HistoryHasRows(const Store *store);
+
+/* The columns of the store have become others: the history has them too. */
+extern void HistoryFollowColumns(const Store *store);
+
+/* Give it to another owner, once rights have been checked. */
+extern void HistoryChangeOwner(const Store *store, Oid owner);
+
+/* Drop it, with force together with what depends on it. */
+extern void HistoryDrop(const Store *store, bool force);
+
+/* Begin, and end, of the partition of a width that a time belongs to. */
+extern TimestampTz HistoryPeriodStart(const Interval *width, TimestampTz time);
+extern TimestampTz HistoryPeriodEnd(const Interval *width, TimestampTz start);
+
+/* How many partitions there are to be ahead of now. */
+#define HISTORY_PERIODS_AHEAD 2
+
+/*
+ * Make an empty table like a partition, of which ATTACH PARTITION makes one; returns its
+ * name, qualified and quoted.  As the store's owner, in a session.
+ */
+extern char *HistoryPartitionMake(Oid history, const Interval *width, TimestampTz start);
+
+/* "FOR VALUES FROM ... TO ..." */
+extern char *HistoryPartitionBounds(const Interval *width, TimestampTz start);
+
+#endif							/* VENICE_HISTORY_H */
