@@ -359,8 +359,8 @@ cast_value(Answer *answer, const AnswerFeature *feature, Datum value, bool *is_n
 	econtext->caseValue_datum = result;
 	back = evaluate(answer, feature->cast_back, &back_is_null);
 	if (back_is_null ||
-		!DatumGetBool(FunctionCall2Coll(unconstify(FmgrInfo *, &feature->equal), DEFAULT_COLLATION_OID,
-										value, back)))
+		!DatumGetBool(FunctionCall2Coll(unconstify(FmgrInfo *, &feature->equal),
+										DEFAULT_COLLATION_OID, value, back)))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("value of feature \"%s\" does not fit its type %s", feature->name,

@@ -89,7 +89,7 @@ venice_get_historical_features(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("get_historical_features needs a column definition list"),
-				 errhint("venice.historical_features_query writes the query, to be run with \\gexec, COPY or CREATE TABLE AS.")));
+				 errhint("Have venice.historical_features_query write the query, and run that with \\gexec, COPY or CREATE TABLE AS.")));
 	request = make_request(fcinfo);
 	if (!fits(result->expectedDesc, request->columns))
 		ereport(ERROR,
@@ -110,16 +110,19 @@ venice_historical_features_query(PG_FUNCTION_ARGS)
 {
 	HistoricalRequest *request = make_request(fcinfo);
 	Jsonb	   *options = ArgumentOptions(fcinfo, 3);
-	char	   *features = OidOutputFunctionCall(F_ARRAY_OUT, PG_GETARG_DATUM(1));
+	StringInfoData query;
 
-	PG_RETURN_TEXT_P(cstring_to_text(psprintf("SELECT * FROM venice.get_historical_features(%s, %s::text[], %s, %s::jsonb) AS historical_features(%s)",
-											  quote_literal_cstr(request->join.spine),
-											  quote_literal_cstr(features),
-											  quote_literal_cstr(ArgumentText(fcinfo, 2, "event_time",
-																			  true)),
-											  quote_literal_cstr(JsonbToCString(NULL, &options->root,
-																				VARSIZE(options))),
-											  HistoricalRequestColumns(request))));
+	initStringInfo(&query);
+	appendStringInfo(&query, "SELECT * FROM venice.get_historical_features(%s, ",
+					 quote_literal_cstr(request->join.spine));
+	appendStringInfo(&query, "%s::text[], ",
+					 quote_literal_cstr(OidOutputFunctionCall(F_ARRAY_OUT, PG_GETARG_DATUM(1))));
+	appendStringInfo(&query, "%s, ",
+					 quote_literal_cstr(ArgumentText(fcinfo, 2, "event_time", true)));
+	appendStringInfo(&query, "%s::jsonb) AS historical_features(%s)",
+					 quote_literal_cstr(JsonbToCString(NULL, &options->root, VARSIZE(options))),
+					 HistoricalRequestColumns(request));
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(query.data, query.len));
 }
 
 static void

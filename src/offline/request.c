@@ -269,11 +269,14 @@ find_join(Builder *builder, const FeatureView *view, const char *alias, List *ar
 	ListCell   *key;
 
 	forboth(cell, arguments, key, view->key_names)
-		keys = lappend_int(keys,
-						   needed_column(builder->request->join.spine_columns, lfirst(cell), "key",
-										 view, lfirst(key),
-										 psprintf("Select it under this name, or say which column it is with the option {\"joins\": [{\"view\": \"%s\", \"keys\": {\"%s\": \"...\"}}]}.",
-												  FeatureViewShortName(view), (char *) lfirst(key))));
+	{
+		const char *hint =
+			psprintf("Select it under this name, or say which column it is with the option {\"joins\": [{\"view\": \"%s\", \"keys\": {\"%s\": \"...\"}}]}.",
+					 FeatureViewShortName(view), (char *) lfirst(key));
+
+		keys = lappend_int(keys, needed_column(builder->request->join.spine_columns, lfirst(cell),
+											   "key", view, lfirst(key), hint));
+	}
 	foreach(cell, builder->joins)
 	{
 		made = lfirst(cell);
@@ -370,11 +373,12 @@ add_inputs(Builder *builder, RequestFeature *added)
 		List	   *arguments = NIL;
 		Reference	input;
 		FeatureView *input_view;
+		const ViewFeature *feature;
 
 		ReferenceParse(lfirst(cell), &input);
 		input_view = look_up_input(&input);
-		added->input_types = lappend(added->input_types,
-									 FeatureViewFeature(input_view, input.feature, false)->type_name);
+		feature = FeatureViewFeature(input_view, input.feature, false);
+		added->input_types = lappend(added->input_types, feature->type_name);
 		foreach(key, input_view->key_names)
 			forboth(name, view->key_names, argument, added->feature->arguments)
 				if (strcmp(lfirst(key), lfirst(name)) == 0)

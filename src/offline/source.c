@@ -147,8 +147,12 @@ read_history(const FeatureView *view, const Source *source)
 	history->arrival = HistoryColumn(relation, "arrival");
 	history->deleted = pstrdup("_deleted");
 	foreach(cell, view->features)
+	{
+		const ViewFeature *feature = lfirst(cell);
+
 		history->expressions = lappend(history->expressions,
-									   pstrdup(quote_identifier(((ViewFeature *) lfirst(cell))->store_column)));
+									   pstrdup(quote_identifier(feature->store_column)));
+	}
 	return history;
 }
 

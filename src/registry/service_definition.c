@@ -348,7 +348,8 @@ add_feature(const Resolver *resolver, const ViewJoin *join, ViewFeature *feature
 
 		if (strcmp(other->output_name, added->output_name) == 0)
 			ereport(ERROR,
-					(errcode(service->offline ? ERRCODE_AMBIGUOUS_COLUMN : ERRCODE_DUPLICATE_COLUMN),
+					(errcode(service->offline ? ERRCODE_AMBIGUOUS_COLUMN :
+							 ERRCODE_DUPLICATE_COLUMN),
 					 service->offline ?
 					 errmsg("feature name \"%s\" is ambiguous", added->output_name) :
 					 errmsg("service \"%s\" would have two features \"%s\"", service->name,
