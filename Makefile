@@ -110,6 +110,9 @@ OBJS = \
 	src/offline/history_cursor.o \
 	src/offline/join_view.o \
 	src/offline/join_ordered.o \
+	src/offline/join_leaf.o \
+	src/offline/join_probe.o \
+	src/offline/join_direct.o \
 	src/offline/join.o \
 	src/offline/request.o \
 	src/offline/answer.o \

@@ -80,6 +80,11 @@ object_aclcheck(Oid class_id, Oid object_id, Oid role_id, AclMode mode)
 #define check_can_set_role(member, role)	check_is_member_of_role(member, role)
 #endif
 
+/* 16 keeps what is to be checked beside the range table. */
+#if PG_VERSION_NUM < 160000
+#define ExecCheckPermissions(range_table, permissions, raise) ExecCheckRTPerms(range_table, raise)
+#endif
+
 /* 16 renamed the look into what backends are doing. */
 #if PG_VERSION_NUM < 160000
 #define BackendStatusByIndex(i)	(&pgstat_fetch_stat_local_beentry(i)->backendStatus)

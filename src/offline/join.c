@@ -42,6 +42,7 @@
 #include "utils/typcache.h"
 
 #include "offline/history_cursor.h"
+#include "offline/join_direct.h"
 #include "offline/join_ordered.h"
 #include "offline/select.h"
 
@@ -465,7 +466,10 @@ match(JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
 	found->event_times = batch_array(batch, batch->row_count, sizeof(TimestampTz));
 	found->values = batch_array(batch, values, sizeof(Datum));
 	found->nulls = batch_array(batch, values, sizeof(bool));
-	JoinOrderedMatch(run, batch, found);
+	if (run->direct)
+		JoinDirectMatch(run, batch, found);
+	else
+		JoinOrderedMatch(run, batch, found);
 }
 
 /* What was found for a row of the batch, as columns of a tuple. */
@@ -524,7 +528,9 @@ run_stage(Pipeline *join, const Stage *stage, const Stage *next, bool is_last)
 		run->spine_rows = join->spine_rows;
 		run->report_context = join->report_context;
 		JoinViewRange(run, join->least_time, join->greatest_time);
-		JoinOrderedBegin(run);
+		run->direct = JoinDirectBegin(run);
+		if (!run->direct)
+			JoinOrderedBegin(run);
 	}
 	join->sort = NULL;
 	if (!is_last)
@@ -570,7 +576,10 @@ run_stage(Pipeline *join, const Stage *stage, const Stage *next, bool is_last)
 	{
 		JoinViewRun *run = lfirst(cell);
 
-		JoinOrderedEnd(run);
+		if (run->direct)
+			JoinDirectEnd(run);
+		else
+			JoinOrderedEnd(run);
 		MemoryContextSwitchTo(join->report_context);
 		join->report->steps = list_concat(join->report->steps, run->steps);
 		MemoryContextSwitchTo(old);

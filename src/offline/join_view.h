@@ -62,7 +62,8 @@ typedef struct JoinViewRun
 	double		spine_rows;
 	MemoryContext report_context;
 	List	   *steps;			/* of JoinStep, in report_context */
-	void	   *state;			/* of the plan */
+	bool		direct;			/* join_direct.h, else join_ordered.h */
+	void	   *state;			/* theirs */
 } JoinViewRun;
 
 extern JoinViewRun *JoinViewPrepare(JoinView *view, TupleDesc spine);

@@ -26,6 +26,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "common/compat.h"
 #include "store/arguments.h"
 
 /* Rows that the executor is asked for at once. */
@@ -80,6 +81,12 @@ SelectAnalyze(const char *sql, const char *what, Oid *types, int type_count)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("%s must not change or lock rows", what)));
 	return query;
+}
+
+void
+SelectCheckRights(Query *query)
+{
+	(void) ExecCheckPermissions(query->rtable, query->rteperminfos, true);
 }
 
 static void

@@ -19,6 +19,9 @@
  */
 extern Query *SelectAnalyze(const char *sql, const char *what, Oid *types, int type_count);
 
+/* 42501 unless the current user may read what the query reads. */
+extern void SelectCheckRights(Query *query);
+
 typedef void (*SelectReceiver) (void *state, TupleTableSlot *slot);
 
 /*

@@ -1,0 +1,18 @@
+/*-------------------------------------------------------------------------
+ *
+ * join_direct.h
+ *		Matching a spine with the tables of a history, each in the way that costs least.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_JOIN_DIRECT_H
+#define VENICE_JOIN_DIRECT_H
+
+#include "offline/join_view.h"
+
+/* False where it takes a query. */
+extern bool JoinDirectBegin(JoinViewRun *run);
+extern void JoinDirectMatch(JoinViewRun *run, const JoinBatch *batch, JoinFound *found);
+extern void JoinDirectEnd(JoinViewRun *run);
+
+#endif							/* VENICE_JOIN_DIRECT_H */

@@ -1,0 +1,16 @@
+/*-------------------------------------------------------------------------
+ *
+ * join_probe.h
+ *		Matching a spine with a table of a history by its index.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_JOIN_PROBE_H
+#define VENICE_JOIN_PROBE_H
+
+#include "offline/join_leaf.h"
+
+/* Improve what was found by what the leaf, which has an index, has. */
+extern void JoinProbe(const JoinViewRun *run, JoinLeaf *leaf, JoinSearch *search);
+
+#endif							/* VENICE_JOIN_PROBE_H */
