@@ -93,6 +93,7 @@ OBJS = \
 	src/registry/expression.o \
 	src/registry/aggregation.o \
 	src/registry/view.o \
+	src/registry/past.o \
 	src/registry/derive.o \
 	src/registry/change.o \
 	src/registry/define.o \

@@ -102,4 +102,95 @@ SELECT venice.drop_store('past', force => true);
 RESET client_min_messages;
 SELECT to_regnamespace('past_history'), to_regclass('past_view');
 
+-- A view of what a push will replace has its store keep the past: of a store, or where it asks for a copy.
+SELECT venice.create_entity('past_entity', 'k int');
+CREATE TABLE past_events (k int, v int, at timestamptz, loaded timestamptz);
+SELECT venice.create_source('past_events', relation => 'past_events', event_time => 'at', created_time => 'loaded');
+SELECT venice.create_store('past', 'k int', 'v int');
+SELECT venice.create_source('past_store', store => 'past');
+SELECT venice.create_feature_view('past_of_store', '{past_entity}', 'past_store');
+SELECT venice.create_feature_view('past_copied', '{past_entity}', 'past_events', options => '{"history": "copy"}');
+SELECT store, options ->> 'history' AS history FROM venice.stores WHERE store IN ('past', 'past_copied') ORDER BY 1;
+SELECT to_regclass('past_history.rows'), to_regclass('past_copied_history.rows');
+-- It is needed then.
+SELECT venice.alter_store('past', '{"history": false}');
+-- A relation with event times is read in place, and says which index it wants, unless it has one.
+SELECT venice.create_feature_view('past_in_place', '{past_entity}', 'past_events');
+\set VERBOSITY default
+SELECT venice.create_feature_view('past_in_place', '{past_entity}', 'past_events', options => '{"view_version": 2}');
+SELECT venice.alter_feature_view('past_in_place', features => 'v', new_version => true);
+\set VERBOSITY terse
+CREATE INDEX ON past_events (k, at DESC);
+SELECT venice.alter_feature_view('past_in_place', features => 'v', new_version => true);
+SELECT to_regclass('past_in_place_history.rows');
+-- Nothing else can be asked for, nor by a view that has no store.
+SELECT venice.create_feature_view('past_wrong', '{past_entity}', 'past_events', options => '{"history": "rows"}');
+SELECT venice.create_feature_view('past_wrong', '{past_entity}', 'past_events', online => false, options => '{"history": "copy"}');
+SELECT venice.create_feature_view('past_wrong', '{past_entity}', 'past_events', offline => false, options => '{"history": "copy"}');
+
+-- By a push, a value goes to its own event time; where that would hide it behind what the store had, to the time of the swap.
+SELECT venice.push('past_copied', $$VALUES (1, 10, '2026-01-01 10:00+00'::timestamptz), (2, 20, '2026-01-01 10:00+00'), (3, 30, NULL)$$);
+SELECT venice.push('past_copied', $$VALUES (1, 11, '2026-01-01 11:00+00'::timestamptz), (2, 19, '2026-01-01 09:00+00')$$);
+SELECT venice.push('past_copied', $$VALUES (1, 11, '2026-01-01 12:00+00'::timestamptz), (2, 19, '2026-01-01 09:00+00'), (3, 31, '2026-01-01 12:00+00')$$);
+SELECT k, v, _deleted, CASE WHEN event_time < '2026-02-01' THEN event_time AT TIME ZONE 'UTC' END AS event_time, event_time = created_time AS at_swap
+  FROM past_copied_history.rows ORDER BY arrival >> 20, k;
+-- Whatever happened, the newest row of a key is what the store answers.
+CREATE FUNCTION past_differs() RETURNS SETOF record LANGUAGE sql AS $$
+    SELECT COALESCE(r.k, h.k), r.v, h.v FROM past_copied.records r FULL JOIN (
+        SELECT * FROM (SELECT DISTINCT ON (k) k, v, _deleted FROM past_copied_history.rows
+                        ORDER BY k, event_time DESC, created_time DESC NULLS LAST, arrival DESC) l WHERE NOT _deleted) h USING (k)
+     WHERE r.v IS DISTINCT FROM h.v $$;
+SELECT * FROM past_differs() AS (k int, online int, offline int);
+SELECT venice.rollback_version('past_copied');
+SELECT * FROM past_differs() AS (k int, online int, offline int);
+SELECT venice.swap_version('past_copied', 3);
+SELECT * FROM past_differs() AS (k int, online int, offline int);
+SELECT venice.push('past_copied', $$VALUES (1, 12, '2026-01-01 13:00+00'::timestamptz), (2, 21, '2025-01-01 10:00+00'), (3, 31, NULL)$$);
+SELECT venice.push('past_copied', $$VALUES (1, 13, '2026-01-01 14:00+00'::timestamptz), (2, 21, '2025-01-01 11:00+00'), (3, 32, '2025-01-01 10:00+00')$$);
+SELECT * FROM past_differs() AS (k int, online int, offline int);
+SELECT venice.push('past_copied', 'SELECT * FROM past_copied.records WHERE false');
+SELECT venice.push('past_copied', $$VALUES (1, 10, '2026-01-01 10:00+00'::timestamptz)$$);
+SELECT * FROM past_differs() AS (k int, online int, offline int);
+DROP FUNCTION past_differs;
+
+-- To share a feature is to share its past, until row security says who sees what.
+CREATE FUNCTION past_readable() RETURNS TABLE (relation regclass, attribute name) LANGUAGE sql AS $$
+    SELECT attrelid::regclass, attname FROM pg_attribute
+     WHERE attrelid IN ('past_copied.records'::regclass, 'past_copied_history.rows'::regclass) AND attnum > 0
+       AND has_column_privilege('history_reader', attrelid, attname, 'SELECT') ORDER BY attrelid::regclass::text COLLATE "C", attnum $$;
+SELECT venice.grant_feature('past_copied:v', 'history_reader');
+SELECT * FROM past_readable();
+SELECT venice.revoke_feature('past_copied:v', 'history_reader');
+SELECT * FROM past_readable();
+SELECT has_schema_privilege('history_reader', 'past_copied_history', 'USAGE');
+GRANT SELECT ON past_copied_history.rows TO history_reader;
+SELECT venice.revoke_feature('past_copied:v', 'history_reader');
+REVOKE SELECT ON past_copied_history.rows FROM history_reader;
+ALTER TABLE past_copied.records ENABLE ROW LEVEL SECURITY;
+SELECT venice.grant_feature('past_copied:v', 'history_reader');
+SELECT * FROM past_readable();
+SELECT venice.revoke_feature('past_copied:v', 'history_reader');
+DROP FUNCTION past_readable;
+
+-- Views go with their stores, and these with their histories; that of a store of its own stays.
+SELECT venice.drop_feature_view('past_copied');
+SELECT venice.drop_feature_view('past_of_store');
+SELECT to_regclass('past_history.rows'), to_regclass('past_copied_history.rows');
+SELECT venice.drop_feature_view('past_in_place');
+SELECT venice.drop_source('past_store'), venice.drop_source('past_events'), venice.drop_entity('past_entity');
+SELECT venice.drop_store('past');
+DROP TABLE past_events;
+
+-- Keys are compared by their own operators, and values by their bytes, whatever their types.
+CREATE SCHEMA past_types;
+CREATE TYPE past_types.pair AS (a int, b text);
+CREATE DOMAIN past_types.positive AS int NOT NULL CHECK (VALUE > 0);
+SELECT venice.create_store('past', 'k past_types.pair, n numeric', 'j json, d past_types.positive, p point, a int[]', options => '{"history": true}');
+SELECT venice.push('past', $$VALUES (ROW(1, 'x')::past_types.pair, 1.0, '{"a": 1}'::json, 1::past_types.positive, point '(1,2)', '{1}'::int[]), (ROW(2, 'y'), 1, '[]', 2, NULL, NULL)$$);
+SELECT venice.push('past', $$VALUES (ROW(1, 'x')::past_types.pair, 1.00, '{"a": 1}'::json, 1::past_types.positive, point '(1,2)', '{1}'::int[])$$);
+SELECT venice.push('past', $$VALUES (ROW(1, 'x')::past_types.pair, 1.00, '{"a":1}'::json, 1::past_types.positive, point '(1,2)', '{1}'::int[])$$);
+SELECT k, n, j, d, p, a, _deleted FROM past_history.rows ORDER BY arrival;
+SELECT venice.drop_store('past');
+DROP SCHEMA past_types CASCADE;
+
 DROP ROLE history_reader, history_column_reader;

@@ -45,19 +45,6 @@ look_up_source(const FeatureView *view)
 	return source;
 }
 
-/* The column of the source that holds a key of the view. */
-static char *
-key_column(const FeatureView *view, const char *key)
-{
-	char	   *keys = OptionText(view->options, "keys");
-	char	   *column = NULL;
-
-	if (keys != NULL)
-		column = OptionText(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(keys))),
-							key);
-	return column != NULL ? column : pstrdup(key);
-}
-
 /*
  * The expressions as the view has them: whoever can write the registry's tables must not
  * have others call what he likes.
@@ -96,7 +83,7 @@ read_in_place(const FeatureView *view, const Source *source)
 	history->relation = source->relation;
 	history->alias = source->name;
 	foreach(cell, view->key_names)
-		history->key_columns = lappend(history->key_columns, key_column(view, lfirst(cell)));
+		history->key_columns = lappend(history->key_columns, FeatureViewKeyColumn(view, lfirst(cell)));
 	history->event_time = source->event_time;
 	history->created_time = source->created_time;
 	history->time_zone = OptionText(source->options, "time_zone");
@@ -141,7 +128,7 @@ read_history(const FeatureView *view, const Source *source)
 	foreach(cell, view->key_names)
 		history->key_columns = lappend(history->key_columns,
 									   view->owns_store ? pstrdup(lfirst(cell)) :
-									   key_column(view, lfirst(cell)));
+									   FeatureViewKeyColumn(view, lfirst(cell)));
 	history->event_time = HistoryColumn(relation, "event_time");
 	history->created_time = HistoryColumn(relation, "created_time");
 	history->arrival = HistoryColumn(relation, "arrival");

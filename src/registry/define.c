@@ -33,6 +33,7 @@
 #include "registry/change.h"
 #include "registry/derive.h"
 #include "registry/entry.h"
+#include "registry/past.h"
 #include "store/arguments.h"
 
 PG_FUNCTION_INFO_V1(venice_create_feature_view);
@@ -59,7 +60,7 @@ static const char *const kept_elsewhere[] = {
 typedef struct KindOptions
 {
 	const char *kind;
-	const char *const create[9];
+	const char *const create[10];
 	const char *const alter[14];
 	const char *create_arguments;
 	const char *alter_arguments;
@@ -67,10 +68,10 @@ typedef struct KindOptions
 
 static const KindOptions kinds[] = {
 	{"feature",
-		{"aggregations", "expectations", "feature_descriptions", "feature_tags", "keys", "store",
-		"upper_edge", "view_version", NULL},
-		{"aggregations", "entities", "expectations", "feature_descriptions", "feature_tags", "keys",
-		"offline", "online", "source", "store", "ttl", "upper_edge", NULL},
+		{"aggregations", "expectations", "feature_descriptions", "feature_tags", "history", "keys",
+		"store", "upper_edge", "view_version", NULL},
+		{"aggregations", "entities", "expectations", "feature_descriptions", "feature_tags", "history",
+		"keys", "offline", "online", "source", "store", "ttl", "upper_edge", NULL},
 	"entities, features, offline, online, source, ttl", "features"},
 	{"on_demand",
 		{"expectations", "feature_descriptions", "feature_tags", "view_version", NULL},
@@ -260,6 +261,7 @@ make_view(const FeatureView *view, StoreSpec *store)
 		(void) StoreCreate(store);
 	write_view(view);
 	comment_features(view);
+	FeatureViewKeepPast(view, true);
 	AuditEnd(&change, "create");
 }
 
@@ -727,6 +729,7 @@ alter_view(const FeatureView *old, const Jsonb *changes, const char *features,
 		alter_own_store(view, &store);
 	write_view(view);
 	comment_features(view);
+	FeatureViewKeepPast(view, false);
 	AuditEnd(&change, "alter");
 	PG_RETURN_INT32(view->view_version);
 }

@@ -37,6 +37,7 @@
 #include "registry/entity.h"
 #include "registry/entry.h"
 #include "registry/expression.h"
+#include "registry/past.h"
 #include "registry/source.h"
 #include "store/definition.h"
 
@@ -166,15 +167,6 @@ derive_entities(FeatureView *view)
 	view->entities = references;
 }
 
-/* The column of the source that holds a key of the view. */
-static char *
-key_column(const FeatureView *view, const char *key)
-{
-	char	   *column = option_member(view->options, "keys", key);
-
-	return column != NULL ? column : pstrdup(key);
-}
-
 static void
 check_keys_option(const FeatureView *view)
 {
@@ -199,7 +191,7 @@ has_role(const FeatureView *view, const Source *source, const char *column)
 		(source->created_time != NULL && strcmp(column, source->created_time) == 0))
 		return true;
 	foreach(cell, view->key_names)
-		if (strcmp(column, key_column(view, lfirst(cell))) == 0)
+		if (strcmp(column, FeatureViewKeyColumn(view, lfirst(cell))) == 0)
 			return true;
 	return false;
 }
@@ -281,7 +273,7 @@ read_relation(const FeatureView *view, Reading *reading)
 
 	forboth(key, view->key_names, type, view->key_types)
 	{
-		char	   *column = key_column(view, lfirst(key));
+		char	   *column = FeatureViewKeyColumn(view, lfirst(key));
 		AttrNumber	attribute = get_attnum(relation, column);
 		Oid			column_type = attribute > 0 ? get_atttype(relation, attribute) : InvalidOid;
 		Oid			key_type;
@@ -351,7 +343,7 @@ read_store(FeatureView *view, Reading *reading)
 			continue;
 		}
 		if (position >= list_length(view->key_names) ||
-			strcmp(column->name, key_column(view, list_nth(view->key_names, position))) != 0 ||
+			strcmp(column->name, FeatureViewKeyColumn(view, list_nth(view->key_names, position))) != 0 ||
 			strcmp(column->type_name, list_nth(view->key_types, position)) != 0)
 			break;
 		position++;
@@ -550,7 +542,7 @@ topic_store_options(const FeatureView *view, const Source *source)
 
 	initStringInfo(&fields);
 	foreach(cell, view->key_names)
-		append_field(&fields, source, lfirst(cell), key_column(view, lfirst(cell)));
+		append_field(&fields, source, lfirst(cell), FeatureViewKeyColumn(view, lfirst(cell)));
 	foreach(cell, view->features)
 	{
 		const ViewFeature *feature = lfirst(cell);
@@ -993,6 +985,7 @@ FeatureViewDerive(FeatureView *view, const FeatureView *kept, StoreSpec *store)
 		derive_from_inputs(view, &reading);
 	else
 		derive_from_source(view, &reading, store);
+	FeatureViewCheckPast(view);
 	check_expectations(view, reading.owner);
 	derive_feature_options(view);
 }

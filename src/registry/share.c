@@ -4,8 +4,8 @@
  *		Letting others read a feature.
  *
  * A right to read a feature is a right to read a column: GRANT is the authority,
- * and these two functions only spell it, with what a look-up needs besides.  Swaps
- * carry it.
+ * and these two functions only spell it, with what a look-up needs besides; for the
+ * store's history too, where there is one.  Swaps carry it.
  *
  * Locks: those of GRANT and REVOKE.
  * Must not know: who may see a view, which follows from the same privileges.
@@ -14,13 +14,16 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "catalog/audit.h"
 #include "catalog/store.h"
@@ -29,6 +32,7 @@
 #include "registry/entry.h"
 #include "registry/view.h"
 #include "store/arguments.h"
+#include "version/history.h"
 
 PG_FUNCTION_INFO_V1(venice_grant_feature);
 PG_FUNCTION_INFO_V1(venice_revoke_feature);
@@ -39,6 +43,7 @@ typedef struct Share
 	FeatureView *view;
 	Store	   *store;
 	Oid			records;
+	Oid			history;		/* or invalid */
 	List	   *columns;		/* of char *: where the features' values are */
 	char	   *feature;		/* as it was named: "*" for all */
 	Oid			grantee;		/* ACL_ID_PUBLIC: everybody */
@@ -76,6 +81,7 @@ begin_share(FunctionCallInfo fcinfo, Share *share)
 	StoreCheckOwner(share->store);
 	StoreCheckSchema(share->store);
 	share->records = get_relname_relid("records", share->store->schema_oid);
+	share->history = HistoryRelation(share->store);
 	features = strcmp(share->feature, "*") == 0 ? share->view->features :
 		list_make1(FeatureViewFeature(share->view, share->feature, false));
 	foreach(cell, features)
@@ -89,9 +95,9 @@ begin_share(FunctionCallInfo fcinfo, Share *share)
 					 errhint("Push to the store first.")));
 }
 
-/* Columns that a look-up needs, whatever feature it is for. */
+/* Columns that a look-up needs, in the store or in its history, whatever feature it is for. */
 static List *
-common_columns(const Share *share)
+common_columns(const Share *share, Oid table)
 {
 	List	   *columns = NIL;
 	ListCell   *cell;
@@ -103,6 +109,10 @@ common_columns(const Share *share)
 		if (column->is_key)
 			columns = lappend(columns, column->name);
 	}
+	if (table == share->history)
+		return list_concat(columns, list_make4(HistoryColumn(table, "event_time"),
+											   HistoryColumn(table, "created_time"),
+											   HistoryColumn(table, "arrival"), "_deleted"));
 	if (share->view->event_time_column != NULL)
 		columns = lappend(columns, share->view->event_time_column);
 	return columns;
@@ -136,6 +146,41 @@ end_share(const Share *share, const char *action)
 			   NULL, DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data))));
 }
 
+/* What row security keeps from somebody is not to be read in the past of it. */
+static bool
+has_row_security(Oid table)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	bool		result = ((Form_pg_class) GETSTRUCT(tuple))->relrowsecurity;
+
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+static const char *
+schema_name(Oid table)
+{
+	return quote_identifier(get_namespace_name(get_rel_namespace(table)));
+}
+
+static char *
+table_name(Oid table)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
+									  get_rel_name(table));
+}
+
+/* In a session of the store's owner, as revoke_on. */
+static void
+grant_on(const Share *share, Oid table)
+{
+	List	   *columns = list_concat(common_columns(share, table), share->columns);
+
+	QueryRunf("GRANT USAGE ON SCHEMA %s TO %s", schema_name(table), share->grantee_name);
+	QueryRunf("GRANT SELECT (%s) ON %s TO %s", quoted_list(columns), table_name(table),
+			  share->grantee_name);
+}
+
 /*
  * venice_grant_feature
  *		grant_feature(feature, grantee): "view:feature", or all of them with "view" or
@@ -146,15 +191,12 @@ venice_grant_feature(PG_FUNCTION_ARGS)
 {
 	Share		share = {0};
 	QuerySession session;
-	const char *schema;
 
 	begin_share(fcinfo, &share);
-	schema = quote_identifier(share.store->name);
 	QueryBegin(&session, share.store->owner);
-	QueryRunf("GRANT USAGE ON SCHEMA %s TO %s", schema, share.grantee_name);
-	QueryRunf("GRANT SELECT (%s) ON %s.records TO %s",
-			  quoted_list(list_concat(common_columns(&share), share.columns)), schema,
-			  share.grantee_name);
+	grant_on(&share, share.records);
+	if (OidIsValid(share.history) && !has_row_security(share.records))
+		grant_on(&share, share.history);
 	QueryEnd(&session);
 	end_share(&share, "grant");
 	PG_RETURN_VOID();
@@ -162,16 +204,16 @@ venice_grant_feature(PG_FUNCTION_ARGS)
 
 /* Does the grantee have a privilege of his own on another column than the common ones? */
 static bool
-reads_more(const Share *share)
+reads_more(const Share *share, Oid table)
 {
 	QuerySession session;
 	QueryArgs	args = {0};
 	bool		found;
 
 	QueryBegin(&session, share->store->owner);
-	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(share->records), false);
+	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(table), false);
 	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(share->grantee), false);
-	QueryArgText(&args, quoted_list(common_columns(share)));
+	QueryArgText(&args, quoted_list(common_columns(share, table)));
 	found = QueryRunLatest("SELECT FROM pg_catalog.pg_attribute a, "
 						   "LATERAL pg_catalog.aclexplode(a.attacl) x "
 						   "WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped "
@@ -184,6 +226,39 @@ reads_more(const Share *share)
 	return found;
 }
 
+static void
+revoke_on(const Share *share, Oid table)
+{
+	QuerySession session;
+
+	QueryBegin(&session, share->store->owner);
+	QueryRunf("REVOKE SELECT (%s) ON %s FROM %s", quoted_list(share->columns), table_name(table),
+			  share->grantee_name);
+	QueryEnd(&session);
+	if (reads_more(share, table))
+		return;
+	QueryBegin(&session, share->store->owner);
+	QueryRunf("REVOKE SELECT (%s) ON %s FROM %s", quoted_list(common_columns(share, table)),
+			  table_name(table), share->grantee_name);
+	QueryRunf("REVOKE USAGE ON SCHEMA %s FROM %s", schema_name(table), share->grantee_name);
+	QueryEnd(&session);
+}
+
+/* Can the grantee still read one of the features? */
+static bool
+can_read(const Share *share, Oid table)
+{
+	ListCell   *cell;
+
+	if (pg_class_aclcheck(table, share->grantee, ACL_SELECT) == ACLCHECK_OK)
+		return true;
+	foreach(cell, share->columns)
+		if (pg_attribute_aclcheck(table, get_attnum(table, lfirst(cell)), share->grantee,
+								  ACL_SELECT) == ACLCHECK_OK)
+			return true;
+	return false;
+}
+
 /*
  * venice_revoke_feature
  *		revoke_feature(feature, grantee): with the last feature also what was granted
@@ -193,38 +268,20 @@ Datum
 venice_revoke_feature(PG_FUNCTION_ARGS)
 {
 	Share		share = {0};
-	QuerySession session;
-	const char *schema;
-	ListCell   *cell;
 
 	begin_share(fcinfo, &share);
-	schema = quote_identifier(share.store->name);
-	QueryBegin(&session, share.store->owner);
-	QueryRunf("REVOKE SELECT (%s) ON %s.records FROM %s", quoted_list(share.columns), schema,
-			  share.grantee_name);
-	QueryEnd(&session);
-	if (!reads_more(&share))
-	{
-		QueryBegin(&session, share.store->owner);
-		QueryRunf("REVOKE SELECT (%s) ON %s.records FROM %s", quoted_list(common_columns(&share)),
-				  schema, share.grantee_name);
-		QueryRunf("REVOKE USAGE ON SCHEMA %s FROM %s", schema, share.grantee_name);
-		QueryEnd(&session);
-	}
+	revoke_on(&share, share.records);
+	if (OidIsValid(share.history))
+		revoke_on(&share, share.history);
 	end_share(&share, "revoke");
 
-	foreach(cell, share.columns)
-		if (share.grantee != ACL_ID_PUBLIC &&
-			(pg_class_aclcheck(share.records, share.grantee, ACL_SELECT) == ACLCHECK_OK ||
-			 pg_attribute_aclcheck(share.records, get_attnum(share.records, lfirst(cell)),
-								   share.grantee, ACL_SELECT) == ACLCHECK_OK))
-		{
-			ereport(WARNING,
-					(errcode(ERRCODE_WARNING_PRIVILEGE_NOT_REVOKED),
-					 errmsg("role %s can still read feature \"%s\"", share.grantee_name,
-							share.feature),
-					 errdetail("It has the privilege by another role, by PUBLIC, on the whole table, or by another owner's grant.")));
-			break;
-		}
+	if (share.grantee != ACL_ID_PUBLIC &&
+		(can_read(&share, share.records) ||
+		 (OidIsValid(share.history) && can_read(&share, share.history))))
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING_PRIVILEGE_NOT_REVOKED),
+				 errmsg("role %s can still read feature \"%s\"", share.grantee_name,
+						share.feature),
+				 errdetail("It has the privilege by another role, by PUBLIC, on the whole table, or by another owner's grant.")));
 	PG_RETURN_VOID();
 }

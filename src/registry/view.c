@@ -23,6 +23,7 @@
 
 #include "common/guc.h"
 #include "common/query.h"
+#include "common/store_options.h"
 #include "registry/entry.h"
 #include "store/create.h"
 #include "store/definition.h"
@@ -292,6 +293,18 @@ FeatureViewShortName(const FeatureView *view)
 	if (view->view_version == 1)
 		reference.view_version = 0;
 	return ReferenceText(&reference);
+}
+
+char *
+FeatureViewKeyColumn(const FeatureView *view, const char *key)
+{
+	char	   *keys = OptionText(view->options, "keys");
+	char	   *column = NULL;
+
+	if (keys != NULL)
+		column = OptionText(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(keys))),
+							key);
+	return column != NULL ? column : pstrdup(key);
 }
 
 ViewFeature *

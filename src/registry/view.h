@@ -76,6 +76,9 @@ extern char *FeatureViewShortName(const FeatureView *view);
 /* Of an array of text; NULLs are 22004. */
 extern List *TextArrayList(ArrayType *array);
 
+/* The column of the view's source that holds a key; palloc'd. */
+extern char *FeatureViewKeyColumn(const FeatureView *view, const char *key);
+
 /* The feature of that name; 42703, with the names that there are, or NULL with missing_ok. */
 extern ViewFeature *FeatureViewFeature(const FeatureView *view, const char *feature,
 									   bool missing_ok);

@@ -42,6 +42,7 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
 #include "utils/snapmgr.h"
@@ -49,6 +50,7 @@
 #include "utils/typcache.h"
 
 #include "catalog/pointer.h"
+#include "common/item_list.h"
 #include "common/query.h"
 #include "common/user_context.h"
 #include "version/layout.h"
@@ -249,7 +251,7 @@ included_columns(const Store *store)
 			++count > INDEX_MAX_KEYS)
 			break;
 		bytes += get_typlen(type);
-		appendStringInfo(&list, ", %s", quote_identifier(column->name));
+		ItemListAppend(&list, "%s", quote_identifier(column->name));
 	}
 	return list.data;
 }
@@ -342,6 +344,18 @@ copy_privileges(const Store *store, Oid records, Oid history)
 		QueryRunf("%s", (char *) lfirst(cell));
 }
 
+bool
+HistoryHasRows(const Store *store)
+{
+	QuerySession session;
+	bool		found;
+
+	QueryBegin(&session, store->owner);
+	found = QueryRun(psprintf("SELECT FROM %s.rows LIMIT 1", history_schema(store)), NULL) > 0;
+	QueryEnd(&session);
+	return found;
+}
+
 /* What two versions' rows are compared by, and what of them goes where. */
 typedef struct Difference
 {
@@ -352,8 +366,9 @@ typedef struct Difference
 	Oid			new;
 	const char *old_from;		/* what stands in FROM */
 	const char *new_from;
-	bool		old_has_time;	/* are there event times? */
+	bool		old_has_time;	/* have the rows event times of their own? */
 	bool		new_has_time;
+	bool		may_be_late;	/* may the history have what is newer than a row? */
 	bool		is_push;
 } Difference;
 
@@ -397,12 +412,11 @@ value_list(const Difference *difference, Oid records, const char *side)
 
 		if (!is_value(column))
 			continue;
-		appendStringInfoString(&list, list.len > 0 ? ", " : "");
 		if (get_attnum(records, column->name) == InvalidAttrNumber)
-			appendStringInfo(&list, "NULL::%s", history_type(column));
+			ItemListAppend(&list, "NULL::%s", history_type(column));
 		else
-			appendStringInfo(&list, "%s.%s::%s", side, quote_identifier(column->name),
-							 history_type(column));
+			ItemListAppend(&list, "%s.%s::%s", side, quote_identifier(column->name),
+						   history_type(column));
 	}
 	return list.data;
 }
@@ -419,38 +433,37 @@ value_names(const Store *store)
 		const StoreColumn *column = lfirst(cell);
 
 		if (is_value(column))
-			appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "",
-							 quote_identifier(column->name));
+			ItemListAppend(&list, "%s", quote_identifier(column->name));
 	}
 	return list.data;
 }
 
 /*
- * From when on a row of the new version is true; $1 is the time of the swap.  In a push it
- * is the row's own event time, unless the history has what is newer, of the version that is
- * left or of a key's deletion: who asks for a time after the swap is to find this row.
+ * From when on what is said of a side's key is true: from the given time, unless the
+ * history has what is newer, of a version that came back or of a deletion, say.  Then it
+ * is from the swap on, whose time is $1: who asks for a time after it is to find this row.
  */
 static char *
-true_from(const Difference *difference)
+true_from(const Difference *difference, const char *side, const char *time)
 {
 	const char *event_time = quote_identifier(HistoryColumn(difference->history, "event_time"));
-	StringInfoData expression;
 
+	if (!difference->may_be_late)
+		return pstrdup(time);
+	return psprintf("COALESCE((SELECT GREATEST($1, h.%s) FROM %s h WHERE %s AND h.%s > %s "
+					"ORDER BY h.%s DESC LIMIT 1), %s)",
+					event_time, difference->rows, keys_equal(difference, "h", side), event_time,
+					time, event_time, time);
+}
+
+/* The time of a row of the new version, as far as the row itself can tell. */
+static const char *
+own_time(const Difference *difference)
+{
 	if (!difference->new_has_time)
-		return psprintf("%s", difference->old_has_time ? "GREATEST($1, o." EVENT_TIME_COLUMN ")" : "$1");
-	if (!difference->is_push)
-		return psprintf("GREATEST($1, n." EVENT_TIME_COLUMN "%s)",
-						difference->old_has_time ? ", o." EVENT_TIME_COLUMN : "");
-	initStringInfo(&expression);
-	appendStringInfoString(&expression, "CASE ");
-	if (difference->old_has_time)
-		appendStringInfoString(&expression, "WHEN o." EVENT_TIME_COLUMN " > n." EVENT_TIME_COLUMN
-							   " THEN GREATEST($1, o." EVENT_TIME_COLUMN ") ");
-	appendStringInfo(&expression, "WHEN o.is_there IS NULL AND EXISTS (SELECT FROM %s h WHERE %s AND h._deleted "
-					 "AND h.%s > n." EVENT_TIME_COLUMN ") THEN $1 "
-					 "ELSE COALESCE(n." EVENT_TIME_COLUMN ", $1) END",
-					 difference->rows, keys_equal(difference, "h", "n"), event_time);
-	return expression.data;
+		return "$1";
+	return difference->is_push ? "COALESCE(n." EVENT_TIME_COLUMN ", $1)" :
+		"GREATEST($1, n." EVENT_TIME_COLUMN ")";
 }
 
 /* Keys that are new, or have other values, or were told another time. */
@@ -466,7 +479,7 @@ append_changes(const Difference *difference, const QueryArgs *args)
 							 quote_identifier(HistoryColumn(difference->history, "event_time")),
 							 quote_identifier(HistoryColumn(difference->history, "created_time")),
 							 KeyColumnList(store, "n."), value_list(difference, difference->new, "n"),
-							 true_from(difference),
+							 true_from(difference, "n", own_time(difference)),
 							 difference->new_from, difference->old_from,
 							 keys_equal(difference, "o", "n"),
 							 value_list(difference, difference->old, "o"),
@@ -488,7 +501,7 @@ append_deletions(const Difference *difference, const QueryArgs *args)
 							 quote_identifier(HistoryColumn(difference->history, "event_time")),
 							 quote_identifier(HistoryColumn(difference->history, "created_time")),
 							 KeyColumnList(store, "o."),
-							 difference->old_has_time ? "GREATEST($1, o." EVENT_TIME_COLUMN ")" : "$1",
+							 true_from(difference, "o", "$1"),
 							 difference->old_from, difference->new_from,
 							 keys_equal(difference, "o", "n")),
 					args);
@@ -538,6 +551,8 @@ HistoryAppend(const Store *store, const Version *old, const Version *target, boo
 		difference.old_from = from_history(&difference);
 		difference.old_has_time = true;
 	}
+	difference.may_be_late = (difference.old_has_time || difference.new_has_time) &&
+		HistoryHasRows(store);
 	/* A clock that was set back does not change the order of swaps. */
 	QueryArgDatum(&args, TIMESTAMPTZOID,
 				  TimestampTzGetDatum(Max(GetCurrentTimestamp(), old->swapped_time)), false);
@@ -591,18 +606,6 @@ HistoryCreate(const Store *store)
 		append_current(store, VersionLookup(store->name, pointer.version, false));
 	}
 	QueryEnd(&session);
-}
-
-bool
-HistoryHasRows(const Store *store)
-{
-	QuerySession session;
-	bool		found;
-
-	QueryBegin(&session, store->owner);
-	found = QueryRun(psprintf("SELECT FROM %s.rows LIMIT 1", history_schema(store)), NULL) > 0;
-	QueryEnd(&session);
-	return found;
 }
 
 /*
@@ -660,14 +663,13 @@ HistoryFollowColumns(const Store *store)
 			continue;
 		if (attribute == InvalidAttrNumber)
 		{
-			appendStringInfo(&changes, "%sADD COLUMN %s %s", changes.len > 0 ? ", " : "", name, type);
+			ItemListAppend(&changes, "ADD COLUMN %s %s", name, type);
 			continue;
 		}
 		get_atttypetypmodcoll(history, attribute, &old_type, &old_modifier, &collation);
 		if (strcmp(type, format_type_extended(old_type, old_modifier,
 											  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY)) != 0)
-			appendStringInfo(&changes, "%sALTER COLUMN %s TYPE %s", changes.len > 0 ? ", " : "", name,
-							 type);
+			ItemListAppend(&changes, "ALTER COLUMN %s TYPE %s", name, type);
 	}
 	if (changes.len > 0)
 		QueryRunf("ALTER TABLE %s.rows %s", history_schema(store), changes.data);
@@ -701,7 +703,10 @@ HistoryDrop(const Store *store, bool force)
 	if (!OidIsValid(history))
 		return;
 	QueryBegin(&session, store->owner);
-	if (!force)
+	if (force)
+		(void) set_config_option("client_min_messages", "warning", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	else
 		QueryRunf("DROP TABLE %s.rows", schema);
 	QueryRunf("DROP SCHEMA %s%s", schema, force ? " CASCADE" : "");
 	QueryEnd(&session);
