@@ -109,8 +109,11 @@ OBJS = \
 	src/offline/source.o \
 	src/offline/select.o \
 	src/offline/history_cursor.o \
+	src/offline/exact_sum.o \
+	src/offline/window.o \
 	src/offline/join_view.o \
 	src/offline/join_ordered.o \
+	src/offline/join_windows.o \
 	src/offline/join_leaf.o \
 	src/offline/join_probe.o \
 	src/offline/join_direct.o \

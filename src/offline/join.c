@@ -44,6 +44,7 @@
 #include "offline/history_cursor.h"
 #include "offline/join_direct.h"
 #include "offline/join_ordered.h"
+#include "offline/join_windows.h"
 #include "offline/select.h"
 
 /* Rows of a batch, unless memory says fewer. */
@@ -130,7 +131,17 @@ JoinColumns(const JoinRequest *request)
 
 		view->first_column = at - 1;
 		for (i = 0; i < run->feature_count; i++)
-			TupleDescCopyEntry(columns, at++, history, run->key_count + 4 + i);
+		{
+			AttrNumber	value = run->key_count + 4 + i;
+			Oid			type = view->aggregations == NIL ? InvalidOid :
+				AggregationResult(((Aggregation *) list_nth(view->aggregations, i))->function,
+								  TupleDescAttr(history, value - 1)->atttypid);
+
+			if (OidIsValid(type) && type != TupleDescAttr(history, value - 1)->atttypid)
+				TupleDescInitEntry(columns, at++, NULL, type, -1, 0);
+			else
+				TupleDescCopyEntry(columns, at++, history, value);
+		}
 		TupleDescInitEntry(columns, at++, "event_time", TIMESTAMPTZOID, -1, 0);
 		TupleDescInitEntry(columns, at++, "status", INT4OID, -1, 0);
 	}
@@ -466,7 +477,9 @@ match(JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
 	found->event_times = batch_array(batch, batch->row_count, sizeof(TimestampTz));
 	found->values = batch_array(batch, values, sizeof(Datum));
 	found->nulls = batch_array(batch, values, sizeof(bool));
-	if (run->direct)
+	if (run->view->aggregations != NIL)
+		JoinWindowsMatch(run, batch, found);
+	else if (run->direct)
 		JoinDirectMatch(run, batch, found);
 	else
 		JoinOrderedMatch(run, batch, found);
@@ -479,7 +492,7 @@ append_found(const JoinViewRun *run, const JoinFound *found, int row, Datum *val
 	int			features = run->feature_count;
 	JoinStatus	status = found->status[row];
 
-	if (status == JOIN_PRESENT)
+	if (status == JOIN_PRESENT || (status == JOIN_NOT_FOUND && run->view->aggregations != NIL))
 	{
 		memcpy(values, &found->values[(int64) row * features], sizeof(Datum) * features);
 		memcpy(nulls, &found->nulls[(int64) row * features], sizeof(bool) * features);
@@ -528,8 +541,11 @@ run_stage(Pipeline *join, const Stage *stage, const Stage *next, bool is_last)
 		run->spine_rows = join->spine_rows;
 		run->report_context = join->report_context;
 		JoinViewRange(run, join->least_time, join->greatest_time);
-		run->direct = JoinDirectBegin(run);
-		if (!run->direct)
+		if (run->view->aggregations != NIL)
+			JoinWindowsBegin(run);
+		else if (JoinDirectBegin(run))
+			run->direct = true;
+		else
 			JoinOrderedBegin(run);
 	}
 	join->sort = NULL;
@@ -576,7 +592,9 @@ run_stage(Pipeline *join, const Stage *stage, const Stage *next, bool is_last)
 	{
 		JoinViewRun *run = lfirst(cell);
 
-		if (run->direct)
+		if (run->view->aggregations != NIL)
+			JoinWindowsEnd(run);
+		else if (run->direct)
 			JoinDirectEnd(run);
 		else
 			JoinOrderedEnd(run);

@@ -29,6 +29,8 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
+#include "offline/window.h"
+
 static int
 integer_bytes(Oid type)
 {
@@ -148,6 +150,10 @@ JoinViewLatest(const JoinView *view, TimestampTz time, TimestampTz *latest)
 	int64		forward_us = view->window_us != 0 ? view->window_us : -view->delay_us;
 	bool		before = view->window_us != 0 || view->strict;
 
+	/* The upper edge of windows is the time itself, however soon events are known. */
+	if (view->aggregations != NIL && view->delay_us == 0 &&
+		!((Aggregation *) linitial(view->aggregations))->upper_inclusive)
+		before = true;
 	*latest = add_us(time, forward_us);
 	if (before && TIMESTAMP_IS_NOBEGIN(*latest))
 		return false;
@@ -165,6 +171,8 @@ JoinViewRange(JoinViewRun *run, TimestampTz least, TimestampTz greatest)
 		run->to = DT_NOBEGIN;
 	if (view->window_us != 0)
 		run->from = least;
+	else if (view->aggregations != NIL)
+		run->from = WindowsStart(view->aggregations, least);
 	else if (view->ttl_us != 0 && !view->with_status)
 		run->from = add_us(least, -view->ttl_us);
 	else

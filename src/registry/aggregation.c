@@ -251,6 +251,39 @@ is_number(Oid type)
 		type == FLOAT8OID || type == NUMERICOID;
 }
 
+bool
+AggregationCounts(const Aggregation *aggregation)
+{
+	return aggregation->function == AGGREGATE_COUNT ||
+		aggregation->function == AGGREGATE_DISTINCT_COUNT;
+}
+
+Oid
+AggregationResult(AggregateFunction function, Oid value_type)
+{
+	switch (function)
+	{
+		case AGGREGATE_COUNT:
+		case AGGREGATE_DISTINCT_COUNT:
+			return INT8OID;
+		case AGGREGATE_AVG:
+		case AGGREGATE_STDDEV:
+			return FLOAT8OID;
+		case AGGREGATE_SUM:
+			/* As SQL's sum(). */
+			return value_type == INT2OID || value_type == INT4OID ? INT8OID :
+				value_type == INT8OID ? NUMERICOID : value_type;
+		case AGGREGATE_TOP_K:
+			return get_array_type(value_type);
+		case AGGREGATE_FIRST:
+		case AGGREGATE_LAST:
+		case AGGREGATE_MAX:
+		case AGGREGATE_MIN:
+			return value_type;
+	}
+	pg_unreachable();
+}
+
 char *
 AggregationType(const AggregationText *text, const char *value_type)
 {
@@ -258,43 +291,23 @@ AggregationType(const AggregationText *text, const char *value_type)
 	Oid			type;
 	int32		typmod;
 	TypeCacheEntry *entry;
+	Oid			result;
 
 	parseTypeString(value_type, &type, &typmod, false);
 	entry = lookup_type_cache(type, TYPECACHE_LT_OPR | TYPECACHE_EQ_OPR | TYPECACHE_HASH_PROC);
-	switch (function)
-	{
-		case AGGREGATE_COUNT:
-			return pstrdup("bigint");
-		case AGGREGATE_DISTINCT_COUNT:
-			if (!OidIsValid(entry->eq_opr) || !OidIsValid(entry->hash_proc))
-				refuse_type(text, value_type, "Cast the column to a type with a hash operator class.");
-			return pstrdup("bigint");
-		case AGGREGATE_FIRST:
-		case AGGREGATE_LAST:
-			return pstrdup(value_type);
-		case AGGREGATE_MAX:
-		case AGGREGATE_MIN:
-		case AGGREGATE_TOP_K:
-			if (!OidIsValid(entry->lt_opr))
-				refuse_type(text, value_type, "Cast the column to a type with an order.");
-			if (function != AGGREGATE_TOP_K)
-				return pstrdup(value_type);
-			if (!OidIsValid(get_array_type(type)))
-				refuse_type(text, value_type, "Cast the column to a type that arrays are made of.");
-			return DefinitionTypeName(get_array_type(type), typmod);
-		case AGGREGATE_AVG:
-		case AGGREGATE_STDDEV:
-		case AGGREGATE_SUM:
-			if (!is_number(type))
-				refuse_type(text, value_type, "Cast the column to a type of numbers.");
-			if (function != AGGREGATE_SUM)
-				return pstrdup("double precision");
-			/* As SQL's sum(). */
-			return pstrdup(type == INT2OID || type == INT4OID ? "bigint" :
-						   type == FLOAT4OID ? "real" :
-						   type == FLOAT8OID ? "double precision" : "numeric");
-	}
-	pg_unreachable();
+	if ((function == AGGREGATE_AVG || function == AGGREGATE_STDDEV || function == AGGREGATE_SUM) &&
+		!is_number(type))
+		refuse_type(text, value_type, "Cast the column to a type of numbers.");
+	if ((function == AGGREGATE_MAX || function == AGGREGATE_MIN || function == AGGREGATE_TOP_K) &&
+		!OidIsValid(entry->lt_opr))
+		refuse_type(text, value_type, "Cast the column to a type with an order.");
+	if (function == AGGREGATE_DISTINCT_COUNT &&
+		(!OidIsValid(entry->eq_opr) || !OidIsValid(entry->hash_proc)))
+		refuse_type(text, value_type, "Cast the column to a type with a hash operator class.");
+	result = AggregationResult(function, type);
+	if (!OidIsValid(result))
+		refuse_type(text, value_type, "Cast the column to a type that arrays are made of.");
+	return DefinitionTypeName(result, function == AGGREGATE_SUM ? -1 : typmod);
 }
 
 char *

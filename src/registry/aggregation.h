@@ -55,7 +55,13 @@ extern List *AggregationsParse(const Jsonb *options);
 /* That of a feature, by its own options and its view's; NULL when it has none. */
 extern Aggregation *AggregationOfFeature(const Jsonb *feature_options, const Jsonb *view_options);
 
-/* The type of the result, as SQL text, for values of a type; 42804 where there is none. */
+/* Is the result a number even where there is nothing? */
+extern bool AggregationCounts(const Aggregation *aggregation);
+
+/* The type of the result for values of a type that the function takes. */
+extern Oid	AggregationResult(AggregateFunction function, Oid value_type);
+
+/* The same as SQL text, for values of a type; 42804 where there is none. */
 extern char *AggregationType(const AggregationText *text, const char *value_type);
 
 /* "avg(delay) over 7 days", for people. */
