@@ -121,6 +121,8 @@ OBJS = \
 	src/offline/request.o \
 	src/offline/answer.o \
 	src/offline/historical.o \
+	src/offline/hash_fraction.o \
+	src/offline/training_set.o \
 	src/worker/ledger.o \
 	src/worker/launcher.o \
 	src/worker/units.o \
@@ -168,6 +170,7 @@ SQL_PARTS = \
 	src/registry/discovery.sql \
 	src/registry/plan.sql \
 	src/offline/offline.sql \
+	src/offline/training_set.sql \
 	src/worker/worker.sql
 
 DATA_built = venice--$(EXTVERSION).sql

@@ -26,6 +26,7 @@ SELECT pg_temp.run($script$
     SET LOCAL ROLE tenant_<me>;
     SET LOCAL venice.project = 'team_<me>';
     CREATE TABLE tenant_<me>_data.events (id integer, v integer, w text, at timestamptz);
+    INSERT INTO tenant_<me>_data.events VALUES (1, 1, 'hush_<me>', now() - interval '1 hour');
     SELECT venice.create_store('tenant_<me>_store', 'id integer', 'v integer, w text, x real[]');
     SELECT venice.push('tenant_<me>_store', 'VALUES (1, 1, ''hush_<me>'', ''{1}'')', 'hush_<me>');
     SELECT venice.push('tenant_<me>_store', 'VALUES (1, 2, ''hush_<me>'', ''{1}''::real[])');
@@ -48,6 +49,8 @@ SELECT pg_temp.run($script$
     SELECT venice.create_feature_view('alone', '{key}', 'src', 'v', online => false, options => '{"description": "hush_<me>"}');
     SELECT venice.create_on_demand_view('alone_twice', '{quiet:v}', 'v * 2 AS v2', options => '{"description": "hush_<me>"}');
     SELECT venice.create_service('model', '{quiet:w, twice:v2}', '{"description": "hush_<me>", "model": "hush_<me>", "defaults": {"w": "hush_<me>"}}');
+
+    SELECT venice.create_training_set('tenant_<me>_data.train', 'SELECT 1 AS id, now() AS at, now() AS event_time', '{quiet:w}', options => '{"description": "hush_<me>"}');
 
     SELECT venice.create_entity('key_shown', 'id integer', '{"description": "open_<me>"}');
     SELECT venice.create_feature_view('shown', '{key_shown}', 'src', 'v, v + 1 AS n', options =>
@@ -132,6 +135,8 @@ INSERT INTO argument VALUES
     ('', 'service', 'text', 'model', '{team_<them>.model,team_<them>.model_shown}'), ('^create_', 'service', 'text', 'fresh', '{team_<them>.fresh,team_<them>.model}'),
     ('', 'features', 'text[]', '{quiet:v}', '{"{team_<them>.quiet:v}","{team_<them>.shown:v}","{team_<them>.shown:n}","{team_<them>.shown}","{team_<them>.twice}","{team_<them>.late}"}'),
     ('^get_online_features$', 'features', 'text[]', '{quiet:v}', '{"{team_<them>.quiet:v}","{team_<them>.shown:v}","{team_<them>.shown:n}","{team_<them>.twice:v2}","{team_<them>.model}","{team_<them>.model_shown}"}'),
+    ('(historical_features|training_set)', 'features', 'text[]', '{quiet:w}', '{"{team_<them>.quiet:w}","{team_<them>.shown:v}","{team_<them>.shown:n}","{team_<them>.twice:v2}","{team_<them>.late}","{team_<them>.model}","{team_<them>.model_shown}"}'),
+    ('', 'spine', 'text', 'SELECT 1 AS id, now() AS at, now() AS event_time', '{"SELECT id, at, at AS event_time FROM tenant_<them>_data.events","SELECT id, at, event_time FROM tenant_<them>_data.train","SELECT 1 AS id, now() AS at, now() AS event_time, g.* FROM tenant_<them>_store.get(1) g"}'),
     ('', 'entities', 'jsonb', '{"id": 1}', NULL), ('', 'fraction', 'float8', '0', NULL),
     ('', 'feature', 'text', 'quiet:v', '{team_<them>.quiet:v,team_<them>.shown:v}'),
     ('^revoke_', 'grantee', 'name', 'tenant_<me>', '{tenant_<them>}'),
@@ -143,6 +148,9 @@ INSERT INTO argument VALUES
         'team_<them>.key_shown,team_<them>.src,team_<them>,tenant_<them>_store,tenant_<them>_shown}'),
     ('', 'of_name', 'text', 'quiet', '{team_<them>.quiet,team_<them>.quiet:w,team_<them>.twice,team_<them>.shown,team_<them>.model,team_<them>.model_shown,team_<them>.key,'
         'team_<them>.key_shown,team_<them>.src,tenant_<them>_store,tenant_<them>_shown,tenant_<them>_data.events,tenant_<them>_data.events.w}'),
+    ('^create_training_set$', 'name', 'text', 'tenant_<me>_data.fresh', '{tenant_<them>_data.fresh,tenant_<them>_data.train}'),
+    ('^(refresh|extend|compare)_training_sets?$', 'name', 'text', 'tenant_<me>_data.train', '{tenant_<them>_data.train,tenant_<them>_data.fresh}'),
+    ('', 'other', 'text', 'tenant_<me>_data.train', '{tenant_<them>_data.train}'),
     ('', 'definition', 'jsonb', '{"entities": [{"name": "unused", "keys": "id integer"}]}', ARRAY[
         '{"entities": [{"name": "team_<them>.unused", "keys": "id integer", "description": "changed"}]}',
         '{"project": "team_<them>", "entities": [{"name": "added", "keys": "id integer"}]}',
@@ -159,6 +167,8 @@ WITH parameter AS (
       FROM pg_proc p LEFT JOIN LATERAL unnest(p.proargnames[1:p.pronargs]) WITH ORDINALITY AS n (name, position) ON true
      WHERE p.pronamespace IN ('venice'::regnamespace, 'venice_internal'::regnamespace) AND p.prokind = 'f' AND p.provolatile <> 'i'
        AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) AND NOT p.proargtypes::oid[] @> ARRAY['"any"'::regtype::oid]
+       -- Those whose rows have the columns that the caller says are below.
+       AND NOT (p.prorettype = 'record'::regtype AND p.proallargtypes IS NULL)
        AND has_function_privilege('public', p.oid, 'EXECUTE')
 ), known AS (
     SELECT p.*, a.mine, a.theirs
@@ -196,6 +206,10 @@ SELECT p.oid, statement FROM pg_proc p JOIN (VALUES
     ('alter_service', $$SELECT venice.alter_service('model', '{"owner": "tenant_<them>"}')$$),
     ('alter_service', $$SELECT venice.alter_service('model', '{"joins": [{"view": "team_<them>.quiet", "alias": "other"}]}', '{other:v}')$$),
     ('move_service', $$SELECT venice.move_service('model', 'team_<them>.quiet')$$),
+    ('get_historical_features', $$SELECT * FROM venice.get_historical_features('SELECT 1 AS id, now() AS event_time', '{team_<them>.quiet:w}') AS r (id integer, event_time timestamptz, w text)$$),
+    ('get_historical_features', $$SELECT * FROM venice.get_historical_features('SELECT 1 AS id, now() AS event_time', '{team_<them>.shown:v}') AS r (id integer, event_time timestamptz, v integer)$$),
+    ('get_historical_features', $$SELECT * FROM venice.get_historical_features('SELECT 1 AS id, now() AS event_time', '{team_<them>.model}') AS r (id integer, event_time timestamptz, w text, v2 integer)$$),
+    ('get_historical_features', $$SELECT * FROM venice.get_historical_features('SELECT 1 AS id, now() AS event_time', '{team_<them>.model_shown}') AS r (id integer, event_time timestamptz, v integer)$$),
     ('alter_store', $$SELECT venice.alter_store('tenant_<me>_store', '{"owner": "tenant_<them>"}')$$),
     ('get', $$SELECT * FROM venice_internal.get('tenant_<them>_store', 1) AS r (w text)$$),
     ('get', $$SELECT * FROM venice_internal.get('tenant_<them>_shown', 1) AS r (n integer)$$),

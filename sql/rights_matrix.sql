@@ -37,6 +37,13 @@ SELECT venice.create_label_view('matrix_label', '{matrix_key}', 'matrix_viewed',
 SELECT venice.create_feature_view('matrix_served', '{matrix_key}', 'matrix_viewed', 'v');
 SELECT venice.create_service('matrix_service', '{matrix_served:v}');
 SELECT venice.create_service('matrix_model', '{matrix_served:v}');
+CREATE SCHEMA matrix_sets;
+CREATE TABLE matrix_sets.event AS SELECT 1 AS id, now() AS at, 1 AS v;
+SELECT venice.create_source('matrix_event', relation => 'matrix_sets.event', event_time => 'at');
+SELECT venice.create_feature_view('matrix_past', '{matrix_key}', 'matrix_event', 'v', online => false);
+SELECT venice.create_training_set('matrix_sets.made', 'SELECT 1 AS id, now() AS event_time', '{matrix_past:v}');
+GRANT USAGE ON SCHEMA matrix_sets TO matrix_reader;
+GRANT SELECT ON matrix_sets.made TO matrix_reader;
 GRANT USAGE ON SCHEMA matrix_model TO matrix_reader;
 GRANT USAGE ON SCHEMA matrix TO matrix_reader;
 GRANT SELECT (id, v) ON matrix.records TO matrix_reader;
@@ -110,6 +117,13 @@ INSERT INTO act (function, statement) VALUES
     ('matrix_model.get', $$SELECT * FROM matrix_model.get(1)$$),
     ('venice_internal.service_get', $$SELECT * FROM venice_internal.service_get('default.matrix_service', 1) AS r (v integer, _status jsonb)$$),
     ('venice_internal.service_batch_get', $$SELECT * FROM venice_internal.service_batch_get('default.matrix_model', '{1}'::integer[]) AS r (n bigint, id int, v int, s jsonb)$$),
+    ('venice.get_historical_features', $$SELECT * FROM venice.get_historical_features('SELECT 1 AS id, now() AS event_time', '{matrix_past:v}') AS r (id integer, event_time timestamptz, v integer)$$),
+    ('venice.historical_features_query', $$SELECT venice.historical_features_query('SELECT 1 AS id, now() AS event_time', '{matrix_past:v}')$$),
+    ('venice.explain_historical_features', $$SELECT venice.explain_historical_features('SELECT 1 AS id, now() AS event_time', '{matrix_past:v}')$$),
+    ('venice.create_training_set', $$SELECT venice.create_training_set('matrix_sets.more', 'SELECT 1 AS id, now() AS event_time', '{matrix_past:v}')$$),
+    ('venice.refresh_training_set', $$SELECT venice.refresh_training_set('matrix_sets.made')$$),
+    ('venice.extend_training_set', $$SELECT venice.extend_training_set('matrix_sets.made', 'SELECT 2 AS id, now() AS event_time')$$),
+    ('venice.compare_training_sets', $$SELECT venice.compare_training_sets('matrix_sets.made', 'matrix_sets.made')$$),
     ('venice.search', $$SELECT venice.search('matrix')$$),
     ('venice.describe', $$SELECT venice.describe('matrix_view')$$),
     ('venice.upstream', $$SELECT venice.upstream('matrix_view')$$),
@@ -141,6 +155,7 @@ INSERT INTO act (function, statement) VALUES
     ('venice_internal.forget_row', $$SELECT venice_internal.forget_row()$$),
     ('venice_internal.refuse_direct_dml', $$SELECT venice_internal.refuse_direct_dml()$$),
     ('venice_internal.refuse_server_drop', $$SELECT venice_internal.refuse_server_drop()$$),
+    ('venice_internal.forget_training_sets', $$SELECT venice_internal.forget_training_sets()$$),
     -- These tell nothing that is not the caller's: what they answer is below.
     ('venice_internal.is_store_member', $$SELECT venice_internal.is_store_member('matrix')$$),
     ('venice_internal.is_entry_member', $$SELECT venice_internal.is_entry_member('matrix_owner')$$),
@@ -164,6 +179,7 @@ INSERT INTO act (function, statement) VALUES
     ('venice_internal.lineage_nodes', $$SELECT venice_internal.lineage_nodes(10, 'default', NULL, 'matrix_view', 0, NULL, NULL, NULL, NULL)$$),
     ('venice_internal.readers', $$SELECT venice_internal.readers('matrix')$$),
     ('venice_internal.describe_store', $$SELECT venice_internal.describe_store('matrix')$$),
+    ('venice_internal.describe_training_set', $$SELECT venice_internal.describe_training_set('matrix_sets', 'made')$$),
     ('venice_internal.push_statement', $$SELECT venice_internal.push_statement('default', 'matrix_view', 1)$$),
     ('venice_internal.users_of', $$SELECT venice_internal.users_of(10, 'view', 'default', 'matrix_view', 1)$$),
     ('venice_internal.describe', $$SELECT venice_internal.describe(10, 'default', NULL, 'matrix_view', 0, NULL)$$),

@@ -154,6 +154,30 @@ CREATE TABLE venice.service_schema (
 COMMENT ON TABLE venice.service_schema IS
     'Which schema is a service''s own, as others may come to have its name.  Not dumped: where there is no row of this server''s, the name says it.';
 
+CREATE TABLE venice.training_set (
+    relation regclass NOT NULL PRIMARY KEY,
+    parts jsonb NOT NULL,
+    features text[] NOT NULL,
+    event_time text NOT NULL,
+    options jsonb NOT NULL,
+    spine_columns text[] NOT NULL,
+    feature_columns text[] NOT NULL,
+    used_features text[] NOT NULL,
+    services text[] NOT NULL,
+    statistics jsonb NOT NULL,
+    created_time timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE venice.training_set IS
+    'How training sets were made.  One is an ordinary table: its owner is the table''s, and its row goes with the table.';
+COMMENT ON COLUMN venice.training_set.parts IS
+    'What its rows were made of: array of {spine, settings, rows, snapshot, time}; the first made it, the others extended it.';
+COMMENT ON COLUMN venice.training_set.features IS 'As they were written, with projects and view versions but for aliases.';
+COMMENT ON COLUMN venice.training_set.used_features IS
+    'What each of feature_columns comes from, as <project>.<view>@<n>:<feature>.';
+COMMENT ON COLUMN venice.training_set.services IS 'Services among the features, as <project>.<service>.';
+COMMENT ON COLUMN venice.training_set.statistics IS 'Of its columns when it was last changed: column to {nulls, …}.';
+CREATE INDEX training_set_features ON venice.training_set USING gin (used_features);
+
 CREATE TABLE venice.audit_entry (
     audit_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     changed_time timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -194,7 +218,7 @@ COMMENT ON TABLE venice.registry_change IS
 INSERT INTO venice.registry_change VALUES (0);
 
 GRANT SELECT, INSERT ON venice.project, venice.entity, venice.source, venice.feature_view, venice.feature, venice.service,
-    venice.service_feature, venice.audit_entry TO pg_database_owner;
+    venice.service_feature, venice.training_set, venice.audit_entry TO pg_database_owner;
 GRANT SELECT, UPDATE ON SEQUENCE venice.audit_entry_audit_id_seq TO pg_database_owner;
 
 SELECT pg_catalog.pg_extension_config_dump('venice.project', '');
@@ -204,5 +228,6 @@ SELECT pg_catalog.pg_extension_config_dump('venice.feature_view', '');
 SELECT pg_catalog.pg_extension_config_dump('venice.feature', '');
 SELECT pg_catalog.pg_extension_config_dump('venice.service', '');
 SELECT pg_catalog.pg_extension_config_dump('venice.service_feature', '');
+SELECT pg_catalog.pg_extension_config_dump('venice.training_set', '');
 SELECT pg_catalog.pg_extension_config_dump('venice.audit_entry', '');
 SELECT pg_catalog.pg_extension_config_dump('venice.audit_entry_audit_id_seq', '');

@@ -20,6 +20,7 @@
 #include "common/query.h"
 
 #include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -62,6 +63,19 @@ void
 QueryArgJsonb(QueryArgs *args, const Jsonb *value)
 {
 	QueryArgDatum(args, JSONBOID, PointerGetDatum(value), value == NULL);
+}
+
+void
+QueryArgTexts(QueryArgs *args, const List *texts)
+{
+	Datum	   *elements = palloc(list_length(texts) * sizeof(Datum));
+	const ListCell *cell;
+
+	foreach(cell, texts)
+		elements[foreach_current_index(cell)] = CStringGetTextDatum(lfirst(cell));
+	QueryArgDatum(args, TEXTARRAYOID,
+				  PointerGetDatum(construct_array(elements, list_length(texts), TEXTOID, -1, false,
+												  TYPALIGN_INT)), false);
 }
 
 void
@@ -186,6 +200,28 @@ QueryText(uint64 row, int column, MemoryContext context)
 	char	   *value = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
 
 	return value ? MemoryContextStrdup(context, value) : NULL;
+}
+
+List *
+QueryTexts(uint64 row, int column, MemoryContext context)
+{
+	bool		is_null;
+	Datum		value = QueryDatum(row, column, &is_null);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	List	   *texts = NIL;
+
+	if (!is_null)
+	{
+		Datum	   *elements;
+		int			count;
+
+		deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false, TYPALIGN_INT, &elements,
+						  NULL, &count);
+		for (int i = 0; i < count; i++)
+			texts = lappend(texts, TextDatumGetCString(elements[i]));
+	}
+	MemoryContextSwitchTo(old);
+	return texts;
 }
 
 Jsonb *

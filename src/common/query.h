@@ -9,6 +9,7 @@
 #define VENICE_QUERY_H
 
 #include "executor/spi.h"
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
 #include "common/user_context.h"
@@ -29,6 +30,7 @@ extern void QueryArgInt4(QueryArgs *args, int32 value);
 extern void QueryArgInt8(QueryArgs *args, int64 value);
 extern void QueryArgBool(QueryArgs *args, bool value);
 extern void QueryArgJsonb(QueryArgs *args, const Jsonb *value);
+extern void QueryArgTexts(QueryArgs *args, const List *texts);	/* of char *: an array */
 extern void QueryArgDatum(QueryArgs *args, Oid type, Datum value, bool is_null);
 
 /*
@@ -75,9 +77,10 @@ extern void QueryRunf(const char *format,...) pg_attribute_printf(1, 2);
 
 /*
  * Columns of row `row` of SPI_tuptable, by number from 1.  Text and jsonb are copied
- * into `context`, and NULL for NULL.
+ * into `context`, and NULL for NULL; of an array of text a list of char *.
  */
 extern char *QueryText(uint64 row, int column, MemoryContext context);
+extern List *QueryTexts(uint64 row, int column, MemoryContext context);
 extern Jsonb *QueryJsonb(uint64 row, int column, MemoryContext context);
 extern Datum QueryDatum(uint64 row, int column, bool *is_null);
 extern int64 QueryInt8(uint64 row, int column, int64 if_null);

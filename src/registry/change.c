@@ -17,10 +17,12 @@
 
 #include "registry/change.h"
 
-#include "catalog/pg_namespace.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "parser/parse_type.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "common/compat.h"
@@ -199,17 +201,23 @@ FeatureViewCompare(const FeatureView *old, const FeatureView *new)
 	return changes;
 }
 
-/* Whose is the row, whose its project, whose schema may be used? */
+/* Whose is the row, whose its project, who else may use it? */
 static bool
 user_is_visible(uint64 row, Oid role)
 {
-	bool		is_null;
-	Datum		schema = QueryDatum(row, 6, &is_null);
+	return RegistryHasMember(QueryText(row, 5, CurrentMemoryContext), role) ||
+		RegistryHasMember(QueryText(row, 6, CurrentMemoryContext), role) || QueryBool(row, 7);
+}
 
-	return RegistryHasMember(QueryText(row, 4, CurrentMemoryContext), role) ||
-		RegistryHasMember(QueryText(row, 5, CurrentMemoryContext), role) ||
-		(!is_null && object_aclcheck(NamespaceRelationId, DatumGetObjectId(schema), role,
-									 ACL_USAGE) == ACLCHECK_OK);
+/* A training set is called as the current user would. */
+static char *
+relation_name(Oid relation)
+{
+	char	   *name = get_rel_name(relation);
+
+	if (name == NULL || RelationIsVisible(relation))
+		return name;
+	return psprintf("%s.%s", get_namespace_name(get_rel_namespace(relation)), name);
 }
 
 List *
@@ -221,44 +229,74 @@ FeatureViewUsers(const FeatureView *view)
 	QueryArgs	args = {0};
 	uint64		count;
 	MemoryContext spi;
+	ListCell   *cell;
 
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, view->project);
 	QueryArgText(&args, view->name);
 	QueryArgInt4(&args, view->view_version);
 	QueryArgText(&args, CurrentProject());
-	count = QueryRun("SELECT u.is_service, u.project || '.' || u.name || '@' || u.version, "
+	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(role), false);
+	count = QueryRun("SELECT u.kind, u.relation, u.project || '.' || u.name || '@' || u.version, "
 					 "CASE WHEN u.project IN ('" DEFAULT_PROJECT "', $4::name) THEN '' "
 					 "ELSE u.project || '.' END || u.name || "
 					 "CASE WHEN u.version > 1 THEN '@' || u.version ELSE '' END, "
-					 "u.owner::text, p.owner_name::text, u.schema "
-					 "FROM (SELECT DISTINCT true AS is_service, s.project, s.service AS name, "
-					 "1 AS version, pg_catalog.pg_get_userbyid(n.nspowner) AS owner, n.schema_oid AS schema "
+					 "u.owner::text, p.owner_name::text, COALESCE(u.usable, false) "
+					 "FROM (SELECT DISTINCT 'service' AS kind, 0::oid AS relation, s.project, "
+					 "s.service AS name, 1 AS version, pg_catalog.pg_get_userbyid(n.nspowner) AS owner, "
+					 "pg_catalog.has_schema_privilege($5, n.schema_oid, 'USAGE') AS usable "
 					 "FROM venice.service_feature f JOIN venice.service s USING (project, service) "
 					 "LEFT JOIN venice_internal.service_schema n USING (project, service) "
 					 "WHERE f.view_project = $1::name AND f.view_name = $2::name AND f.view_version = $3 "
 					 "UNION ALL "
-					 "SELECT false, v.project, v.view_name, v.view_version, v.owner_name, NULL "
-					 "FROM venice.feature_view v "
+					 "SELECT 'on_demand_view', 0::oid, v.project, v.view_name, v.view_version, v.owner_name, "
+					 "false FROM venice.feature_view v "
 					 "WHERE v.inputs && ARRAY(SELECT $1 || '.' || $2 || '@' || $3 || ':' || f.feature "
 					 "FROM venice.feature f WHERE f.project = $1::name AND f.view_name = $2::name "
+					 "AND f.view_version = $3) "
+					 "UNION ALL "
+					 "SELECT 'training_set', c.oid, n.nspname, c.relname, 1, "
+					 "pg_catalog.pg_get_userbyid(c.relowner), "
+					 "pg_catalog.has_table_privilege($5, c.oid, 'SELECT') "
+					 "FROM venice.training_set t "
+					 "JOIN pg_catalog.pg_class c ON c.oid = t.relation "
+					 "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+					 "WHERE t.used_features && ARRAY(SELECT $1 || '.' || $2 || '@' || $3 || ':' || f.feature "
+					 "FROM venice.feature f WHERE f.project = $1::name AND f.view_name = $2::name "
 					 "AND f.view_version = $3)) u "
-					 "LEFT JOIN venice.project p ON p.project = u.project "
-					 "ORDER BY u.is_service, u.project, u.name, u.version", &args);
+					 "LEFT JOIN venice.project p ON p.project = u.project AND u.relation = 0 "
+					 "ORDER BY u.kind, u.project, u.name, u.version", &args);
 	spi = MemoryContextSwitchTo(session.result_context);
 	for (uint64 row = 0; row < count; row++)
 	{
 		ViewUser   *user = palloc(sizeof(ViewUser));
+		bool		is_null;
 
-		user->is_service = QueryBool(row, 1);
-		user->reference = QueryText(row, 2, CurrentMemoryContext);
-		user->short_name = QueryText(row, 3, CurrentMemoryContext);
+		user->kind = QueryText(row, 1, CurrentMemoryContext);
+		user->relation = DatumGetObjectId(QueryDatum(row, 2, &is_null));
+		user->reference = QueryText(row, 3, CurrentMemoryContext);
+		user->short_name = QueryText(row, 4, CurrentMemoryContext);
 		user->visible = user_is_visible(row, role);
 		users = lappend(users, user);
 	}
 	MemoryContextSwitchTo(spi);
 	QueryEnd(&session);
+	foreach(cell, users)
+	{
+		ViewUser   *user = lfirst(cell);
+		char	   *name = OidIsValid(user->relation) ? relation_name(user->relation) : NULL;
+
+		if (name != NULL)
+			user->short_name = name;
+	}
 	return users;
+}
+
+const char *
+ViewUserKind(const ViewUser *user)
+{
+	return strcmp(user->kind, "service") == 0 ? "service" :
+		strcmp(user->kind, "training_set") == 0 ? "training set" : "on-demand view";
 }
 
 List *
@@ -273,8 +311,7 @@ FeatureViewUsedBy(const FeatureView *view)
 		const ViewUser *user = lfirst(cell);
 
 		if (user->visible)
-			texts = lappend(texts, psprintf("%s \"%s\"", user->is_service ? "service" :
-											"on-demand view", user->short_name));
+			texts = lappend(texts, psprintf("%s \"%s\"", ViewUserKind(user), user->short_name));
 		else
 			hidden++;
 	}

@@ -22,17 +22,21 @@ extern List *FeatureViewCompare(const FeatureView *old, const FeatureView *new);
 /* Who uses a view version. */
 typedef struct ViewUser
 {
-	bool		is_service;		/* else an on-demand view */
+	char	   *kind;			/* "on_demand_view", "service", "training_set" */
+	Oid			relation;		/* of a training set */
 	char	   *reference;		/* complete */
 	char	   *short_name;
 	bool		visible;		/* to the current user */
 } ViewUser;
 
-/* All of them, on-demand views first. */
+/* What the kind is called. */
+extern const char *ViewUserKind(const ViewUser *user);
+
+/* All of them, in the order of the kinds. */
 extern List *FeatureViewUsers(const FeatureView *view);
 
 /*
- * The same for people, as a list of char *: service "x", on-demand view "y".  Those
+ * The same for people, as a list of char *: on-demand view "y", service "x".  Those
  * that the current user may not see are counted at the end: 2 of others.
  */
 extern List *FeatureViewUsedBy(const FeatureView *view);

@@ -774,6 +774,19 @@ venice_alter_label_view(PG_FUNCTION_ARGS)
 					  NULL, argument_flag(fcinfo, 3, false));
 }
 
+/* Whoever drops a view with those who use it leaves training sets alone: they are tables. */
+static List *
+without_training_sets(List *users)
+{
+	List	   *others = NIL;
+	ListCell   *cell;
+
+	foreach(cell, users)
+		if (!OidIsValid(((ViewUser *) lfirst(cell))->relation))
+			others = lappend(others, lfirst(cell));
+	return others;
+}
+
 static bool
 all_visible(const List *users)
 {
@@ -794,11 +807,17 @@ drop_users(const FeatureView *view, bool force)
 {
 	List	   *users;
 
-	while ((users = FeatureViewUsers(view)) != NIL)
+	for (;;)
 	{
-		const ViewUser *user = linitial(users);
+		const ViewUser *user;
 		Reference	reference;
+		bool		is_service;
 
+		users = FeatureViewUsers(view);
+		if (force)
+			users = without_training_sets(users);
+		if (users == NIL)
+			break;
 		if (!force || !all_visible(users))
 			ereport(ERROR,
 					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
@@ -806,14 +825,17 @@ drop_users(const FeatureView *view, bool force)
 							FeatureViewShortName(view)),
 					 errdetail("Used by: %s.", ItemListJoin(FeatureViewUsedBy(view))),
 					 force ? errhint("Their owners have to drop or move what is not yours.") :
+					 list_length(without_training_sets(users)) < list_length(users) ?
+					 errhint("Drop or move them first, or drop them too with force => true, which leaves training sets as they are.") :
 					 errhint("Drop or move them first, or drop them too with force => true.")));
+		user = linitial(users);
+		is_service = strcmp(user->kind, "service") == 0;
 		ereport(NOTICE,
-				(errmsg("drop cascades to %s \"%s\"", user->is_service ? "service" : "on-demand view",
-						user->short_name)));
+				(errmsg("drop cascades to %s \"%s\"", ViewUserKind(user), user->short_name)));
 		ReferenceParse(user->reference, &reference);
-		if (user->is_service)
+		if (is_service)
 			reference.view_version = 0;
-		RegistryDrop(user->is_service ? "service" : "on_demand_view", &reference);
+		RegistryDrop(user->kind, &reference);
 	}
 }
 

@@ -82,7 +82,7 @@ static void
 check_kind(const char *kind)
 {
 	static const char *const kinds[] = {"project", "entity", "source", "feature_view", "label_view",
-	"on_demand_view", "feature", "service", "store"};
+	"on_demand_view", "feature", "service", "store", "training_set"};
 
 	for (int i = 0; i < lengthof(kinds); i++)
 		if (strcmp(kind, kinds[i]) == 0)
@@ -90,7 +90,7 @@ check_kind(const char *kind)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("there is no kind of entry \"%s\"", kind),
-			 errhint("It is one of project, entity, source, feature_view, label_view, on_demand_view, feature, service, store.")));
+			 errhint("It is one of project, entity, source, feature_view, label_view, on_demand_view, feature, service, store, training_set.")));
 }
 
 /*

@@ -71,10 +71,18 @@ BEGIN ATOMIC
       JOIN pg_catalog.pg_class c ON c.oid = r.records
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE pg_catalog.pg_has_role(member, n.nspowner, 'USAGE')
-        OR venice_internal.can_read_as(r.records, member);
+        OR venice_internal.can_read_as(r.records, member)
+    UNION ALL
+    SELECT 'training_set', 'training_set', n.nspname, c.relname, 0, false, pg_catalog.pg_get_userbyid(c.relowner), t.options,
+           venice_internal.search_words(c.relname::text, t.options ->> 'description', t.options ->> 'tags', ''), NULL::jsonb
+      FROM venice.training_set t
+      JOIN pg_catalog.pg_class c ON c.oid = t.relation
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE pg_catalog.pg_has_role(member, c.relowner, 'USAGE')
+        OR pg_catalog.has_table_privilege(member, c.oid, 'SELECT');
 END;
 COMMENT ON FUNCTION venice_internal.entries(oid) IS
-    'Everything in the registry that a role may see, but for the features of views. A store has no definition, and an empty project.';
+    'Everything in the registry that a role may see, but for the features of views. Stores and training sets have no definition; project is empty for a store, the schema for a training set.';
 REVOKE EXECUTE ON FUNCTION venice_internal.entries(oid) FROM PUBLIC;
 
 CREATE FUNCTION venice_internal.entry_name(project name, entry name, number integer, part name DEFAULT '')
@@ -96,9 +104,10 @@ BEGIN ATOMIC
       FROM venice_internal.entries(member) e
      WHERE e.entry = named
        AND CASE e.class WHEN 'project' THEN in_project IS NULL WHEN 'store' THEN in_project IS NULL
+                WHEN 'training_set' THEN e.project = COALESCE(in_project, e.project)
                 ELSE e.project IN (COALESCE(in_project, current_project), COALESCE(in_project, 'default')) END
        AND (at_version = 0 OR e.class = 'view' AND e.number = at_version)
-     ORDER BY e.class, e.project <> COALESCE(in_project, current_project), e.is_deprecated, e.number DESC;
+     ORDER BY e.class, e.project <> COALESCE(in_project, current_project), e.is_deprecated, e.number DESC, e.project;
 END;
 COMMENT ON FUNCTION venice_internal.entries_named(oid, name, name, name, integer) IS
     'What a reference means, as far as a role may see it.';
@@ -110,7 +119,8 @@ CREATE FUNCTION venice_internal.search_entries(member oid, query tsquery, wanted
     RETURNS TABLE (kind text, name text, project name, owner name, description text, rank real)
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT b.kind, venice_internal.entry_name('', b.entry, b.number, b.part), NULLIF(b.project, ''), b.owner_name,
+    SELECT b.kind, venice_internal.entry_name(CASE b.kind WHEN 'training_set' THEN b.project ELSE '' END, b.entry, b.number, b.part),
+           CASE WHEN b.kind NOT IN ('store', 'training_set') THEN b.project END, b.owner_name,
            b.options ->> 'description', b.rank
       FROM (SELECT f.*
               FROM (SELECT e.kind, e.project, e.entry, e.number, ''::name AS part, e.owner_name, e.options,
@@ -240,6 +250,22 @@ CREATE VIEW venice_internal.lineage_edge (from_kind, from_project, from_entry, f
            'service', f.project, f.service, 0, '', '', f.output_name
       FROM venice.service_feature f
     UNION ALL
+    SELECT 'feature', pg_catalog.split_part(r.name, '.', 1)::name, pg_catalog.split_part(r.name, '.', 2)::name,
+           NULLIF(pg_catalog.split_part(r.version, ':', 1), '')::integer, pg_catalog.split_part(r.version, ':', 2)::name, '',
+           'training_set', n.nspname, c.relname, 0, '', '', u.column_name
+      FROM venice.training_set t
+      JOIN pg_catalog.pg_class c ON c.oid = t.relation
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     CROSS JOIN ROWS FROM (pg_catalog.unnest(t.used_features), pg_catalog.unnest(t.feature_columns)) AS u (reference, column_name)
+     CROSS JOIN LATERAL (SELECT pg_catalog.split_part(u.reference, '@', 1), pg_catalog.split_part(u.reference, '@', 2)) AS r (name, version)
+    UNION ALL
+    SELECT 'service', pg_catalog.split_part(u.service, '.', 1)::name, pg_catalog.split_part(u.service, '.', 2)::name, 0, '', '',
+           'training_set', n.nspname, c.relname, 0, '', '', 'features'
+      FROM venice.training_set t
+      JOIN pg_catalog.pg_class c ON c.oid = t.relation
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     CROSS JOIN pg_catalog.unnest(t.services) u (service)
+    UNION ALL
     SELECT 'service', s.project, s.service, 0, '', '',
            'model', '', '', 0, '', (s.options ->> 'model') || COALESCE('@' || (s.options ->> 'model_version'), ''), 'model'
       FROM venice.service s
@@ -263,7 +289,7 @@ CREATE FUNCTION venice_internal.node_class(kind text)
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT CASE WHEN kind IN ('relation', 'topic', 'model') THEN NULL WHEN kind = 'column' THEN 'source'
-                WHEN kind IN ('entity', 'source', 'service', 'store') THEN kind ELSE 'view' END;
+                WHEN kind IN ('entity', 'source', 'service', 'store', 'training_set') THEN kind ELSE 'view' END;
 END;
 COMMENT ON FUNCTION venice_internal.node_class(text) IS 'The class of the entry that a node of the lineage belongs to.';
 
@@ -517,12 +543,52 @@ BEGIN ATOMIC
             SELECT 'service', f.project, f.service, 0
               FROM venice.service_feature f
              WHERE of_class = 'view' AND f.view_project = in_project AND f.view_name = named AND f.view_version = at_version
-               AND (users_of.feature IS NULL OR f.feature = users_of.feature)) u
+               AND (users_of.feature IS NULL OR f.feature = users_of.feature)
+            UNION ALL
+            SELECT 'training_set', n.nspname, c.relname, 0
+              FROM venice.training_set t
+              JOIN pg_catalog.pg_class c ON c.oid = t.relation
+              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+             WHERE of_class = 'service' AND venice_internal.entry_name(in_project, named, 0) = ANY (t.services)
+                OR of_class = 'view' AND EXISTS (
+                       SELECT FROM pg_catalog.unnest(t.used_features) r (reference)
+                        WHERE CASE WHEN users_of.feature IS NULL
+                                   THEN pg_catalog.split_part(r.reference, ':', 1) = venice_internal.entry_name(in_project, named, at_version)
+                                   ELSE r.reference = venice_internal.entry_name(in_project, named, at_version, users_of.feature) END)) u
       JOIN venice_internal.entries(member) e USING (class, project, entry, number);
 END;
 COMMENT ON FUNCTION venice_internal.users_of(oid, text, name, name, integer, name) IS
     'Who uses an entry, or a feature of a view, directly, as far as a role may see it.';
 REVOKE EXECUTE ON FUNCTION venice_internal.users_of(oid, text, name, name, integer, name) FROM PUBLIC;
+
+CREATE FUNCTION venice_internal.describe_training_set(in_schema name, table_name name)
+    RETURNS TABLE (place integer, property text, value text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT p.place, p.property, p.value
+      FROM venice.training_set t
+      JOIN pg_catalog.pg_class c ON c.oid = t.relation
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     CROSS JOIN LATERAL (
+           VALUES (2, 'owner', pg_catalog.pg_get_userbyid(c.relowner)::text),
+                  (3, 'description', t.options ->> 'description'),
+                  (4, 'tags', t.options ->> 'tags'),
+                  (10, 'features', pg_catalog.array_to_string(t.features, ', ')),
+                  (11, 'event_time', t.event_time),
+                  (12, 'options', NULLIF(t.options - '{description,tags}'::text[], '{}')::text),
+                  (14, 'created', t.created_time::text)
+           UNION ALL
+           SELECT 20 + i.number::integer, 'spine', (i.part ->> 'spine') || ' (' || (i.part ->> 'rows') || ' rows, ' || (i.part ->> 'time') || ')'
+             FROM pg_catalog.jsonb_array_elements(t.parts) WITH ORDINALITY AS i (part, number)
+           UNION ALL
+           SELECT 10400 + u.number::integer, 'column ' || u.column_name,
+                  u.reference || COALESCE(' ' || (t.statistics -> u.column_name)::text, '')
+             FROM ROWS FROM (pg_catalog.unnest(t.used_features), pg_catalog.unnest(t.feature_columns))
+                  WITH ORDINALITY AS u (reference, column_name, number)) p (place, property, value)
+     WHERE n.nspname = in_schema AND c.relname = table_name;
+END;
+COMMENT ON FUNCTION venice_internal.describe_training_set(name, name) IS 'What describe says of a training set.';
+REVOKE EXECUTE ON FUNCTION venice_internal.describe_training_set(name, name) FROM PUBLIC;
 
 CREATE FUNCTION venice_internal.describe(member oid, current_project name, in_project name, named name, at_version integer, feature name)
     RETURNS TABLE (property text, value text)
@@ -577,6 +643,9 @@ BEGIN ATOMIC
                   f.output_type || ' from ' || venice_internal.entry_name(f.view_project, f.view_name, f.view_version, f.feature)
              FROM venice.service_feature f
             WHERE e.class = 'service' AND f.project = e.project AND f.service = e.entry
+           UNION ALL
+           SELECT t.place, t.property, t.value FROM venice_internal.describe_training_set(e.project, e.entry) t
+            WHERE e.class = 'training_set'
            UNION ALL
            SELECT 20000, 'used by', pg_catalog.string_agg(u.kind || ' ' || u.name, ', ' ORDER BY u.kind, u.name)
              FROM venice_internal.users_of(member, e.class, e.project, e.entry, e.number) u) p

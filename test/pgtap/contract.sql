@@ -83,6 +83,13 @@ INSERT INTO routine VALUES
     ('deprecate', 'view text, notice interval DEFAULT ''90 days''::interval', 'timestamp with time zone'),
     ('grant_feature', 'feature text, grantee name', 'void'),
     ('revoke_feature', 'feature text, grantee name', 'void'),
+    -- training sets
+    ('create_training_set', 'name text, spine text, features text[], event_time text DEFAULT ''event_time''::text, options jsonb DEFAULT ''{}''::jsonb', 'bigint'),
+    ('refresh_training_set', 'name text', 'bigint'),
+    ('extend_training_set', 'name text, spine text', 'bigint'),
+    ('compare_training_sets', 'name text, other text',
+     'TABLE(feature text, compared bigint, changed bigint, null_in_name bigint, null_in_other bigint, only_in_name bigint, only_in_other bigint)'),
+    ('hash_fraction', 'VARIADIC keys "any"', 'double precision'),
     -- read compute
     ('dot_product', 'a real[], b real[]', 'double precision'),
     ('dot_product', 'a double precision[], b double precision[]', 'double precision'),
@@ -182,6 +189,9 @@ INSERT INTO view_columns VALUES
         'view_version integer, feature name, alias name, keys jsonb, default_value text'),
     ('served_features', 'service name, project name, request_time timestamp with time zone, arguments jsonb, features jsonb, status jsonb'),
     ('stat_served', 'service name, project name, logged bigint, dropped bigint'),
+    ('training_sets', 'name text, relation regclass, owner name, description text, tags jsonb, definition jsonb, view_versions text[], '
+        'options jsonb, snapshot text, rows bigint, statistics jsonb, parts jsonb, created_time timestamp with time zone, '
+        'changed_time timestamp with time zone'),
     ('audit', 'audit_id bigint, changed_time timestamp with time zone, role name, session_role name, action text, kind text, '
         'project name, name text, owner name, before jsonb, after jsonb');
 
