@@ -23,6 +23,7 @@
 #include "access/nbtree.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/tupmacs.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
@@ -185,6 +186,25 @@ fits(const JoinViewRun *run, const JoinLeaf *leaf, Relation index)
 	return goes_by_time(index, run->key_count, leaf->event_time);
 }
 
+/* Where a time stands in each entry whose columns before it are not NULL; -1: not always there. */
+static int
+time_offset(Relation index, AttrNumber column)
+{
+	TupleDesc	columns = RelationGetDescr(index);
+	int			offset = 0;
+	int			i;
+
+	for (i = 0; i < column - 1; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(columns, i);
+
+		if (attribute->attlen <= 0)
+			return -1;
+		offset = att_align_nominal(offset, attribute->attalign) + attribute->attlen;
+	}
+	return att_align_nominal(offset, TupleDescAttr(columns, i)->attalign);
+}
+
 static void
 take_index(const JoinViewRun *run, JoinLeaf *leaf, Relation index)
 {
@@ -196,6 +216,7 @@ take_index(const JoinViewRun *run, JoinLeaf *leaf, Relation index)
 	leaf->index = index;
 	leaf->newest_first = direction ? ForwardScanDirection : BackwardScanDirection;
 	leaf->index_event_time = ++at;
+	leaf->index_time_offset = time_offset(index, at);
 	leaf->ties_ordered = true;
 	if (leaf->created_time != 0 && leaf->ties_ordered)
 		leaf->ties_ordered = goes_by_time(index, at, leaf->created_time) &&

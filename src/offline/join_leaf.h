@@ -65,6 +65,7 @@ typedef struct JoinLeaf
 	bool		covering;		/* the table is not needed where all see the row */
 	AttrNumber *index_keys;		/* columns of the index, from 1, or 0; all below likewise */
 	AttrNumber	index_event_time;
+	int			index_time_offset;	/* of it within an entry's data, or -1: it varies */
 	AttrNumber	index_created_time;
 	AttrNumber	index_arrival;
 	AttrNumber	index_deleted;

@@ -53,7 +53,9 @@ typedef struct Probe
 	bool		on_entry;
 	TimestampTz entry_time;
 	bool		read;			/* the row is, and is there for us */
-	bool		in_slot;		/* it had to be fetched */
+	bool		in_slot;		/* it had to be fetched; else, of the entry: */
+	Datum		values[INDEX_MAX_KEYS];
+	bool		nulls[INDEX_MAX_KEYS];
 	TimestampTz created;
 	int64		arrival;
 	bool		deleted;
@@ -111,9 +113,14 @@ next_entry(Probe *probe)
 	if (!probe->on_entry)
 		return;
 	probe->leaf->step->entries_read++;
-	probe->entry_time =
-		DatumGetTimestampTz(index_getattr(scan->xs_itup, probe->leaf->index_event_time,
-										  scan->xs_itupdesc, &is_null));
+	if (probe->leaf->index_time_offset >= 0)
+		memcpy(&probe->entry_time, (char *) scan->xs_itup +
+			   IndexInfoFindDataOffset(scan->xs_itup->t_info) + probe->leaf->index_time_offset,
+			   sizeof(TimestampTz));
+	else
+		probe->entry_time =
+			DatumGetTimestampTz(index_getattr(scan->xs_itup, probe->leaf->index_event_time,
+											  scan->xs_itupdesc, &is_null));
 }
 
 /* Enter the index at the newest that a row of the batch may have. */
@@ -132,14 +139,18 @@ descend(Probe *probe, int row)
 	next_entry(probe);
 }
 
+static bool
+has_value(const Probe *probe, AttrNumber column)
+{
+	return column != 0 && !probe->nulls[column - 1];
+}
+
 /* Read the row of the entry in hand; false: it is not there for us. */
 static bool
 read_row(Probe *probe)
 {
 	JoinLeaf   *leaf = probe->leaf;
 	IndexScanDesc scan = leaf->scan;
-	bool		is_null;
-	Datum		value;
 
 	if (probe->read)
 		return true;
@@ -158,27 +169,13 @@ read_row(Probe *probe)
 		/* As an index-only scan has it, where nothing else tells who depends on the row. */
 		PredicateLockPage(leaf->relation, ItemPointerGetBlockNumber(&scan->xs_heaptid),
 						  scan->xs_snapshot);
-		probe->created = DT_NOBEGIN;
-		probe->arrival = 0;
-		probe->deleted = false;
-		if (leaf->index_created_time != 0)
-		{
-			value = index_getattr(scan->xs_itup, leaf->index_created_time, scan->xs_itupdesc,
-								  &is_null);
-			if (!is_null)
-				probe->created = DatumGetTimestampTz(value);
-		}
-		if (leaf->index_arrival != 0)
-		{
-			value = index_getattr(scan->xs_itup, leaf->index_arrival, scan->xs_itupdesc, &is_null);
-			if (!is_null)
-				probe->arrival = JoinLeafInteger(value, leaf->arrival_bytes);
-		}
-		if (leaf->index_deleted != 0)
-		{
-			value = index_getattr(scan->xs_itup, leaf->index_deleted, scan->xs_itupdesc, &is_null);
-			probe->deleted = !is_null && DatumGetBool(value);
-		}
+		index_deform_tuple(scan->xs_itup, scan->xs_itupdesc, probe->values, probe->nulls);
+		probe->created = has_value(probe, leaf->index_created_time) ?
+			DatumGetTimestampTz(probe->values[leaf->index_created_time - 1]) : DT_NOBEGIN;
+		probe->arrival = has_value(probe, leaf->index_arrival) ?
+			JoinLeafInteger(probe->values[leaf->index_arrival - 1], leaf->arrival_bytes) : 0;
+		probe->deleted = has_value(probe, leaf->index_deleted) &&
+			DatumGetBool(probe->values[leaf->index_deleted - 1]);
 	}
 	probe->read = true;
 	return true;
@@ -213,8 +210,8 @@ take_row(Probe *probe, int row)
 	{
 		const JoinLeafFeature *feature = &leaf->features[i];
 
-		values[i] = index_getattr(leaf->scan->xs_itup, feature->index_column,
-								  leaf->scan->xs_itupdesc, &nulls[i]);
+		values[i] = probe->values[feature->index_column - 1];
+		nulls[i] = probe->nulls[feature->index_column - 1];
 		if (!nulls[i] && !feature->by_value)
 		{
 			MemoryContext old = MemoryContextSwitchTo(search->batch->context);
