@@ -117,6 +117,7 @@ OBJS = \
 	src/offline/join_leaf.o \
 	src/offline/join_probe.o \
 	src/offline/join_direct.o \
+	src/offline/join_sort.o \
 	src/offline/join.o \
 	src/offline/request.o \
 	src/offline/answer.o \

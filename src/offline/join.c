@@ -38,12 +38,12 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-#include "utils/tuplesort.h"
 #include "utils/typcache.h"
 
 #include "offline/history_cursor.h"
 #include "offline/join_direct.h"
 #include "offline/join_ordered.h"
+#include "offline/join_sort.h"
 #include "offline/join_windows.h"
 #include "offline/select.h"
 
@@ -81,7 +81,7 @@ typedef struct Pipeline
 	AttrNumber	order_at;		/* 0: not needed */
 	TupleDesc	columns;		/* of tuples that have been through all stages */
 	List	   *stages;			/* of Stage */
-	Tuplesortstate *sort;		/* what comes next is put in */
+	JoinSort   *sort;		/* what comes next is put in */
 	TupleTableSlot *put_slot;
 	int			put_width;		/* columns of tuples that are put in */
 
@@ -289,11 +289,9 @@ lay_out(Pipeline *join)
 static void
 begin_sort(Pipeline *join, const Stage *stage, int width)
 {
-	int			key_count = stage == NULL ? 1 : stage->key_count + 1;
-	AttrNumber *columns = palloc(sizeof(AttrNumber) * key_count);
-	Oid		   *operators = palloc(sizeof(Oid) * key_count);
-	Oid		   *collations = palloc0(sizeof(Oid) * key_count);
-	bool	   *nulls_first = palloc0(sizeof(bool) * key_count);
+	int			count = stage == NULL ? 1 : stage->key_count + 1;
+	JoinSortColumn *columns = palloc0(sizeof(JoinSortColumn) * count);
+	int			integer_bytes = 0;
 	TupleDesc	tuple = CreateTemplateTupleDesc(width);
 	int			i;
 
@@ -301,8 +299,8 @@ begin_sort(Pipeline *join, const Stage *stage, int width)
 		TupleDescCopyEntry(tuple, i, join->columns, i);
 	if (stage == NULL)
 	{
-		columns[0] = join->order_at;
-		operators[0] = Int8LessOperator;
+		columns[0].column = join->order_at;
+		columns[0].operator = Int8LessOperator;
 	}
 	else
 	{
@@ -310,18 +308,21 @@ begin_sort(Pipeline *join, const Stage *stage, int width)
 
 		for (i = 0; i < stage->key_count; i++)
 		{
-			columns[i] = stage->key_columns[i];
-			operators[i] = get_opfamily_member(run->keys[i].opfamily, run->keys[i].spine_type,
-											   run->keys[i].spine_type, BTLessStrategyNumber);
-			collations[i] = run->keys[i].collation;
-			if (!OidIsValid(operators[i]))
+			columns[i].column = stage->key_columns[i];
+			columns[i].operator = get_opfamily_member(run->keys[i].opfamily,
+													  run->keys[i].spine_type,
+													  run->keys[i].spine_type,
+													  BTLessStrategyNumber);
+			columns[i].collation = run->keys[i].collation;
+			if (!OidIsValid(columns[i].operator))
 				elog(ERROR, "missing operator of operator family %u", run->keys[i].opfamily);
 		}
-		columns[i] = 1;
-		operators[i] = lookup_type_cache(TIMESTAMPTZOID, TYPECACHE_GT_OPR)->gt_opr;
+		columns[i].column = 1;
+		columns[i].operator = lookup_type_cache(TIMESTAMPTZOID, TYPECACHE_GT_OPR)->gt_opr;
+		if (stage->key_count == 1)
+			integer_bytes = run->keys[0].spine_bytes;
 	}
-	join->sort = tuplesort_begin_heap(tuple, key_count, columns, operators, collations,
-									  nulls_first, work_mem, NULL, TUPLESORT_NONE);
+	join->sort = JoinSortBegin(tuple, columns, count, integer_bytes);
 	join->put_slot = MakeSingleTupleTableSlot(tuple, &TTSOpsVirtual);
 	join->put_width = width;
 	join->report->sorts++;
@@ -403,22 +404,11 @@ take_spine_row(void *state, TupleTableSlot *slot)
 	ExecStoreVirtualTuple(put);
 	join->spine_rows++;
 	if (join->sort != NULL)
-		tuplesort_puttupleslot(join->sort, put);
+		JoinSortPut(join->sort, put);
 	else
 		give(join, put->tts_values, put->tts_isnull, join->request->spine_columns->natts);
 	MemoryContextSwitchTo(old);
 	ResetExprContext(join->expressions);
-}
-
-static void
-end_sort(Pipeline *join, Tuplesortstate *sort)
-{
-	TuplesortInstrumentation statistics;
-
-	tuplesort_get_stats(sort, &statistics);
-	if (statistics.spaceType == SORT_SPACE_TYPE_DISK)
-		join->report->spilled_kb += statistics.spaceUsed;
-	tuplesort_end(sort);
 }
 
 static void *
@@ -429,7 +419,7 @@ batch_array(const JoinBatch *batch, int64 count, Size size)
 
 /* Rows of a sort as a batch; tuples holds what it was made from. */
 static bool
-read_batch(Tuplesortstate *sort, TupleTableSlot *slot, const Stage *stage, JoinBatch *batch,
+read_batch(JoinSort   *sort, TupleTableSlot *slot, const Stage *stage, JoinBatch *batch,
 		   MinimalTuple *tuples)
 {
 	Size		limit = get_hash_memory_limit() / 4;
@@ -446,7 +436,7 @@ read_batch(Tuplesortstate *sort, TupleTableSlot *slot, const Stage *stage, JoinB
 	while (batch->row_count < BATCH_ROWS &&
 		   (batch->row_count % 256 != 0 ||
 			MemoryContextMemAllocated(batch->context, false) < limit || batch->row_count == 0) &&
-		   tuplesort_gettupleslot(sort, true, false, slot, NULL))
+		   JoinSortGet(sort, slot))
 	{
 		int			row = batch->row_count++;
 		bool		is_null;
@@ -513,7 +503,7 @@ append_found(const JoinViewRun *run, const JoinFound *found, int row, Datum *val
 static void
 run_stage(Pipeline *join, const Stage *stage, const Stage *next, bool is_last)
 {
-	Tuplesortstate *sort = join->sort;
+	JoinSort   *sort = join->sort;
 	int			width = join->put_width;
 	int			output_width = join->request->spine_columns->natts;
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(join->put_slot->tts_tupleDescriptor,
@@ -527,7 +517,7 @@ run_stage(Pipeline *join, const Stage *stage, const Stage *next, bool is_last)
 	const ListCell *cell;
 	int			next_width = width;
 
-	tuplesort_performsort(sort);
+	JoinSortPerform(sort);
 	batch.context = AllocSetContextCreate(CurrentMemoryContext, "venice join batch",
 										  ALLOCSET_DEFAULT_SIZES);
 	foreach(cell, join->request->views)
@@ -582,12 +572,12 @@ run_stage(Pipeline *join, const Stage *stage, const Stage *next, bool is_last)
 				ExecClearTuple(join->put_slot);
 				memcpy(join->put_slot->tts_values, values, sizeof(Datum) * at);
 				memcpy(join->put_slot->tts_isnull, nulls, sizeof(bool) * at);
-				tuplesort_puttupleslot(join->sort, ExecStoreVirtualTuple(join->put_slot));
+				JoinSortPut(join->sort, ExecStoreVirtualTuple(join->put_slot));
 			}
 		}
 	}
 	ExecDropSingleTupleTableSlot(slot);
-	end_sort(join, sort);
+	join->report->spilled_kb += JoinSortEnd(sort);
 	foreach(cell, stage->runs)
 	{
 		JoinViewRun *run = lfirst(cell);
@@ -615,15 +605,15 @@ give_ordered(Pipeline *join)
 
 	foreach(cell, join->request->views)
 		output_width += view_width(lfirst(cell));
-	tuplesort_performsort(join->sort);
-	while (tuplesort_gettupleslot(join->sort, true, false, slot, NULL))
+	JoinSortPerform(join->sort);
+	while (JoinSortGet(join->sort, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
 		slot_getallattrs(slot);
 		give(join, slot->tts_values, slot->tts_isnull, output_width);
 	}
 	ExecDropSingleTupleTableSlot(slot);
-	end_sort(join, join->sort);
+	join->report->spilled_kb += JoinSortEnd(join->sort);
 }
 
 void
