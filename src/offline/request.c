@@ -289,6 +289,7 @@ find_join(Builder *builder, const FeatureView *view, const char *alias, List *ar
 	join->label = pstrdup(alias);
 	join->source = HistorySourceOf(view);
 	join->spine_keys = keys;
+	join->with_status = builder->request->with_status || option_flag(options, "with_event_time");
 	if (view->ttl != NULL)
 		join->ttl_us = IntervalLength(view->ttl, psprintf("ttl of feature view \"%s\"",
 														  FeatureViewShortName(view)));
@@ -512,7 +513,7 @@ describe_column(const HistoricalRequest *request, int column)
 	int			feature = column - request->join.spine_columns->natts;
 
 	if (feature < 0)
-		return "a column of the spine";
+		return psprintf("column %d of the spine", column + 1);
 	if (feature < list_length(request->features))
 	{
 		const RequestFeature *found = list_nth(request->features, feature);
@@ -540,6 +541,8 @@ check_names(const HistoricalRequest *request)
 								NameStr(TupleDescAttr(columns, i)->attname)),
 						 errdetail("It is %s and %s.", describe_column(request, j),
 								   describe_column(request, i)),
+						 i < request->join.spine_columns->natts ?
+						 errhint("Call one of them otherwise in the spine's query.") :
 						 errhint("Call the spine's column otherwise, or set the option \"full_names\" to true, which calls features of views alias__feature.")));
 }
 

@@ -156,11 +156,11 @@ derive_entities(FeatureView *view)
 	List	   *references = NIL;
 	ListCell   *cell;
 
-	if (view->entities == NIL)
+	if (view->entities == NIL && view->online)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s \"%s\" has no entity", FeatureViewKind(view), view->name),
-				 errhint("Name at least one, made with venice.create_entity: its keys are those of the features.")));
+				 errhint("Name at least one, made with venice.create_entity: its keys are those of the features. What is the same for everybody can be offline only, with online => false.")));
 	view->key_names = view->key_types = NIL;
 	foreach(cell, view->entities)
 		add_entity(view, &references, EntityLookup(lfirst(cell), false));
