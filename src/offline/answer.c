@@ -55,6 +55,7 @@ typedef struct AnswerInput
 typedef struct AnswerFeature
 {
 	const char *name;
+	bool		is_plain;		/* what is joined is the answer, and its status is not asked for */
 	int			input_count;
 	AnswerInput *inputs;
 	ExprState  *expression;		/* NULL: the one input is the value */
@@ -335,6 +336,8 @@ prepare_feature(Answer *answer, int number)
 		feature->has_default = true;
 	}
 	answer->computes |= feature->expression != NULL || feature->cast != NULL;
+	feature->is_plain = feature->expression == NULL && feature->cast == NULL &&
+		!feature->has_default && !request->with_status;
 }
 
 static Datum
@@ -462,7 +465,18 @@ answer_row(void *argument, const Datum *values, const bool *nulls)
 		ExecStoreVirtualTuple(answer->joined);
 	}
 	for (int i = 0; i < answer->feature_count; i++, column++)
-		answer_feature(answer, i, values, nulls, &answer->values[column], &answer->nulls[column]);
+	{
+		const AnswerFeature *feature = &answer->features[i];
+
+		if (feature->is_plain)
+		{
+			answer->values[column] = values[feature->inputs->value];
+			answer->nulls[column] = nulls[feature->inputs->value];
+		}
+		else
+			answer_feature(answer, i, values, nulls, &answer->values[column],
+						   &answer->nulls[column]);
+	}
 	for (int i = 0; i < answer->time_count; i++, column++)
 		answer_time(&answer->times[i], values, nulls, &answer->values[column],
 					&answer->nulls[column]);

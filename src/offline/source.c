@@ -67,6 +67,18 @@ read_expressions(const FeatureView *view, const char *from)
 	return expressions;
 }
 
+/* Columns may have got other names since the source was made. */
+static char *
+check_column(const Source *source, char *column)
+{
+	if (column != NULL && get_attnum(source->relation, column) == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("relation of source \"%s\" has no column \"%s\"", source->name, column),
+				 errhint("Name the columns that it has with venice.alter_source, and for keys the view's option \"keys\".")));
+	return column;
+}
+
 static HistorySource *
 read_in_place(const FeatureView *view, const Source *source)
 {
@@ -83,9 +95,13 @@ read_in_place(const FeatureView *view, const Source *source)
 	history->relation = source->relation;
 	history->alias = source->name;
 	foreach(cell, view->key_names)
-		history->key_columns = lappend(history->key_columns, FeatureViewKeyColumn(view, lfirst(cell)));
-	history->event_time = source->event_time;
-	history->created_time = source->created_time;
+	{
+		char	   *column = FeatureViewKeyColumn(view, lfirst(cell));
+
+		history->key_columns = lappend(history->key_columns, check_column(source, column));
+	}
+	history->event_time = check_column(source, source->event_time);
+	history->created_time = check_column(source, source->created_time);
 	history->time_zone = OptionText(source->options, "time_zone");
 	history->expressions =
 		read_expressions(view, psprintf("%s AS %s",
