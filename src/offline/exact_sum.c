@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * exact_sum.c
- *		Sums of doubles, and of their squares, without rounding.
+ *		Sums of doubles and integers, and of their squares, without rounding.
  *
  * A window that slides adds what enters and subtracts what leaves.  Where each step
  * rounds, what is left of a large number that has long gone is in every later answer.
@@ -133,16 +133,42 @@ ExactSumAdd(ExactSum *sum, double value, int subtract)
 	add_bits(sum, mantissa, position, negative != subtract);
 }
 
+/* Add the square of bits, of which the lowest is worth 2^position units of a sum. */
+static void
+add_square(ExactSum *sum, uint64_t bits, int position, int subtract)
+{
+	uint128_t	square = (uint128_t) bits * bits;
+
+	add_bits(sum, (uint64_t) square, 2 * position, subtract);
+	add_bits(sum, (uint64_t) (square >> 64), 2 * position + 64, subtract);
+}
+
 void
 ExactSumAddSquare(ExactSum *sum, double value, int subtract)
 {
 	int			position;
 	int			negative;
 	uint64_t	mantissa = mantissa_of(value, &position, &negative);
-	uint128_t	square = (uint128_t) mantissa * mantissa;
 
-	add_bits(sum, (uint64_t) square, 2 * position, subtract);
-	add_bits(sum, (uint64_t) (square >> 64), 2 * position + 64, subtract);
+	add_square(sum, mantissa, position, subtract);
+}
+
+static uint64_t
+absolute(int64_t value)
+{
+	return value < 0 ? -(uint64_t) value : (uint64_t) value;
+}
+
+void
+ExactSumAddInteger(ExactSum *sum, int64_t value, int subtract)
+{
+	add_bits(sum, absolute(value), -SUM_UNIT, (value < 0) != subtract);
+}
+
+void
+ExactSumAddIntegerSquare(ExactSum *sum, int64_t value, int subtract)
+{
+	add_square(sum, absolute(value), -SUM_UNIT, subtract);
 }
 
 /* The absolute value; returns whether the sum is negative. */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * exact_sum.h
- *		Sums of doubles, and of their squares, without rounding.
+ *		Sums of doubles and integers, and of their squares, without rounding.
  *
  *-------------------------------------------------------------------------
  */
@@ -32,6 +32,10 @@ extern void ExactSumReset(ExactSum *sum);
 /* Add value, or its square, which must be finite; with subtract take it away again. */
 extern void ExactSumAdd(ExactSum *sum, double value, int subtract);
 extern void ExactSumAddSquare(ExactSum *sum, double value, int subtract);
+
+/* The same of an integer, of which a double may not have all digits. */
+extern void ExactSumAddInteger(ExactSum *sum, int64_t value, int subtract);
+extern void ExactSumAddIntegerSquare(ExactSum *sum, int64_t value, int subtract);
 
 /* The double that is nearest to the sum, the even one of two; infinite where none is near. */
 extern double ExactSumRound(ExactSum *sum);

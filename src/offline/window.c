@@ -420,17 +420,9 @@ integer_of(Oid type, Datum value)
 static double
 number_of(Oid type, Datum value)
 {
-	switch (type)
-	{
-		case FLOAT8OID:
-			return DatumGetFloat8(value);
-		case FLOAT4OID:
-			return DatumGetFloat4(value);
-		case NUMERICOID:
-			return DatumGetFloat8(DirectFunctionCall1(numeric_float8, value));
-		default:
-			return integer_of(type, value);
-	}
+	return type == FLOAT8OID ? DatumGetFloat8(value) :
+		type == FLOAT4OID ? DatumGetFloat4(value) :
+		DatumGetFloat8(DirectFunctionCall1(numeric_float8, value));
 }
 
 /* Numerics are exact, so that these sums are. */
@@ -475,20 +467,18 @@ add_to_sums(Frame *frame, Datum value, bool leaves)
 
 	if (!is_integer && add_special(frame, value, leaves ? -1 : 1))
 		return;
-	if (frame->has_integers && leaves)
-		frame->integers -= integer_of(type, value);
-	else if (frame->has_integers)
-		frame->integers += integer_of(type, value);
+	if (frame->has_integers)
+		frame->integers += leaves ? -(int128) integer_of(type, value) : integer_of(type, value);
 	if (frame->has_numerics)
 		add_numeric(frame, value, leaves);
-	if (frame->sum != NULL)
-	{
-		double		number = number_of(type, value);
-
-		ExactSumAdd(frame->sum, number, leaves);
-		if (frame->squares != NULL)
-			ExactSumAddSquare(frame->squares, number, leaves);
-	}
+	if (frame->sum != NULL && is_integer)
+		ExactSumAddInteger(frame->sum, integer_of(type, value), leaves);
+	else if (frame->sum != NULL)
+		ExactSumAdd(frame->sum, number_of(type, value), leaves);
+	if (frame->squares != NULL && is_integer)
+		ExactSumAddIntegerSquare(frame->squares, integer_of(type, value), leaves);
+	else if (frame->squares != NULL)
+		ExactSumAddSquare(frame->squares, number_of(type, value), leaves);
 }
 
 static void

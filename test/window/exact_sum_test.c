@@ -199,6 +199,34 @@ test_deviations(void)
 }
 
 static void
+test_integers(void)
+{
+	static ExactSum sum;
+	static ExactSum squares;
+	int			right = 1;
+
+	for (int64_t value = INT64_MAX; value > INT64_MAX - 5; value--)
+	{
+		ExactSumAddInteger(&sum, value, 0);
+		ExactSumAddIntegerSquare(&squares, value, 0);
+	}
+	result(fabs(ExactSumDeviation(&sum, &squares, 5) - sqrt(2.5)) < 1e-15,
+		   "large integers deviate by what no double has");
+	for (int round = 0; round < 1000; round++)
+	{
+		int64_t		value = (int64_t) draw();
+
+		ExactSumReset(&sum);
+		ExactSumAddInteger(&sum, value, 0);
+		right &= ExactSumRound(&sum) == (double) value;
+		ExactSumAddInteger(&sum, INT64_MIN, 0);
+		ExactSumAddInteger(&sum, value, 1);
+		right &= ExactSumRound(&sum) == (double) INT64_MIN;
+	}
+	result(right, "integers of all sizes are added and taken away");
+}
+
+static void
 test_many(void)
 {
 	static ExactSum sum;
@@ -220,6 +248,7 @@ main(void)
 	test_taking_away();
 	test_against_integers();
 	test_deviations();
+	test_integers();
 	test_many();
 	printf("1..%d\n", tests);
 	return 0;
