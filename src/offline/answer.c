@@ -378,8 +378,7 @@ input_status(const AnswerInput *input, const Datum *values, const bool *nulls)
 	switch ((JoinStatus) DatumGetInt32(values[input->status]))
 	{
 		case JOIN_NOT_FOUND:
-			/* The count of what is not there is a value. */
-			return nulls[input->value] ? FEATURE_NOT_FOUND : FEATURE_PRESENT;
+			return FEATURE_NOT_FOUND;
 		case JOIN_OUTSIDE_MAX_AGE:
 			return FEATURE_OUTSIDE_MAX_AGE;
 		case JOIN_INCOMPLETE:

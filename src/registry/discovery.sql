@@ -665,13 +665,14 @@ BEGIN ATOMIC
                (4, 'tags', f.options ->> 'tags'),
                (5, 'type', f.feature_type),
                (6, 'expression', f.expression),
-               (7, 'view description', v.options ->> 'description'),
-               (8, 'entities', pg_catalog.array_to_string(v.entities, ', ')),
-               (9, 'source', v.source),
-               (10, 'ttl', v.ttl::text),
-               (11, 'store', v.store_name::text),
-               (12, 'readable by', venice_internal.readers(v.store_name)),
-               (13, 'used by', (SELECT pg_catalog.string_agg(u.kind || ' ' || u.name, ', ' ORDER BY u.kind, u.name)
+               (7, 'aggregation', f.options ->> 'aggregation'),
+               (8, 'view description', v.options ->> 'description'),
+               (9, 'entities', pg_catalog.array_to_string(v.entities, ', ')),
+               (10, 'source', v.source),
+               (11, 'ttl', v.ttl::text),
+               (12, 'store', v.store_name::text),
+               (13, 'readable by', venice_internal.readers(v.store_name)),
+               (14, 'used by', (SELECT pg_catalog.string_agg(u.kind || ' ' || u.name, ', ' ORDER BY u.kind, u.name)
                                   FROM venice_internal.users_of(member, 'view', e.project, e.entry, e.number, f.feature) u)))
                p (place, property, value)
      WHERE e.class = 'view' AND f.feature = describe.feature AND p.value IS NOT NULL) d

@@ -92,6 +92,7 @@ typedef struct PlanValue
 	int16		length;
 	bool		by_value;
 	int			computation;	/* of what is computed; else -1 */
+	bool		is_count;		/* of events, of which a key without a row has none */
 } PlanValue;
 
 typedef struct PlanLookup
@@ -562,6 +563,8 @@ add_feature(ServicePlan *plan, FeatureView *view, const ViewFeature *feature, Li
 	lookup = list_nth(plan->lookups, number);
 	is_new = lookup->columns == NIL;
 	value = find_column(plan, number, feature->store_column);
+	plan->values[value].is_count = feature->aggregation != NULL &&
+		AggregationCounts(feature->aggregation);
 	if (is_new && reads_event_time(view))
 		lookup->event_time = find_column(plan, number, view->event_time_column);
 	describe_lookup(plan, lookup);
@@ -1111,10 +1114,17 @@ fill_row(Run *run, ExprContext *econtext, int64 position)
 		{
 			FeatureStatus found = run->found[value->lookup][position];
 
+			run->statuses[v] = found;
+			if (found == FEATURE_NOT_FOUND && value->is_count)
+			{
+				parameter->isnull = false;
+				parameter->value = Int64GetDatum(0);
+				continue;
+			}
 			parameter->isnull = found != FEATURE_PRESENT || run->nulls[v][position];
 			parameter->value = parameter->isnull ? (Datum) 0 : run->values[v][position];
-			run->statuses[v] = found == FEATURE_PRESENT && parameter->isnull ?
-				FEATURE_NULL_VALUE : found;
+			if (found == FEATURE_PRESENT && parameter->isnull)
+				run->statuses[v] = FEATURE_NULL_VALUE;
 		}
 		else
 		{
