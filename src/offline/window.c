@@ -15,6 +15,7 @@
  * better, as they leave before it.  Distinct values are counted by whether the nearest
  * equal one on either side is in the frame, the greatest k are read off a tree.
  *
+ * Locks: none.
  * Must not know: where events come from, keys.
  *
  *-------------------------------------------------------------------------
