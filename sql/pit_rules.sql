@@ -159,6 +159,11 @@ SELECT ask($$SELECT 18 AS k, t AS event_time FROM unnest('{2020-01-01 10:44:59.9
        ask($$SELECT 18 AS k, t AS event_time FROM unnest('{2020-01-01 10:44:59.999999+0,2020-01-01 10:45+0}'::timestamptz[]) AS t$$, '{ever:v}', '{"availability_delay": {"ever": "5 minutes", "hourly": "1 day"}}');
 SELECT ask(:at18, '{ever:v}', '{"availability_delay": "-1 second"}');
 
+-- R19: a training set knows how it was made: which views, with which options, when.
+SELECT venice.create_training_set('made', :at18, '{ever:v,hourly:w}', options => '{"strict": true, "created_cutoff": true, "availability_delay": "1 second", "ignore_nulls": ["ever:v"]}');
+SELECT view_versions, options, snapshot::pg_snapshot IS NOT NULL AS snapshot, rows FROM venice.training_sets WHERE relation = 'made'::regclass;
+DROP TABLE made;
+
 -- R20: each view is found by itself, by its own keys: one does not miss what another misses.
 SELECT ask($$SELECT 14 AS k, '1' AS a, '12' AS b, '2020-01-02 12:00+0'::timestamptz AS event_time UNION ALL SELECT 99, '1', '12', '2020-01-02 12:00+0' UNION ALL SELECT 14, 'no', '12', '2020-01-02 12:00+0'$$,
            '{ever:v,pairs,hourly:w,rates}');

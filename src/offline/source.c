@@ -26,6 +26,7 @@
 #include "utils/lsyscache.h"
 
 #include "catalog/store.h"
+#include "common/item_list.h"
 #include "common/store_options.h"
 #include "common/user_context.h"
 #include "registry/expression.h"
@@ -52,18 +53,21 @@ look_up_source(const FeatureView *view)
 static List *
 read_expressions(const FeatureView *view, const char *from)
 {
+	StringInfoData list;
 	List	   *expressions = NIL;
 	ListCell   *cell;
 
+	initStringInfo(&list);
 	foreach(cell, view->features)
 	{
 		const ViewFeature *feature = lfirst(cell);
-		List	   *parsed = ExpressionsParse(psprintf("%s AS %s", feature->expression,
-													   quote_identifier(feature->name)),
-											  from, GetUserId());
 
-		expressions = lappend(expressions, ((Expression *) linitial(parsed))->text);
+		ItemListAppend(&list, "%s AS %s", feature->expression, quote_identifier(feature->name));
 	}
+	foreach(cell, ExpressionsParse(list.data, from, GetUserId()))
+		expressions = lappend(expressions, ((Expression *) lfirst(cell))->text);
+	if (list_length(expressions) != list_length(view->features))
+		elog(ERROR, "feature view \"%s\" has other expressions than features", view->name);
 	return expressions;
 }
 
