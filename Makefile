@@ -116,6 +116,7 @@ OBJS = \
 	src/offline/join_windows.o \
 	src/offline/join_leaf.o \
 	src/offline/join_probe.o \
+	src/offline/join_merge.o \
 	src/offline/join_direct.o \
 	src/offline/join_sort.o \
 	src/offline/join.o \

@@ -46,6 +46,14 @@ VeniceSettings Settings = {
 	.project = DEFAULT_PROJECT,
 };
 
+static const struct config_enum_entry pit_plans[] = {
+	{"auto", PIT_PLAN_AUTO, false},
+	{"probe", PIT_PLAN_PROBE, false},
+	{"merge", PIT_PLAN_MERGE, false},
+	{"instant", PIT_PLAN_INSTANT, false},
+	{NULL, 0, false}
+};
+
 void
 DefineSettings(void)
 {
@@ -88,6 +96,10 @@ DefineSettings(void)
 							"Most processes that consume from Kafka at one time.",
 							NULL, &Settings.max_ingest_workers, Settings.max_ingest_workers,
 							0, 256, at_start, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("venice.pit_plan",
+							 "How point-in-time joins find the rows of a history.",
+							 NULL, &Settings.pit_plan, Settings.pit_plan, pit_plans,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("venice.project",
 							   "Project in which names without one are looked for first.",
 							   "New entries of the registry are made in it.",

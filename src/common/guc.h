@@ -11,6 +11,15 @@
 /* The project that is always there. */
 #define DEFAULT_PROJECT "default"
 
+/* Values of venice.pit_plan. */
+typedef enum PitPlan
+{
+	PIT_PLAN_AUTO,
+	PIT_PLAN_PROBE,
+	PIT_PLAN_MERGE,
+	PIT_PLAN_INSTANT
+} PitPlan;
+
 typedef struct VeniceSettings
 {
 	int			cache_size_kb;
@@ -28,6 +37,7 @@ typedef struct VeniceSettings
 	bool		ingestion;
 	bool		allow_direct_dml;
 	bool		read_cache;
+	int			pit_plan;		/* a PitPlan */
 	char	   *project;
 } VeniceSettings;
 

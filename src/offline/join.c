@@ -24,6 +24,8 @@
 
 #include "offline/join.h"
 
+#include <math.h>
+
 #include "access/nbtree.h"
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type.h"
@@ -49,6 +51,12 @@
 
 /* Rows of a batch, unless memory says fewer. */
 #define BATCH_ROWS 16384
+
+/* The same where a table is read once for each batch. */
+#define MAX_BATCH_ROWS (64 * 1024 * 1024)
+
+/* What a row takes beside its values: times, places, what was found, and its tuple's header. */
+#define ROW_BYTES 96
 
 /* Where a column of a tuple under way comes from, and how it is sorted by. */
 typedef struct Carried
@@ -87,6 +95,7 @@ typedef struct Pipeline
 
 	ExprContext *expressions;
 	Datum		zone;
+	JoinPlan	plan;
 	int64		spine_rows;
 	TimestampTz least_time;
 	TimestampTz greatest_time;
@@ -420,20 +429,20 @@ batch_array(const JoinBatch *batch, int64 count, Size size)
 /* Rows of a sort as a batch; tuples holds what it was made from. */
 static bool
 read_batch(JoinSort   *sort, TupleTableSlot *slot, const Stage *stage, JoinBatch *batch,
-		   MinimalTuple *tuples)
+		   int capacity, MinimalTuple *tuples)
 {
-	Size		limit = get_hash_memory_limit() / 4;
+	Size		limit = get_hash_memory_limit();
 	int			keys = stage->key_count;
 	MemoryContext old;
 
 	MemoryContextReset(batch->context);
 	batch->row_count = 0;
 	batch->key_count = keys;
-	batch->keys = batch_array(batch, BATCH_ROWS * keys, sizeof(Datum));
-	batch->times = batch_array(batch, BATCH_ROWS, sizeof(TimestampTz));
-	batch->matchable = batch_array(batch, BATCH_ROWS, sizeof(bool));
+	batch->keys = batch_array(batch, (int64) capacity * keys, sizeof(Datum));
+	batch->times = batch_array(batch, capacity, sizeof(TimestampTz));
+	batch->matchable = batch_array(batch, capacity, sizeof(bool));
 	old = MemoryContextSwitchTo(batch->context);
-	while (batch->row_count < BATCH_ROWS &&
+	while (batch->row_count < capacity &&
 		   (batch->row_count % 256 != 0 ||
 			MemoryContextMemAllocated(batch->context, false) < limit || batch->row_count == 0) &&
 		   JoinSortGet(sort, slot))
@@ -496,6 +505,19 @@ append_found(const JoinViewRun *run, const JoinFound *found, int row, Datum *val
 	nulls[features + 1] = false;
 }
 
+/* How many rows of a stage, with all that is found for them, fit into memory? */
+static int
+rows_in_memory(const Pipeline *join, const Stage *stage, int width)
+{
+	Size		bytes = ROW_BYTES + width * (sizeof(Datum) + sizeof(bool));
+	const ListCell *cell;
+
+	foreach(cell, stage->runs)
+		bytes += ROW_BYTES +
+			((JoinViewRun *) lfirst(cell))->feature_count * (sizeof(Datum) + sizeof(bool));
+	return Max(Min(get_hash_memory_limit() / bytes, Min(join->spine_rows, MAX_BATCH_ROWS)), 1);
+}
+
 /*
  * Take what was put into the sort through a stage: into the next sort, if there is one to
  * come, else to whoever asked.
@@ -508,7 +530,9 @@ run_stage(Pipeline *join, const Stage *stage, const Stage *next, bool is_last)
 	int			output_width = join->request->spine_columns->natts;
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(join->put_slot->tts_tupleDescriptor,
 													&TTSOpsMinimalTuple);
-	MinimalTuple *tuples = palloc(sizeof(MinimalTuple) * BATCH_ROWS);
+	int			merge_rows = rows_in_memory(join, stage, width);
+	int			capacity = Min(BATCH_ROWS, merge_rows);
+	MinimalTuple *tuples;
 	JoinFound  *found = palloc0(sizeof(JoinFound) * list_length(stage->runs));
 	Datum	   *values = palloc(sizeof(Datum) * join->columns->natts);
 	bool	   *nulls = palloc(sizeof(bool) * join->columns->natts);
@@ -527,22 +551,26 @@ run_stage(Pipeline *join, const Stage *stage, const Stage *next, bool is_last)
 		JoinViewRun *run = lfirst(cell);
 
 		next_width += view_width(run->view);
-		run->plan = join->request->plan;
+		run->plan = join->plan;
 		run->spine_rows = join->spine_rows;
 		run->report_context = join->report_context;
 		JoinViewRange(run, join->least_time, join->greatest_time);
 		if (run->view->aggregations != NIL)
 			JoinWindowsBegin(run);
-		else if (JoinDirectBegin(run))
+		else if (JoinDirectBegin(run, ceil(join->spine_rows / (double) merge_rows)))
 			run->direct = true;
 		else
 			JoinOrderedBegin(run);
 	}
+	foreach(cell, stage->runs)
+		if (((JoinViewRun *) lfirst(cell))->direct && JoinDirectMerges(lfirst(cell)))
+			capacity = merge_rows;
+	tuples = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(MinimalTuple) * capacity);
 	join->sort = NULL;
 	if (!is_last)
 		begin_sort(join, next, next_width);
 
-	while (read_batch(sort, slot, stage, &batch, tuples))
+	while (read_batch(sort, slot, stage, &batch, capacity, tuples))
 	{
 		int			row;
 
@@ -652,6 +680,12 @@ JoinRun(const JoinRequest *request, JoinReceiver receive, void *state, JoinRepor
 		begin_sort(join, linitial(join->stages), join->carried_count);
 	SelectRun(spine, request->spine, take_spine_row, join);
 	join->report->spine_rows = join->spine_rows;
+	join->plan = request->plan != JOIN_PLAN_AUTO ? request->plan : Settings.pit_plan;
+	if (join->plan == JOIN_PLAN_INSTANT && join->least_time < join->greatest_time)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("plan \"instant\" needs a spine whose rows have one time"),
+				 errhint("Leave the plan to venice, with \"auto\".")));
 	foreach(cell, join->stages)
 	{
 		bool		is_last = lnext(join->stages, cell) == NULL;

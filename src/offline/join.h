@@ -16,14 +16,15 @@
 #include "access/tupdesc.h"
 #include "nodes/pg_list.h"
 
+#include "common/guc.h"
 #include "offline/source.h"
 
 typedef enum JoinPlan
 {
-	JOIN_PLAN_AUTO,
-	JOIN_PLAN_PROBE,			/* look each key up in an index */
-	JOIN_PLAN_MERGE,			/* read the history once */
-	JOIN_PLAN_INSTANT			/* all rows of the spine have one time: newest row of each key */
+	JOIN_PLAN_AUTO = PIT_PLAN_AUTO,
+	JOIN_PLAN_PROBE = PIT_PLAN_PROBE,	/* look each key up in an index */
+	JOIN_PLAN_MERGE = PIT_PLAN_MERGE,	/* read the history once */
+	JOIN_PLAN_INSTANT = PIT_PLAN_INSTANT	/* all rows of the spine have one time: newest row of each key */
 } JoinPlan;
 
 /* How the row of a history was found; what the values in it are, the caller sees. */

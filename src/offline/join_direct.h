@@ -10,8 +10,14 @@
 
 #include "offline/join_view.h"
 
-/* False where it takes a query. */
-extern bool JoinDirectBegin(JoinViewRun *run);
+/*
+ * Choose for each table, given run->plan and run->spine_rows, which come in so
+ * many batches where tables are merged.  False where it takes a query.
+ */
+extern bool JoinDirectBegin(JoinViewRun *run, double merge_batches);
+
+/* Are larger batches faster? */
+extern bool JoinDirectMerges(const JoinViewRun *run);
 extern void JoinDirectMatch(JoinViewRun *run, const JoinBatch *batch, JoinFound *found);
 extern void JoinDirectEnd(JoinViewRun *run);
 

@@ -16,6 +16,8 @@
 
 #include "offline/join_view.h"
 
+typedef struct JoinZones JoinZones;
+
 typedef struct JoinLeafFeature
 {
 	AttrNumber	column;			/* of the table, when the feature is nothing else; or 0 */
@@ -57,6 +59,8 @@ typedef struct JoinLeaf
 	Buffer		visibility;		/* of the map of rows that all see */
 	ExprContext *expressions;
 	JoinStep   *step;
+	bool		merges;			/* is read as a whole, rather than by the index */
+	JoinZones  *zones;			/* of join_merge.c */
 
 	/* The index that has each key's rows by event time, or NULL. */
 	Relation	index;

@@ -7,7 +7,7 @@
  * entered at the last time that may be wanted, and then followed backwards in time with the
  * rows of the spine, since every row wants what is at the place reached or older.
  * Where the next one wanted is far it is entered again, which costs about as much as
- * passing by MAX_STEPS entries.
+ * passing by JOIN_PROBE_STEPS entries.
  *
  * Entries tell the event time, so that rows are only fetched which are candidates; and
  * not even those, where the index has all that is wanted and the map of visibility says
@@ -38,8 +38,6 @@
 #include "utils/timestamp.h"
 
 #include "common/compat.h"
-
-#define MAX_STEPS 48
 
 typedef struct Probe
 {
@@ -285,7 +283,7 @@ JoinProbe(const JoinViewRun *run, JoinLeaf *leaf, JoinSearch *search)
 			entered = key;
 		}
 		for (; probe.on_entry && probe.entry_time > latest; next_entry(&probe))
-			if (steps++ == MAX_STEPS)
+			if (steps++ == JOIN_PROBE_STEPS)
 			{
 				descend(&probe, row);
 				break;

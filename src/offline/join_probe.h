@@ -10,6 +10,9 @@
 
 #include "offline/join_leaf.h"
 
+/* Entries that are rather passed by than jumped over. */
+#define JOIN_PROBE_STEPS 48
+
 /* Improve what was found by what the leaf, which has an index, has. */
 extern void JoinProbe(const JoinViewRun *run, JoinLeaf *leaf, JoinSearch *search);
 

@@ -167,6 +167,8 @@ JoinViewRange(JoinViewRun *run, TimestampTz least, TimestampTz greatest)
 {
 	const JoinView *view = run->view;
 
+	run->least_time = least;
+	run->greatest_time = greatest;
 	if (!JoinViewLatest(view, greatest, &run->to))
 		run->to = DT_NOBEGIN;
 	if (view->window_us != 0)

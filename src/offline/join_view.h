@@ -55,6 +55,8 @@ typedef struct JoinViewRun
 	int			feature_count;
 	List	   *expressions;	/* of char *: of the features wanted */
 	bool	   *ignores_nulls;	/* of each feature; NULL: none */
+	TimestampTz least_time;		/* of the spine */
+	TimestampTz greatest_time;
 	TimestampTz from;			/* event times that can be wanted */
 	TimestampTz to;
 	TimestampTz now;			/* windows of labels must have ended by then */
