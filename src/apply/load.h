@@ -8,7 +8,7 @@
 #ifndef VENICE_LOAD_H
 #define VENICE_LOAD_H
 
-#include "access/tupdesc.h"
+#include "access/htup.h"
 #include "storage/itemptr.h"
 #include "utils/relcache.h"
 
@@ -28,17 +28,14 @@ extern Load *LoadCreate(Oid records, const ItemPointerData *last_row, MemoryCont
  */
 extern bool LoadBegin(Load *load);
 
-/* The table's row type, valid between LoadBegin and LoadEnd. */
-extern TupleDesc LoadDescriptor(Load *load);
-
-/* Append a row: values are copied before LoadEnd returns; until then they must stay. */
-extern void LoadPut(Load *load, const Datum *values, const bool *isnull);
+/* Append a row of the table, which stays until LoadEnd returns. */
+extern void LoadPut(Load *load, HeapTuple row);
 
 /*
- * Remember that a key was deleted here: values hold the key columns, arrival and
- * event time only where the table has such columns.
+ * Remember that a key was deleted here: row has the key columns, arrival and event
+ * time only where the table has such columns.  It stays, too.
  */
-extern void LoadDelete(Load *load, const Datum *values, const bool *isnull);
+extern void LoadDelete(Load *load, HeapTuple row);
 
 /* Write what is buffered and close. */
 extern void LoadEnd(Load *load);

@@ -20,6 +20,7 @@
 
 #include "ingest/batch.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "executor/executor.h"
@@ -44,8 +45,7 @@
 typedef struct Change
 {
 	RecordVerdict verdict;
-	Datum	   *values;
-	bool	   *isnull;
+	HeapTuple	row;			/* with RECORD_PUT and RECORD_DELETE */
 	DecodeError *error;			/* with RECORD_REJECTED */
 } Change;
 
@@ -111,10 +111,9 @@ static void
 describe_columns(BatchTarget *target, const Store *store, Relation relation,
 				 RecordColumn *columns, MemoryContext context)
 {
-	TupleDesc	desc = RelationGetDescr(relation);
+	TupleDesc	desc = target->descriptor;
 	const Jsonb *fields = target->version->options->fields;
 
-	target->natts = desc->natts;
 	target->ncolumns = 0;
 	target->record_time = -1;
 	target->arrival = -1;
@@ -169,6 +168,7 @@ BatchTargetInit(BatchTarget *target, const Store *store, Version *version, int32
 	RecordFormat format = {0};
 	RecordColumn *columns;
 	UserContext user;
+	MemoryContext old;
 
 	if (relation == NULL)
 		return false;
@@ -176,8 +176,14 @@ BatchTargetInit(BatchTarget *target, const Store *store, Version *version, int32
 	target->owner = relation->rd_rel->relowner;
 	target->partition = partition;
 
+	old = MemoryContextSwitchTo(context);
+	target->descriptor = CreateTupleDescCopyConstr(RelationGetDescr(relation));
+	target->values = palloc0(target->descriptor->natts * sizeof(Datum));
+	target->isnull = palloc0(target->descriptor->natts * sizeof(bool));
+	MemoryContextSwitchTo(old);
+
 	api->UserContextEnter(&user, target->owner);
-	columns = palloc0(RelationGetDescr(relation)->natts * sizeof(RecordColumn));
+	columns = palloc0(target->descriptor->natts * sizeof(RecordColumn));
 	describe_columns(target, store, relation, columns, context);
 	format.key_format = parse_format(version->options->key_format);
 	format.value_format = parse_format(version->options->value_format);
@@ -191,6 +197,7 @@ BatchTargetInit(BatchTarget *target, const Store *store, Version *version, int32
 
 	target->load = api->LoadCreate(records, last_row, context);
 	target->context = batch_context();
+	target->record_context = AllocSetContextCreate(context, "venice record", ALLOCSET_DEFAULT_SIZES);
 	table_close(relation, AccessShareLock);
 	return true;
 }
@@ -219,6 +226,10 @@ reject_with_current_error(Change *change, MemoryContext context)
 	FreeErrorData(error);
 }
 
+/*
+ * The row is formed here, while its values are at hand: those of a whole batch would
+ * have left the processor's caches by the time they are written.
+ */
 static RecordVerdict
 decode_one(const BatchTarget *target, const KafkaRecord *record, Change *change, int32 *schema_id)
 {
@@ -229,24 +240,28 @@ decode_one(const BatchTarget *target, const KafkaRecord *record, Change *change,
 	raw.key_bytes = record->key_bytes;
 	raw.value = record->value;
 	raw.value_bytes = record->value_bytes;
-	change->verdict = api->RecordDecode(target->decoder, &raw, change->values, change->isnull,
+	MemoryContextReset(target->record_context);
+	MemoryContextSwitchTo(target->record_context);
+	change->verdict = api->RecordDecode(target->decoder, &raw, target->values, target->isnull,
 										schema_id, &error);
+	MemoryContextSwitchTo(target->context);
 	if (change->verdict == RECORD_REJECTED)
 		reject(change, error.sqlstate, error.message);
 	else if (change->verdict != RECORD_NEEDS_SCHEMA)
 	{
 		if (target->record_time >= 0)
 		{
-			change->isnull[target->record_time] = record->timestamp_ms < 0;
-			change->values[target->record_time] =
+			target->isnull[target->record_time] = record->timestamp_ms < 0;
+			target->values[target->record_time] =
 				TimestampTzGetDatum(RecordTimestamp(record->timestamp_ms));
 		}
 		if (target->arrival >= 0)
 		{
-			change->isnull[target->arrival] = false;
-			change->values[target->arrival] =
+			target->isnull[target->arrival] = false;
+			target->values[target->arrival] =
 				Int64GetDatum(((int64) target->partition << ARRIVAL_OFFSET_BITS) | record->offset);
 		}
+		change->row = heap_form_tuple(target->descriptor, target->values, target->isnull);
 	}
 	return change->verdict;
 }
@@ -305,9 +320,9 @@ load_range(const BatchTarget *target, const Change *changes, int first, int end)
 		if (i % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
 		if (changes[i].verdict == RECORD_PUT)
-			api->LoadPut(target->load, changes[i].values, changes[i].isnull);
+			api->LoadPut(target->load, changes[i].row);
 		else if (changes[i].verdict == RECORD_DELETE)
-			api->LoadDelete(target->load, changes[i].values, changes[i].isnull);
+			api->LoadDelete(target->load, changes[i].row);
 	}
 	api->LoadEnd(target->load);
 	return true;
@@ -393,23 +408,6 @@ load_all(const BatchTarget *target, Change *changes, int count)
 	return found;
 }
 
-static Change *
-make_changes(const BatchTarget *target, int count)
-{
-	Change	   *changes = MemoryContextAllocHuge(target->context, count * sizeof(Change));
-	Datum	   *values = MemoryContextAllocHuge(target->context,
-												(Size) count * target->natts * sizeof(Datum));
-	bool	   *isnull = MemoryContextAllocHuge(target->context,
-												(Size) count * target->natts * sizeof(bool));
-
-	for (int i = 0; i < count; i++)
-	{
-		changes[i].values = values + (Size) i * target->natts;
-		changes[i].isnull = isnull + (Size) i * target->natts;
-	}
-	return changes;
-}
-
 static void
 count_changes(const BatchTarget *target, const KafkaRecord *records, const Change *changes,
 			  int count, PartitionState *state)
@@ -453,7 +451,7 @@ BatchWrite(BatchTarget *target, const KafkaRecord *records, int count, Partition
 		return BATCH_WRITTEN;
 	MemoryContextReset(target->context);
 	MemoryContextSwitchTo(target->context);
-	changes = make_changes(target, count);
+	changes = MemoryContextAllocHuge(target->context, count * sizeof(Change));
 
 	api->UserContextEnter(&user, target->owner);
 	complete = decode_all(target, records, count, changes, schema_id);

@@ -19,11 +19,14 @@ typedef struct BatchTarget
 	int32		partition;
 	RecordDecoder *decoder;
 	Load	   *load;
+	TupleDesc	descriptor;		/* of the table */
 	int			ncolumns;		/* attributes that come from the record */
-	int			natts;			/* all */
 	int			record_time;		/* index of the attribute, -1: none */
 	int			arrival;
 	MemoryContext context;		/* of the batch being written, whosever it is */
+	Datum	   *values;			/* of the record being decoded */
+	bool	   *isnull;
+	MemoryContext record_context;
 } BatchTarget;
 
 /*

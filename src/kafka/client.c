@@ -124,13 +124,14 @@ struct KafkaClient
 
 	char		last_reason[448];	/* why a broker could not be reached since then */
 	instr_time	last_answer;	/* when anything came from any broker; at first, when opened */
+	bool		heard;			/* messages since then */
 	bool		ever_answered;
 
 	const char *sasl_username;	/* for wake_brokers */
 	const char *sasl_password;
 	int			peak;			/* longest the queue was since the brokers were last woken */
 	instr_time	emptied;		/* when empty_past_queues last did it */
-	int			polled;			/* messages since its length was last looked at */
+	int			polled;			/* messages since we last looked around: see KafkaClientNext */
 
 	pthread_t	thread;
 	bool		thread_running;
@@ -973,6 +974,7 @@ static void
 has_answered(KafkaClient *client)
 {
 	INSTR_TIME_SET_CURRENT(client->last_answer);
+	client->heard = false;
 	client->ever_answered = true;
 	client->last_reason[0] = '\0';
 }
@@ -1011,6 +1013,7 @@ next_answer(KafkaClient *client, KafkaEvent *event)
 	if (answer == NULL)
 		return false;
 
+	memset(event, 0, sizeof(KafkaEvent));
 	if (answer->kind == KAFKA_PARTITION_PROBLEM)
 	{
 		Assignment *assignment = find_assignment(client, answer->topic, answer->partition);
@@ -1051,6 +1054,7 @@ fill_record(KafkaClient *client, rd_kafka_event_t *fetched, const rd_kafka_messa
 	rd_kafka_timestamp_type_t type;
 	KafkaRecord *record = &event->record;
 
+	/* The rest of the event, which is large, is of other kinds. */
 	event->kind = KAFKA_RECORD;
 	event->partition = message->partition;
 	event->offset = message->offset;
@@ -1108,6 +1112,8 @@ take_partition_error(KafkaClient *client, int error, const char *text,
 static bool
 take_client_error(KafkaClient *client, int error, const char *text, KafkaEvent *event)
 {
+	if (client->heard)
+		has_answered(client);
 	event->kind = KAFKA_CLIENT_PROBLEM;
 	switch (error)
 	{
@@ -1157,7 +1163,7 @@ take_event(KafkaClient *client, rd_kafka_event_t *taken, KafkaEvent *event)
 
 				if (assignment != NULL)
 				{
-					has_answered(client);
+					client->heard = true;
 					event->tag = assignment->tag;
 					fill_record(client, taken, message, event);
 					return true;	/* the event is the record's now */
@@ -1169,6 +1175,7 @@ take_event(KafkaClient *client, rd_kafka_event_t *taken, KafkaEvent *event)
 			{
 				rd_kafka_topic_partition_t *where = rd_kafka_event_topic_partition(taken);
 
+				memset(event, 0, sizeof(KafkaEvent));
 				if (where != NULL)
 					result = take_partition_error(client, rd_kafka_event_error(taken),
 												  rd_kafka_event_error_string(taken), where, event);
@@ -1185,6 +1192,7 @@ take_event(KafkaClient *client, rd_kafka_event_t *taken, KafkaEvent *event)
 			if (rd_kafka_event_log(taken, &facility, &text, &level) == 0 &&
 				level <= LOG_WARNING_LEVEL)
 			{
+				memset(event, 0, sizeof(KafkaEvent));
 				event->kind = KAFKA_LOG;
 				strlcpy(event->problem.message, text, sizeof(event->problem.message));
 				result = true;
@@ -1195,6 +1203,10 @@ take_event(KafkaClient *client, rd_kafka_event_t *taken, KafkaEvent *event)
 	return result;
 }
 
+/*
+ * Messages are many: what takes a mutex or the time is done before each few hundred
+ * of them, and when there are none.
+ */
 bool
 KafkaClientNext(KafkaClient *client, KafkaEvent *event)
 {
@@ -1203,11 +1215,14 @@ KafkaClientNext(KafkaClient *client, KafkaEvent *event)
 		rd_kafka_event_t *taken;
 		uint64		counter;
 
-		memset(event, 0, sizeof(KafkaEvent));
-		if (next_answer(client, event))
-			return true;
 		if (++client->polled >= WAKE_MIN_PEAK / 4)
+		{
+			if (client->heard)
+				has_answered(client);
 			wake_brokers(client);
+			if (next_answer(client, event))
+				return true;
+		}
 		taken = rd_kafka_queue_poll(client->queue, 0);
 		if (taken == NULL)
 		{
@@ -1217,6 +1232,8 @@ KafkaClientNext(KafkaClient *client, KafkaEvent *event)
 		}
 		if (taken == NULL)
 		{
+			if (client->heard)
+				has_answered(client);
 			wake_brokers(client);
 			empty_past_queues(client);
 			return next_answer(client, event);

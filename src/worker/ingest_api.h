@@ -25,7 +25,7 @@
 #define INGEST_API_VARIABLE "venice_ingest_api"
 
 /* Raised with every change of the struct or of what it points to. */
-#define INGEST_API_VERSION	3
+#define INGEST_API_VERSION	4
 
 typedef struct IngestApi
 {
@@ -74,8 +74,8 @@ typedef struct IngestApi
 								Jsonb **result, DecodeError *error);
 	Load *(*LoadCreate) (Oid records, const ItemPointerData *last_row, MemoryContext context);
 	bool		(*LoadBegin) (Load *load);
-	void		(*LoadPut) (Load *load, const Datum *values, const bool *isnull);
-	void		(*LoadDelete) (Load *load, const Datum *values, const bool *isnull);
+	void		(*LoadPut) (Load *load, HeapTuple row);
+	void		(*LoadDelete) (Load *load, HeapTuple row);
 	void		(*LoadEnd) (Load *load);
 	void		(*LoadCommitted) (Load *load);
 	ItemPointerData	(*LoadLastRow) (Load *load);

@@ -112,6 +112,7 @@ bool
 PartitionStateWrite(const Version *version, const PartitionState *state, int64 expected_offset)
 {
 	QuerySession session;
+	static SPIPlanPtr plans[2] = {NULL, NULL};
 	QueryArgs	args = {0};
 	ItemPointerData tid = state->loaded_through;
 	bool		written;
@@ -133,14 +134,15 @@ PartitionStateWrite(const Version *version, const PartitionState *state, int64 e
 	arg_time(&args, state->last_record_time);
 	arg_time(&args, state->last_message_time);
 	arg_time(&args, state->last_commit_time);
-	written = QueryRun(psprintf("UPDATE %s SET next_offset = $6, end_offset = $7, done = $8, "
-								"loaded_through = $9, messages = $10, bytes = $11, rows = $12, "
-								"tombstones = $13, rejected = $14, batches = $15, "
-								"last_record_time = $16, last_message_time = $17, "
-								"last_commit_time = $18 "
-								"WHERE " THIS_VERSION " AND partition = $4 "
-								"AND next_offset IS NOT DISTINCT FROM $5",
-								state_table(version)), &args) == 1;
+	written = QueryRunKept(&plans[version->options->unlogged],
+						   psprintf("UPDATE %s SET next_offset = $6, end_offset = $7, done = $8, "
+									"loaded_through = $9, messages = $10, bytes = $11, rows = $12, "
+									"tombstones = $13, rejected = $14, batches = $15, "
+									"last_record_time = $16, last_message_time = $17, "
+									"last_commit_time = $18 "
+									"WHERE " THIS_VERSION " AND partition = $4 "
+									"AND next_offset IS NOT DISTINCT FROM $5",
+									state_table(version)), &args) == 1;
 	QueryEnd(&session);
 	return written;
 }
