@@ -145,7 +145,9 @@ LoadBegin(Load *load)
 static Size
 row_bytes(const Load *load, int row)
 {
-	return MAXALIGN(ExecFetchSlotHeapTuple(load->slots[row], false, NULL)->t_len) + sizeof(ItemIdData);
+	HeapTuple	tuple = ExecFetchSlotHeapTuple(load->slots[row], false, NULL);
+
+	return MAXALIGN(tuple->t_len) + sizeof(ItemIdData);
 }
 
 static Size
