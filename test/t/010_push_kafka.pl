@@ -2,6 +2,7 @@
 # kept: the last record of every key, unless that was a tombstone.
 use strict;
 use warnings;
+use Digest::MD5 qw(md5_hex);
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
 use VeniceTest;
@@ -143,6 +144,27 @@ sub records { my ($store, $columns) = @_;
 	$kafka->produce($topic, [ { key => '7f000001-0000-4000-8000-000000000001', value => { a => 'x', b => [ 1.5, -2 ] } } ], key => 'text', value => 'plain');
 	end_push('plain');
 	is(records('plain', '*'), '7f000001-0000-4000-8000-000000000001|x|{1.5,-2}', 'plain Avro');
+}
+
+# Rows lie in the order of their offsets, small and large: by their places the build knows which is the later.
+{
+	my $topic = start_push('sizes', 'id int', 'v text', { key_format => '"value"', value_format => '"json"' }, 2);
+	my $text = join('', map { md5_hex($_) } 1 .. 400);
+	my @records;
+
+	for my $i (0 .. 5999)
+	{
+		my $bytes = $i < 3000 ? $i * 37 % 500 : $i % 40 == 7 ? $i * 37 % 12000 : $i * 37 % 1900;
+		push @records, { value => { id => $i, v => substr($text, $i % 800, $bytes) }, partition => $i % 2 };
+	}
+	$kafka->produce($topic, \@records, value => 'json');
+	end_push('sizes');
+	is($node->safe_psql('postgres', q{
+		SELECT count(*), count(*) FILTER (WHERE place < previous), count(*) FILTER (WHERE length(v) > 8000) > 10,
+			count(DISTINCT (place::text::point)[0]) = pg_relation_size('sizes.records') / current_setting('block_size')::int
+		FROM (SELECT ctid AS place, lag(ctid) OVER (PARTITION BY _arrival >> 48 ORDER BY _arrival) AS previous, v
+			FROM sizes.records) AS row}),
+		'6000|0|t|t', 'rows of each partition lie in the order of their offsets, and leave no page empty');
 }
 
 # Keys in the value: one key may come by several partitions; the later timestamp wins between them.
