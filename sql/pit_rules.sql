@@ -238,6 +238,7 @@ SELECT venice.historical_features_query('DELETE FROM event RETURNING k, at AS ev
 SELECT venice.historical_features_query('WITH gone AS (DELETE FROM event RETURNING k, at) SELECT k, at AS event_time FROM gone', '{ever}');
 SELECT venice.historical_features_query('SELECT 1 AS k, row(1) AS r, now() AS event_time', '{ever}');
 SELECT venice.historical_features_query('SELECT $1 AS k, now() AS event_time', '{ever}');
+SELECT venice.historical_features_query('SELECT 1 AS k, now() AS event_time, ' || string_agg('1 AS c' || i, ', '), '{ever}') FROM generate_series(1, 1661) AS i;
 -- A list of columns that does not fit is answered by the one that does.
 SELECT * FROM venice.get_historical_features('SELECT 1 AS k, now() AS event_time', '{ever}') AS f(k int, event_time timestamptz, v int);
 SELECT * FROM venice.get_historical_features('SELECT 1 AS k, now() AS event_time', '{ever}') AS f(k int, event_time timestamptz, v bigint, w text);

@@ -63,8 +63,6 @@ typedef struct AnswerFeature
 	ExprState  *cast_back;		/* NULL: what a cast loses does not matter */
 	FmgrInfo	equal;
 	Oid			from_type;		/* of a cast */
-	int16		from_length;
-	bool		from_by_value;
 	Oid			to_type;
 	bool		has_default;
 	Datum		default_value;
@@ -287,7 +285,6 @@ prepare_cast(AnswerFeature *feature, Oid from, int32 from_typmod, Oid to, int32 
 		return;
 	feature->from_type = from;
 	feature->to_type = to;
-	get_typlenbyval(from, &feature->from_length, &feature->from_by_value);
 	feature->cast = make_cast(feature->name, from, from_typmod, to, to_typmod);
 	/* To a float it may change: that is what the types are like. */
 	types = lookup_type_cache(from, TYPECACHE_EQ_OPR_FINFO);

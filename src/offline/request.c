@@ -17,7 +17,7 @@
 
 #include "offline/request.h"
 
-#include "access/tupdesc.h"
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "parser/parse_coerce.h"
 #include "parser/parse_type.h"
@@ -569,6 +569,11 @@ make_columns(HistoricalRequest *request)
 	AttrNumber	number = 0;
 	ListCell   *cell;
 
+	if (columns->natts > MaxTupleAttributeNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_TOO_MANY_COLUMNS),
+				 errmsg("the answer would have %d columns, more than %d", columns->natts,
+						MaxTupleAttributeNumber)));
 	for (int i = 0; i < spine->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(spine, i);
