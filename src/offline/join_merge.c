@@ -181,6 +181,21 @@ read_held(Merge *merge)
 	merge->held_for = -1;
 }
 
+/* A scan has one header for all its tuples: that of a slot which is held must be its own. */
+static void
+hold_slot(TupleTableSlot *slot)
+{
+	BufferHeapTupleTableSlot *held = (BufferHeapTupleTableSlot *) slot;
+
+	if (!TTS_IS_BUFFERTUPLE(slot))
+	{
+		ExecMaterializeSlot(slot);
+		return;
+	}
+	held->base.tupdata = *held->base.tuple;
+	held->base.tuple = &held->base.tupdata;
+}
+
 /* The row of the table in the leaf's slot. */
 static void
 take_row(Merge *merge, JoinZones  *zones, BlockNumber page)
@@ -230,6 +245,7 @@ take_row(Merge *merge, JoinZones  *zones, BlockNumber page)
 	search->deleted[row] = deleted;
 
 	/* This row is held from now on, and its slot with it. */
+	hold_slot(leaf->slot);
 	free_slot = merge->held;
 	merge->held_for = row;
 	merge->held = leaf->slot;
