@@ -106,6 +106,9 @@ OBJS = \
 	src/registry/online.o \
 	src/registry/discovery.o \
 	src/registry/plan.o \
+	src/offline/rewrite.o \
+	src/offline/partitions.o \
+	src/offline/history_care.o \
 	src/offline/source.o \
 	src/offline/select.o \
 	src/offline/history_cursor.o \
@@ -171,6 +174,7 @@ SQL_PARTS = \
 	src/registry/service.sql \
 	src/registry/discovery.sql \
 	src/registry/plan.sql \
+	src/offline/history.sql \
 	src/offline/offline.sql \
 	src/offline/training_set.sql \
 	src/worker/worker.sql

@@ -44,6 +44,10 @@ SELECT pg_temp.run($script$
         '{"store": "tenant_<me>_quiet", "description": "hush_<me>", "tags": {"hush_<me>": "x"}, "feature_descriptions": {"v": "hush_<me>"},
           "feature_tags": {"w": {"of": "hush_<me>"}}, "expectations": ["w <> ''hush_<me>''"]}');
     SELECT venice.push('tenant_<me>_quiet', 'VALUES (1, 10, ''hush_<me>'', now())');
+    SELECT venice.create_store('tenant_<me>_kept', 'id integer', 'w text');
+    SELECT venice.create_source('kept', store => 'tenant_<me>_kept', options => '{"description": "hush_<me>"}');
+    SELECT venice.create_feature_view('kept', '{key}', 'kept', 'w', options => '{"description": "hush_<me>"}');
+    SELECT venice.push('tenant_<me>_kept', 'VALUES (1, ''hush_<me>'')');
     SELECT venice.create_on_demand_view('twice', '{quiet:v}', 'v * 2 + length(''hush_<me>'') AS v2', options => '{"description": "hush_<me>"}');
     SELECT venice.create_label_view('late', '{key}', 'src', 'w = ''hush_<me>'' AS late', '1 day', '{"description": "hush_<me>"}');
     SELECT venice.create_feature_view('alone', '{key}', 'src', 'v', online => false, options => '{"description": "hush_<me>"}');
@@ -123,6 +127,7 @@ INSERT INTO argument VALUES
     ('', 'relation', 'regclass', 'tenant_<me>_data.events', '{tenant_<them>_data.events,tenant_<them>_store.records,venice.rejected_record}'),
     ('', 'event_time', 'text', 'at', NULL), ('', 'created_time', 'text', 'at', NULL),
     ('', 'view', 'text', 'quiet', '{team_<them>.quiet,team_<them>.shown,team_<them>.alone,team_<them>.late}'),
+    ('^compact_history$', 'view', 'text', 'kept', '{team_<them>.kept,team_<them>.shown}'),
     ('^create_', 'view', 'text', 'fresh', '{team_<them>.fresh,team_<them>.quiet}'),
     ('on_demand_view$', 'view', 'text', 'twice', '{team_<them>.twice,team_<them>.quiet}'), ('label_view$', 'view', 'text', 'late', '{team_<them>.late}'),
     ('^create_on_demand_view$', 'view', 'text', 'fresh', '{team_<them>.fresh}'), ('^create_label_view$', 'view', 'text', 'fresh', '{team_<them>.fresh}'),
@@ -225,7 +230,7 @@ SELECT p.oid, statement FROM pg_proc p JOIN (VALUES
     ('service_batch_get', $$SELECT * FROM venice_internal.service_batch_get('team_<them>.model_shown', '{1}'::integer[]) AS r (o bigint, id integer, v integer, s jsonb)$$)
 ) AS v (name, statement) ON p.proname = v.name AND p.pronamespace IN ('venice'::regnamespace, 'venice_internal'::regnamespace);
 INSERT INTO act
-SELECT NULL, statement FROM (VALUES ('SELECT * FROM tenant_<them>_store.get(1)'), ('SELECT * FROM tenant_<them>_shown.get(1)'), ('TABLE tenant_<them>_quiet.records'),
+SELECT NULL, statement FROM (VALUES ('SELECT * FROM tenant_<them>_store.get(1)'), ('SELECT * FROM tenant_<them>_shown.get(1)'), ('TABLE tenant_<them>_quiet.records'), ('TABLE tenant_<them>_kept_history.rows'),
     ('SELECT v FROM tenant_<them>_shown.records'), ('SELECT n FROM tenant_<them>_shown.records'),
     ('SELECT * FROM team_<them>_model.get(1)'), ('SELECT * FROM team_<them>_model_shown.get(1)'), ('SELECT v FROM team_<them>_model_shown.batch_get(''{1}'')')) v (statement);
 

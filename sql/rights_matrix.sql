@@ -120,6 +120,7 @@ INSERT INTO act (function, statement) VALUES
     ('venice.get_historical_features', $$SELECT * FROM venice.get_historical_features('SELECT 1 AS id, now() AS event_time', '{matrix_past:v}') AS r (id integer, event_time timestamptz, v integer)$$),
     ('venice.historical_features_query', $$SELECT venice.historical_features_query('SELECT 1 AS id, now() AS event_time', '{matrix_past:v}')$$),
     ('venice.explain_historical_features', $$SELECT venice.explain_historical_features('SELECT 1 AS id, now() AS event_time', '{matrix_past:v}')$$),
+    ('venice.compact_history', $$SELECT venice.compact_history('matrix_view')$$),
     ('venice.create_training_set', $$SELECT venice.create_training_set('matrix_sets.more', 'SELECT 1 AS id, now() AS event_time', '{matrix_past:v}')$$),
     ('venice.refresh_training_set', $$SELECT venice.refresh_training_set('matrix_sets.made')$$),
     ('venice.extend_training_set', $$SELECT venice.extend_training_set('matrix_sets.made', 'SELECT 2 AS id, now() AS event_time')$$),

@@ -243,6 +243,16 @@ CREATE TABLE venice.node (
 COMMENT ON TABLE venice.node IS
     'The server and database that ingestion was enabled on.  Not dumped: a restored or copied database does not ingest until venice.resume_ingestion().';
 
+CREATE TABLE venice.compacted_partition (
+    store_name name NOT NULL,
+    partition_name name NOT NULL,
+    compacted_time timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    pages bigint NOT NULL,
+    PRIMARY KEY (store_name, partition_name)
+);
+COMMENT ON TABLE venice.compacted_partition IS
+    'Partitions of histories whose rows lie in the order of keys: how many pages they were then, so that it is known how many have come since.';
+
 CREATE TABLE venice.arrival_base (
     system_identifier bigint NOT NULL,
     database_oid oid NOT NULL,
@@ -254,7 +264,8 @@ COMMENT ON TABLE venice.arrival_base IS
 
 -- A dump by the database's owner reads and restores the registry; nobody else touches the tables.
 GRANT SELECT, INSERT ON venice.store, venice.store_column, venice.store_version, venice.push, venice.partition_state,
-    venice.rejected_record, venice.registry_schema, venice.store_schema, venice.store_stat TO pg_database_owner;
+    venice.rejected_record, venice.registry_schema, venice.store_schema, venice.store_stat,
+    venice.compacted_partition TO pg_database_owner;
 
 SELECT pg_catalog.pg_extension_config_dump('venice.store', '');
 SELECT pg_catalog.pg_extension_config_dump('venice.store_column', '');
@@ -265,6 +276,7 @@ SELECT pg_catalog.pg_extension_config_dump('venice.rejected_record', '');
 SELECT pg_catalog.pg_extension_config_dump('venice.registry_schema', '');
 SELECT pg_catalog.pg_extension_config_dump('venice.store_schema', '');
 SELECT pg_catalog.pg_extension_config_dump('venice.store_stat', '');
+SELECT pg_catalog.pg_extension_config_dump('venice.compacted_partition', '');
 
 CREATE FUNCTION venice_internal.node_is_known()
     RETURNS boolean

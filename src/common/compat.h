@@ -15,9 +15,11 @@
 #error "venice needs PostgreSQL 15 or later"
 #endif
 
+#include "access/attmap.h"
 #include "access/genam.h"
 #include "access/table.h"
 #include "commands/alter.h"
+#include "commands/defrem.h"
 #include "common/jsonapi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -25,6 +27,7 @@
 #include "utils/acl.h"
 #include "utils/backend_status.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/relcache.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
@@ -97,6 +100,36 @@ object_aclcheck(Oid class_id, Oid object_id, Oid role_id, AclMode mode)
 #define RelationFileNumber(relation)	((relation)->rd_node.relNode)
 #else
 #define RelationFileNumber(relation)	((relation)->rd_locator.relNumber)
+#endif
+
+/*
+ * Two relations have exchanged their files, in pg_class: that of the first is new in this
+ * transaction.  16 calls them locators.
+ */
+static inline void
+RelationFilesExchanged(Relation one, Relation other)
+{
+	other->rd_createSubid = one->rd_createSubid;
+#if PG_VERSION_NUM < 160000
+	other->rd_newRelfilenodeSubid = one->rd_newRelfilenodeSubid;
+	other->rd_firstRelfilenodeSubid = one->rd_firstRelfilenodeSubid;
+	RelationAssumeNewRelfilenode(one);
+#else
+	other->rd_newRelfilelocatorSubid = one->rd_newRelfilelocatorSubid;
+	other->rd_firstRelfilelocatorSubid = one->rd_firstRelfilelocatorSubid;
+	RelationAssumeNewRelfilelocator(one);
+#endif
+	RelationCloseSmgr(one);
+	RelationCloseSmgr(other);
+}
+
+/* 16 can be told how many partitions there are, for its progress. */
+#if PG_VERSION_NUM < 160000
+#define DefineIndex(table, statement, index, parent_index, parent_constraint, parts, is_alter, \
+					rights, in_use, skip_build, quiet) \
+	DefineIndex(table, statement, index, parent_index, parent_constraint, is_alter, rights, \
+				in_use, skip_build, quiet)
+#define build_attrmap_by_name(from, to, missing_ok)	build_attrmap_by_name(from, to)
 #endif
 
 /* 17 lets an extension name its wait events. */

@@ -794,7 +794,8 @@ void
 StoreDrop(const Store *store, bool force)
 {
 	static const char *const tables[] = {
-		"lagging_view", "left_version", "partition_state", "push", "rejected_record",
+		"compacted_partition", "lagging_view", "left_version", "partition_state", "push",
+		"rejected_record",
 		"store_column", "store_schema", "store_stat", "store_version",
 		"unlogged_partition_state", "unlogged_version", "version_table", "store"
 	};

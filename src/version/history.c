@@ -92,6 +92,13 @@ history_schema(const Store *store)
 	return pstrdup(quote_identifier(psprintf("%s" HISTORY_SUFFIX, store->name)));
 }
 
+static char *
+table_name(Oid table)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
+									  get_rel_name(table));
+}
+
 void
 HistoryCheckOptions(const StoreOptions *options)
 {
@@ -165,15 +172,6 @@ utc_text(TimestampTz time, const char *format)
 	return psprintf(format, tm.tm_year, tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
-char *
-HistoryPartitionBounds(const Interval *width, TimestampTz start)
-{
-	const char *format = "'%04d-%02d-%02d %02d:%02d:%02d+00'";
-
-	return psprintf("FOR VALUES FROM (%s) TO (%s)", utc_text(start, format),
-					utc_text(HistoryPeriodEnd(width, start), format));
-}
-
 /* "TABLESPACE x", of the history; nothing where it is the database's. */
 static char *
 tablespace_clause(Oid history)
@@ -184,17 +182,40 @@ tablespace_clause(Oid history)
 		psprintf(" TABLESPACE %s", quote_identifier(get_tablespace_name(tablespace))) : pstrdup("");
 }
 
-char *
-HistoryPartitionMake(Oid history, const Interval *width, TimestampTz start)
-{
-	char	   *schema = get_namespace_name(get_rel_namespace(history));
-	const char *format = start % USECS_PER_DAY == 0 ? "rows_%04d%02d%02d" :
-		"rows_%04d%02d%02d_%02d%02d%02d";
-	char	   *name = quote_qualified_identifier(schema, utc_text(start, format));
+/* It says what it will hold, so that nobody has to look when it is attached. */
+#define BOUNDS_CONSTRAINT "rows_bounds"
 
-	QueryRunf("CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING STORAGE INCLUDING COMPRESSION)%s",
-			  name, quote_qualified_identifier(schema, "rows"), tablespace_clause(history));
-	return name;
+static char *
+instant(TimestampTz time)
+{
+	return utc_text(time, "'%04d-%02d-%02d %02d:%02d:%02d+00'");
+}
+
+Oid
+HistoryPartitionMake(Oid history, TimestampTz start, TimestampTz end)
+{
+	Oid			schema = get_rel_namespace(history);
+	const char *event_time = quote_identifier(HistoryColumn(history, "event_time"));
+	char	   *name = utc_text(start, start % USECS_PER_DAY == 0 ? "rows_%04d%02d%02d" :
+								"rows_%04d%02d%02d_%02d%02d%02d");
+	char	   *free = name;
+	int			number = 0;
+
+	while (OidIsValid(get_relname_relid(free, schema)))
+		free = psprintf("%s_%d", name, ++number);
+	QueryRunf("CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING STORAGE INCLUDING COMPRESSION, "
+			  "CONSTRAINT " BOUNDS_CONSTRAINT " CHECK (%s >= %s AND %s < %s))%s",
+			  quote_qualified_identifier(get_namespace_name(schema), free), table_name(history),
+			  event_time, instant(start), event_time, instant(end), tablespace_clause(history));
+	return get_relname_relid(free, schema);
+}
+
+void
+HistoryPartitionAttach(Oid history, Oid table, TimestampTz start, TimestampTz end)
+{
+	QueryRunf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM (%s) TO (%s)",
+			  table_name(history), table_name(table), instant(start), instant(end));
+	QueryRunf("ALTER TABLE %s DROP CONSTRAINT " BOUNDS_CONSTRAINT, table_name(table));
 }
 
 /* Of a domain its base type: a row that says that a key is gone has NULLs. */
@@ -265,6 +286,7 @@ create_tables(const Store *store)
 	const char *arrival = free_name(store, "arrival");
 	const Interval *width = &store->options->history_partition;
 	TimestampTz start = HistoryPeriodStart(width, GetCurrentTimestamp());
+	Oid			history;
 	StringInfoData columns;
 	ListCell   *cell;
 
@@ -290,15 +312,13 @@ create_tables(const Store *store)
 			  schema, KeyColumnList(store, ""), event_time, created_time, arrival, included_columns(store));
 	QueryRunf("CREATE INDEX rows_event_time ON %s.rows USING brin (%s)", schema, event_time);
 	QueryRunf("CREATE TABLE %s.rows_default PARTITION OF %s.rows DEFAULT", schema, schema);
+	history = HistoryRelation(store);
 	for (int ahead = 0; ahead <= HISTORY_PERIODS_AHEAD; ahead++)
 	{
-		QueryRunf("ALTER TABLE %s.rows ATTACH PARTITION %s %s", schema,
-				  HistoryPartitionMake(get_relname_relid("rows",
-														 get_namespace_oid(psprintf("%s" HISTORY_SUFFIX,
-																					store->name), false)),
-									   width, start),
-				  HistoryPartitionBounds(width, start));
-		start = HistoryPeriodEnd(width, start);
+		TimestampTz end = HistoryPeriodEnd(width, start);
+
+		HistoryPartitionAttach(history, HistoryPartitionMake(history, start, end), start, end);
+		start = end;
 	}
 }
 
@@ -521,13 +541,6 @@ from_history(const Difference *difference)
 					quote_identifier(HistoryColumn(difference->history, "arrival")));
 }
 
-static char *
-from_records(Oid records)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(records)),
-									  get_rel_name(records));
-}
-
 void
 HistoryAppend(const Store *store, const Version *old, const Version *target, bool is_push)
 {
@@ -538,12 +551,12 @@ HistoryAppend(const Store *store, const Version *old, const Version *target, boo
 	difference.history = HistoryRelation(store);
 	if (!OidIsValid(difference.history))
 		return;
-	difference.rows = from_records(difference.history);
+	difference.rows = table_name(difference.history);
 	difference.old = VersionRecords(old);
 	difference.new = VersionRecords(target);
-	difference.new_from = from_records(difference.new);
+	difference.new_from = table_name(difference.new);
 	difference.new_has_time = get_attnum(difference.new, EVENT_TIME_COLUMN) != InvalidAttrNumber;
-	difference.old_from = from_records(difference.old);
+	difference.old_from = table_name(difference.old);
 	difference.old_has_time = get_attnum(difference.old, EVENT_TIME_COLUMN) != InvalidAttrNumber;
 	if (old->state == VERSION_LOST)
 	{
@@ -575,14 +588,14 @@ append_current(const Store *store, const Version *current)
 				  TimestampTzGetDatum(current->swapped_time != 0 ? current->swapped_time :
 									  GetCurrentTimestamp()), false);
 	(void) QueryRun(psprintf("INSERT INTO %s (%s, %s, %s, %s) SELECT %s, %s, %s, $1 FROM %s n",
-							 from_records(difference.history), KeyColumnList(store, ""),
+							 table_name(difference.history), KeyColumnList(store, ""),
 							 value_names(store),
 							 quote_identifier(HistoryColumn(difference.history, "event_time")),
 							 quote_identifier(HistoryColumn(difference.history, "created_time")),
 							 KeyColumnList(store, "n."), value_list(&difference, difference.new, "n"),
 							 get_attnum(difference.new, EVENT_TIME_COLUMN) != InvalidAttrNumber ?
 							 "COALESCE(n." EVENT_TIME_COLUMN ", $1)" : "$1",
-							 from_records(difference.new)), &args);
+							 table_name(difference.new)), &args);
 }
 
 void

@@ -53,20 +53,20 @@ extern void HistoryChangeOwner(const Store *store, Oid owner);
 /* Drop it, with force together with what depends on it. */
 extern void HistoryDrop(const Store *store, bool force);
 
-/* Begin, and end, of the partition of a width that a time belongs to. */
+/* Begin, and end, of the period of a width that a time belongs to. */
 extern TimestampTz HistoryPeriodStart(const Interval *width, TimestampTz time);
 extern TimestampTz HistoryPeriodEnd(const Interval *width, TimestampTz start);
 
-/* How many partitions there are to be ahead of now. */
+/* How many periods there is to be a partition for, after that of now. */
 #define HISTORY_PERIODS_AHEAD 2
 
 /*
- * Make an empty table like a partition, of which ATTACH PARTITION makes one; returns its
- * name, qualified and quoted.  As the store's owner, in a session.
+ * Make an empty table that can become the partition from start to end.  In a session of
+ * the store's owner, as the next.
  */
-extern char *HistoryPartitionMake(Oid history, const Interval *width, TimestampTz start);
+extern Oid	HistoryPartitionMake(Oid history, TimestampTz start, TimestampTz end);
 
-/* "FOR VALUES FROM ... TO ..." */
-extern char *HistoryPartitionBounds(const Interval *width, TimestampTz start);
+/* Let it become one. */
+extern void HistoryPartitionAttach(Oid history, Oid table, TimestampTz start, TimestampTz end);
 
 #endif							/* VENICE_HISTORY_H */

@@ -59,6 +59,7 @@
 #include "common/subtransaction.h"
 #include "common/table_lock.h"
 #include "common/user_context.h"
+#include "offline/history_care.h"
 #include "read/warm.h"
 #include "registry/served.h"
 #include "store/arguments.h"
@@ -501,7 +502,8 @@ DumpIsOver(bool *awaited)
 bool
 MaintenanceIsNeeded(void)
 {
-	return list_tasks() != NIL || something_expired() || ServedLogHasWork();
+	return list_tasks() != NIL || something_expired() || ServedLogHasWork() ||
+		HistoryCareIsNeeded();
 }
 
 static void
@@ -673,6 +675,22 @@ write_served_log(void)
 	return error == NULL;
 }
 
+typedef struct HistoryTask
+{
+	const char *store;
+	bool		done;
+} HistoryTask;
+
+static void
+care_for_history(void *argument)
+{
+	HistoryTask *task = argument;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	task->done = HistoryCare(task->store);
+	PopActiveSnapshot();
+}
+
 /* Between two tasks: a worker ends a transaction, a procedure ends its caller's. */
 typedef void (*NextTransaction) (void);
 
@@ -682,6 +700,40 @@ typedef struct RoundResult
 	int			waiting;
 	int			failed;
 } RoundResult;
+
+/* Rewriting what is there takes long: after what somebody may be waiting for. */
+static void
+care_for_histories(NextTransaction next_transaction, MemoryContext context, RoundResult *result)
+{
+	List	   *stores = NIL;
+	ListCell   *cell;
+
+	if (ExtensionHold())
+	{
+		MemoryContextSwitchTo(context);
+		PushActiveSnapshot(GetTransactionSnapshot());
+		stores = HistoriesInNeed();
+		PopActiveSnapshot();
+	}
+	next_transaction();
+	foreach(cell, stores)
+	{
+		HistoryTask task = {lfirst(cell)};
+		ErrorData  *error;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!ExtensionHold())
+			break;
+		MemoryContextSwitchTo(context);
+		pgstat_report_activity(STATE_RUNNING, psprintf("history: store %s", task.store));
+		error = SubtransactionTry(care_for_history, &task, SUBTRANSACTION_ANY_ERROR);
+		if (error != NULL)
+			report_error(error, false);
+		result->done += error == NULL && task.done;
+		result->failed += error != NULL;
+		next_transaction();
+	}
+}
 
 /*
  * One round.  A transaction is open before and after, but not the same one.  context is the
@@ -750,6 +802,7 @@ run_round(NextTransaction next_transaction, MemoryContext context)
 	if (ExtensionHold() && !write_served_log())
 		result.failed++;
 	next_transaction();
+	care_for_histories(next_transaction, context, &result);
 	return result;
 }
 

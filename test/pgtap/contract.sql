@@ -60,6 +60,7 @@ INSERT INTO routine VALUES
     ('get_online_features', 'features text[], entities jsonb, options jsonb DEFAULT ''{}''::jsonb',
      'TABLE(ordinality bigint, feature text, value jsonb, event_time timestamp with time zone, status text)'),
     -- the past
+    ('compact_history', 'view text', 'void'),
     ('get_historical_features', 'spine text, features text[], event_time text DEFAULT ''event_time''::text, options jsonb DEFAULT ''{}''::jsonb', 'SETOF record'),
     ('historical_features_query', 'spine text, features text[], event_time text DEFAULT ''event_time''::text, options jsonb DEFAULT ''{}''::jsonb', 'text'),
     ('explain_historical_features', 'spine text, features text[], event_time text DEFAULT ''event_time''::text, options jsonb DEFAULT ''{}''::jsonb',
@@ -189,6 +190,9 @@ INSERT INTO view_columns VALUES
         'view_version integer, feature name, alias name, keys jsonb, default_value text'),
     ('served_features', 'service name, project name, request_time timestamp with time zone, arguments jsonb, features jsonb, status jsonb'),
     ('stat_served', 'service name, project name, logged bigint, dropped bigint'),
+    ('histories', 'store name, views text, relation regclass, partitions bigint, rows bigint, bytes bigint, '
+        'start_time timestamp with time zone, end_time timestamp with time zone, compacted bigint, '
+        'compacted_time timestamp with time zone'),
     ('training_sets', 'name text, relation regclass, owner name, description text, tags jsonb, definition jsonb, view_versions text[], '
         'options jsonb, snapshot text, rows bigint, statistics jsonb, parts jsonb, created_time timestamp with time zone, '
         'changed_time timestamp with time zone'),
