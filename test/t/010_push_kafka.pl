@@ -148,14 +148,14 @@ sub records { my ($store, $columns) = @_;
 
 # Rows lie in the order of their offsets, small and large: by their places the build knows which is the later.
 {
-	my $topic = start_push('sizes', 'id int', 'v text', { key_format => '"value"', value_format => '"json"' }, 2);
+	my $topic = start_push('sizes', 'id int', 'v text', { key_format => '"value"', value_format => '"json"' }, 4);
 	my $text = join('', map { md5_hex($_) } 1 .. 400);
 	my @records;
 
-	for my $i (0 .. 5999)
+	for my $i (0 .. 11999)
 	{
-		my $bytes = $i < 3000 ? $i * 37 % 500 : $i % 40 == 7 ? $i * 37 % 12000 : $i * 37 % 1900;
-		push @records, { value => { id => $i, v => substr($text, $i % 800, $bytes) }, partition => $i % 2 };
+		my $bytes = $i < 5000 ? $i * 37 % 500 : $i % 101 == 0 ? $i * 37 % 12000 : $i % 23 == 0 ? 1900 : $i * 37 % 200;
+		push @records, { value => { id => $i, v => substr($text, $i % 800, $bytes) }, partition => $i % 4 };
 	}
 	$kafka->produce($topic, \@records, value => 'json');
 	end_push('sizes');
@@ -164,7 +164,7 @@ sub records { my ($store, $columns) = @_;
 			count(DISTINCT (place::text::point)[0]) = pg_relation_size('sizes.records') / current_setting('block_size')::int
 		FROM (SELECT ctid AS place, lag(ctid) OVER (PARTITION BY _arrival >> 48 ORDER BY _arrival) AS previous, v
 			FROM sizes.records) AS row}),
-		'6000|0|t|t', 'rows of each partition lie in the order of their offsets, and leave no page empty');
+		'12000|0|t|t', 'rows of each partition lie in the order of their offsets, and leave no page empty');
 }
 
 # Keys in the value: one key may come by several partitions; the later timestamp wins between them.
