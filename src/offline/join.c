@@ -46,11 +46,15 @@
 #include "offline/join_direct.h"
 #include "offline/join_ordered.h"
 #include "offline/join_sort.h"
+#include "offline/join_team.h"
 #include "offline/join_windows.h"
 #include "offline/select.h"
 
 /* Rows of a batch, unless memory says fewer. */
 #define BATCH_ROWS 16384
+
+/* The same of those that workers are given, for which the spine must have two. */
+#define TEAM_BATCH_ROWS 8192
 
 /* The same where a table is read once for each batch. */
 #define MAX_BATCH_ROWS (64 * 1024 * 1024)
@@ -99,10 +103,31 @@ typedef struct Pipeline
 	int64		spine_rows;
 	TimestampTz least_time;
 	TimestampTz greatest_time;
+	int			output_width;
 	Datum	   *output;
 	bool	   *output_nulls;
 	AttrNumber *output_at;		/* column of the tuples, for each of the output */
 } Pipeline;
+
+/* A stage at work. */
+typedef struct Running
+{
+	Pipeline   *join;
+	const Stage *stage;
+	JoinSort   *sort;
+	int			width;			/* columns of its tuples */
+	TupleTableSlot *slot;
+	int			capacity;		/* rows of a batch */
+	Datum	   *values;			/* of a tuple that is made */
+	bool	   *nulls;
+} Running;
+
+typedef struct StageBatch
+{
+	JoinBatch	batch;			/* first: what a team returns */
+	MinimalTuple *tuples;		/* what its keys point into */
+	JoinFound  *found;			/* for each view of the stage */
+} StageBatch;
 
 TupleDesc
 JoinSpineColumns(const char *query)
@@ -272,6 +297,7 @@ lay_out(Pipeline *join)
 	join->columns = CreateTemplateTupleDesc(join->carried_count + output->natts - spine->natts);
 	for (at = 1; at <= join->carried_count; at++)
 		TupleDescInitEntry(join->columns, at, NULL, join->carried[at - 1].type, -1, 0);
+	join->output_width = output->natts;
 	join->output = palloc(sizeof(Datum) * output->natts);
 	join->output_nulls = palloc(sizeof(bool) * output->natts);
 	join->output_at = palloc(sizeof(AttrNumber) * output->natts);
@@ -426,13 +452,15 @@ batch_array(const JoinBatch *batch, int64 count, Size size)
 	return MemoryContextAllocHuge(batch->context, Max(count, 1) * size);
 }
 
-/* Rows of a sort as a batch; tuples holds what it was made from. */
+/* The next rows of a sort; false: there are none. */
 static bool
-read_batch(JoinSort   *sort, TupleTableSlot *slot, const Stage *stage, JoinBatch *batch,
-		   int capacity, MinimalTuple *tuples)
+read_batch(const Running *running, StageBatch *read)
 {
+	JoinBatch  *batch = &read->batch;
+	TupleTableSlot *slot = running->slot;
+	int			capacity = running->capacity;
 	Size		limit = get_hash_memory_limit();
-	int			keys = stage->key_count;
+	int			keys = running->stage->key_count;
 	MemoryContext old;
 
 	MemoryContextReset(batch->context);
@@ -441,41 +469,39 @@ read_batch(JoinSort   *sort, TupleTableSlot *slot, const Stage *stage, JoinBatch
 	batch->keys = batch_array(batch, (int64) capacity * keys, sizeof(Datum));
 	batch->times = batch_array(batch, capacity, sizeof(TimestampTz));
 	batch->matchable = batch_array(batch, capacity, sizeof(bool));
+	read->tuples = batch_array(batch, capacity, sizeof(MinimalTuple));
 	old = MemoryContextSwitchTo(batch->context);
 	while (batch->row_count < capacity &&
 		   (batch->row_count % 256 != 0 ||
 			MemoryContextMemAllocated(batch->context, false) < limit || batch->row_count == 0) &&
-		   JoinSortGet(sort, slot))
+		   JoinSortGet(running->sort, slot))
 	{
 		int			row = batch->row_count++;
 		bool		is_null;
 		int			i;
 
 		/* The batch's own copy is what keys point into. */
-		tuples[row] = ExecCopySlotMinimalTuple(slot);
-		ExecStoreMinimalTuple(tuples[row], slot, false);
+		read->tuples[row] = ExecCopySlotMinimalTuple(slot);
+		ExecStoreMinimalTuple(read->tuples[row], slot, false);
 		batch->times[row] = DatumGetTimestampTz(slot_getattr(slot, 1, &is_null));
 		batch->matchable[row] = !is_null;
 		for (i = 0; i < keys; i++)
 		{
-			batch->keys[row * keys + i] = slot_getattr(slot, stage->key_columns[i], &is_null);
+			batch->keys[row * keys + i] = slot_getattr(slot, running->stage->key_columns[i],
+													   &is_null);
 			if (is_null)
 				batch->matchable[row] = false;
 		}
 	}
 	MemoryContextSwitchTo(old);
+	running->join->report->batches += batch->row_count > 0;
 	return batch->row_count > 0;
 }
 
 static void
 match(JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
 {
-	int64		values = (int64) batch->row_count * run->feature_count;
-
-	found->status = batch_array(batch, batch->row_count, sizeof(JoinStatus));
-	found->event_times = batch_array(batch, batch->row_count, sizeof(TimestampTz));
-	found->values = batch_array(batch, values, sizeof(Datum));
-	found->nulls = batch_array(batch, values, sizeof(bool));
+	JoinFoundMake(run, batch, found);
 	if (run->view->aggregations != NIL)
 		JoinWindowsMatch(run, batch, found);
 	else if (run->direct)
@@ -518,6 +544,158 @@ rows_in_memory(const Pipeline *join, const Stage *stage, int width)
 	return Max(Min(get_hash_memory_limit() / bytes, Min(join->spine_rows, MAX_BATCH_ROWS)), 1);
 }
 
+static StageBatch *
+make_batch(const Stage *stage)
+{
+	StageBatch *made = palloc0(sizeof(StageBatch));
+
+	made->batch.context = AllocSetContextCreate(CurrentMemoryContext, "venice join batch",
+												ALLOCSET_DEFAULT_SIZES);
+	made->found = palloc0(sizeof(JoinFound) * list_length(stage->runs));
+	return made;
+}
+
+/* A batch and what was found for it: into the next sort, or to whoever asked. */
+static void
+pass_on(const Running *running, const StageBatch *done)
+{
+	Pipeline   *join = running->join;
+	int			width = running->width;
+	TupleTableSlot *slot = running->slot;
+	int			row;
+
+	for (row = 0; row < done->batch.row_count; row++)
+	{
+		const ListCell *cell;
+		int			at = width;
+
+		CHECK_FOR_INTERRUPTS();
+		ExecStoreMinimalTuple(done->tuples[row], slot, false);
+		slot_getallattrs(slot);
+		memcpy(running->values, slot->tts_values, sizeof(Datum) * width);
+		memcpy(running->nulls, slot->tts_isnull, sizeof(bool) * width);
+		foreach(cell, running->stage->runs)
+		{
+			const JoinViewRun *run = lfirst(cell);
+
+			append_found(run, &done->found[foreach_current_index(cell)], row, &running->values[at],
+						 &running->nulls[at]);
+			at += view_width(run->view);
+		}
+		if (join->sort == NULL)
+			give(join, running->values, running->nulls, join->output_width);
+		else
+		{
+			ExecClearTuple(join->put_slot);
+			memcpy(join->put_slot->tts_values, running->values, sizeof(Datum) * at);
+			memcpy(join->put_slot->tts_isnull, running->nulls, sizeof(bool) * at);
+			JoinSortPut(join->sort, ExecStoreVirtualTuple(join->put_slot));
+		}
+	}
+}
+
+/* All batches, with the help of a team if there is one. */
+static void
+run_batches(const Running *running, JoinTeam *team)
+{
+	StageBatch *own = make_batch(running->stage);
+	List	   *idle = NIL;		/* of StageBatch */
+	bool		at_end = false;
+	const ListCell *cell;
+
+	for (;;)
+	{
+		StageBatch *done = NULL;
+
+		while (team != NULL && !at_end && JoinTeamWants(team))
+		{
+			StageBatch *given = idle != NIL ? llast(idle) : make_batch(running->stage);
+
+			idle = list_delete_last(idle);
+			at_end = !read_batch(running, given);
+			if (!at_end)
+				JoinTeamGive(team, &given->batch, given->found);
+		}
+		if (team != NULL)
+			done = (StageBatch *) JoinTeamTake(team, at_end);
+		if (done != NULL)
+		{
+			pass_on(running, done);
+			idle = lappend(idle, done);
+			continue;
+		}
+		if (at_end)
+			break;
+		at_end = !read_batch(running, own);
+		if (at_end)
+			continue;
+		foreach(cell, running->stage->runs)
+			match(lfirst(cell), &own->batch, &own->found[foreach_current_index(cell)]);
+		pass_on(running, own);
+	}
+	if (team != NULL)
+		JoinTeamEnd(team);
+	MemoryContextDelete(own->batch.context);
+	foreach(cell, idle)
+		MemoryContextDelete(((StageBatch *) lfirst(cell))->batch.context);
+}
+
+static void
+begin_run(Pipeline *join, JoinViewRun *run, int merge_rows)
+{
+	run->plan = join->plan;
+	run->spine_rows = join->spine_rows;
+	run->report_context = join->report_context;
+	JoinViewRange(run, join->least_time, join->greatest_time);
+	if (run->view->aggregations != NIL)
+		JoinWindowsBegin(run);
+	else if (JoinDirectBegin(run, ceil(join->spine_rows / (double) merge_rows)))
+		run->direct = true;
+	else
+		JoinOrderedBegin(run);
+}
+
+static void
+end_run(Pipeline *join, JoinViewRun *run)
+{
+	MemoryContext old;
+
+	if (run->view->aggregations != NIL)
+		JoinWindowsEnd(run);
+	else if (run->direct)
+		JoinDirectEnd(run);
+	else
+		JoinOrderedEnd(run);
+	old = MemoryContextSwitchTo(join->report_context);
+	join->report->steps = list_concat(join->report->steps, run->steps);
+	MemoryContextSwitchTo(old);
+}
+
+/* Workers for a stage whose views are all looked up in indexes, if it is worth the while. */
+static JoinTeam *
+begin_team(Pipeline *join, const Stage *stage)
+{
+	Oid		   *key_types = palloc(sizeof(Oid) * Max(stage->key_count, 1));
+	JoinTeam   *team;
+	const ListCell *cell;
+	int			i;
+
+	foreach(cell, stage->runs)
+	{
+		const JoinViewRun *run = lfirst(cell);
+
+		if (!run->direct || JoinDirectMerges(run))
+			return NULL;
+	}
+	for (i = 0; i < stage->key_count; i++)
+		key_types[i] = join->carried[stage->key_columns[i] - 1].type;
+	team = JoinTeamBegin(stage->runs, key_types, TEAM_BATCH_ROWS,
+						 join->spine_rows / (double) TEAM_BATCH_ROWS);
+	if (team != NULL)
+		join->report->workers = Max(join->report->workers, JoinTeamSize(team));
+	return team;
+}
+
 /*
  * Take what was put into the sort through a stage: into the next sort, if there is one to
  * come, else to whoever asked.
@@ -525,102 +703,38 @@ rows_in_memory(const Pipeline *join, const Stage *stage, int width)
 static void
 run_stage(Pipeline *join, const Stage *stage, const Stage *next, bool is_last)
 {
-	JoinSort   *sort = join->sort;
-	int			width = join->put_width;
-	int			output_width = join->request->spine_columns->natts;
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(join->put_slot->tts_tupleDescriptor,
-													&TTSOpsMinimalTuple);
-	int			merge_rows = rows_in_memory(join, stage, width);
-	int			capacity = Min(BATCH_ROWS, merge_rows);
-	MinimalTuple *tuples;
-	JoinFound  *found = palloc0(sizeof(JoinFound) * list_length(stage->runs));
-	Datum	   *values = palloc(sizeof(Datum) * join->columns->natts);
-	bool	   *nulls = palloc(sizeof(bool) * join->columns->natts);
-	JoinBatch	batch = {0};
-	MemoryContext old = CurrentMemoryContext;
+	Running		running = {join, stage, join->sort, join->put_width};
+	int			merge_rows = rows_in_memory(join, stage, join->put_width);
+	int			next_width = join->put_width;
+	JoinTeam   *team;
 	const ListCell *cell;
-	int			next_width = width;
 
-	JoinSortPerform(sort);
-	batch.context = AllocSetContextCreate(CurrentMemoryContext, "venice join batch",
-										  ALLOCSET_DEFAULT_SIZES);
-	foreach(cell, join->request->views)
-		output_width += view_width(lfirst(cell));
+	running.slot = MakeSingleTupleTableSlot(join->put_slot->tts_tupleDescriptor,
+											&TTSOpsMinimalTuple);
+	running.values = palloc(sizeof(Datum) * join->columns->natts);
+	running.nulls = palloc(sizeof(bool) * join->columns->natts);
+	running.capacity = Min(BATCH_ROWS, merge_rows);
+	JoinSortPerform(running.sort);
 	foreach(cell, stage->runs)
 	{
 		JoinViewRun *run = lfirst(cell);
 
+		begin_run(join, run, merge_rows);
 		next_width += view_width(run->view);
-		run->plan = join->plan;
-		run->spine_rows = join->spine_rows;
-		run->report_context = join->report_context;
-		JoinViewRange(run, join->least_time, join->greatest_time);
-		if (run->view->aggregations != NIL)
-			JoinWindowsBegin(run);
-		else if (JoinDirectBegin(run, ceil(join->spine_rows / (double) merge_rows)))
-			run->direct = true;
-		else
-			JoinOrderedBegin(run);
+		if (run->direct && JoinDirectMerges(run))
+			running.capacity = merge_rows;
 	}
-	foreach(cell, stage->runs)
-		if (((JoinViewRun *) lfirst(cell))->direct && JoinDirectMerges(lfirst(cell)))
-			capacity = merge_rows;
-	tuples = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(MinimalTuple) * capacity);
 	join->sort = NULL;
 	if (!is_last)
 		begin_sort(join, next, next_width);
-
-	while (read_batch(sort, slot, stage, &batch, capacity, tuples))
-	{
-		int			row;
-
-		join->report->batches++;
-		foreach(cell, stage->runs)
-			match(lfirst(cell), &batch, &found[foreach_current_index(cell)]);
-		for (row = 0; row < batch.row_count; row++)
-		{
-			int			at = width;
-
-			CHECK_FOR_INTERRUPTS();
-			ExecStoreMinimalTuple(tuples[row], slot, false);
-			slot_getallattrs(slot);
-			memcpy(values, slot->tts_values, sizeof(Datum) * width);
-			memcpy(nulls, slot->tts_isnull, sizeof(bool) * width);
-			foreach(cell, stage->runs)
-			{
-				const JoinViewRun *run = lfirst(cell);
-
-				append_found(run, &found[foreach_current_index(cell)], row, &values[at], &nulls[at]);
-				at += view_width(run->view);
-			}
-			if (is_last)
-				give(join, values, nulls, output_width);
-			else
-			{
-				ExecClearTuple(join->put_slot);
-				memcpy(join->put_slot->tts_values, values, sizeof(Datum) * at);
-				memcpy(join->put_slot->tts_isnull, nulls, sizeof(bool) * at);
-				JoinSortPut(join->sort, ExecStoreVirtualTuple(join->put_slot));
-			}
-		}
-	}
-	ExecDropSingleTupleTableSlot(slot);
-	join->report->spilled_kb += JoinSortEnd(sort);
+	team = begin_team(join, stage);
+	if (team != NULL)
+		running.capacity = TEAM_BATCH_ROWS;
+	run_batches(&running, team);
+	ExecDropSingleTupleTableSlot(running.slot);
+	join->report->spilled_kb += JoinSortEnd(running.sort);
 	foreach(cell, stage->runs)
-	{
-		JoinViewRun *run = lfirst(cell);
-
-		if (run->view->aggregations != NIL)
-			JoinWindowsEnd(run);
-		else if (run->direct)
-			JoinDirectEnd(run);
-		else
-			JoinOrderedEnd(run);
-		MemoryContextSwitchTo(join->report_context);
-		join->report->steps = list_concat(join->report->steps, run->steps);
-		MemoryContextSwitchTo(old);
-	}
-	MemoryContextDelete(batch.context);
+		end_run(join, lfirst(cell));
 }
 
 /* The rows in the order of the spine. */
@@ -628,17 +742,13 @@ static void
 give_ordered(Pipeline *join)
 {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(join->columns, &TTSOpsMinimalTuple);
-	int			output_width = join->request->spine_columns->natts;
-	const ListCell *cell;
 
-	foreach(cell, join->request->views)
-		output_width += view_width(lfirst(cell));
 	JoinSortPerform(join->sort);
 	while (JoinSortGet(join->sort, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
 		slot_getallattrs(slot);
-		give(join, slot->tts_values, slot->tts_isnull, output_width);
+		give(join, slot->tts_values, slot->tts_isnull, join->output_width);
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	join->report->spilled_kb += JoinSortEnd(join->sort);

@@ -237,6 +237,18 @@ JoinDirectMerges(const JoinViewRun *run)
 	return false;
 }
 
+List *
+JoinDirectFeatureTypes(const JoinViewRun *run)
+{
+	const JoinLeaf *leaf = linitial((List *) run->state);
+	List	   *types = NIL;
+	int			i;
+
+	for (i = 0; i < run->feature_count; i++)
+		types = lappend_oid(types, leaf->features[i].type);
+	return types;
+}
+
 void
 JoinDirectMatch(JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
 {

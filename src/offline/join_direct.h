@@ -18,6 +18,9 @@ extern bool JoinDirectBegin(JoinViewRun *run, double merge_batches);
 
 /* Are larger batches faster? */
 extern bool JoinDirectMerges(const JoinViewRun *run);
+
+/* As a list of Oid. */
+extern List *JoinDirectFeatureTypes(const JoinViewRun *run);
 extern void JoinDirectMatch(JoinViewRun *run, const JoinBatch *batch, JoinFound *found);
 extern void JoinDirectEnd(JoinViewRun *run);
 

@@ -116,7 +116,8 @@ prepare_feature(const Reading *reading, JoinLeaf *leaf, const AttrMap *map, Expr
 	bool		whole_row;
 	int			first;
 
-	get_typlenbyval(exprType((Node *) expression), &feature->length, &feature->by_value);
+	feature->type = exprType((Node *) expression);
+	get_typlenbyval(feature->type, &feature->length, &feature->by_value);
 	pull_varattnos((Node *) expression, 1, &columns);
 	first = bms_next_member(columns, -1);
 	if (first >= 0 && first + FirstLowInvalidHeapAttributeNumber <= 0)

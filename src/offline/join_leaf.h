@@ -23,6 +23,7 @@ typedef struct JoinLeafFeature
 	AttrNumber	column;			/* of the table, when the feature is nothing else; or 0 */
 	AttrNumber	index_column;	/* of the index, when it has that; or 0 */
 	ExprState  *expression;		/* else */
+	Oid			type;
 	bool		by_value;
 	int16		length;
 } JoinLeafFeature;

@@ -27,6 +27,7 @@
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "offline/window.h"
@@ -261,6 +262,18 @@ JoinKeysEqual(const JoinViewRun *run, const Datum *one, const Datum *other)
 			return false;
 	}
 	return true;
+}
+
+void
+JoinFoundMake(const JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
+{
+	int64		rows = Max(batch->row_count, 1);
+	int64		values = rows * Max(run->feature_count, 1);
+
+	found->status = MemoryContextAllocHuge(batch->context, rows * sizeof(JoinStatus));
+	found->event_times = MemoryContextAllocHuge(batch->context, rows * sizeof(TimestampTz));
+	found->values = MemoryContextAllocHuge(batch->context, values * sizeof(Datum));
+	found->nulls = MemoryContextAllocHuge(batch->context, values * sizeof(bool));
 }
 
 JoinStep *

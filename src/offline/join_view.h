@@ -90,6 +90,9 @@ extern int	JoinKeysCompare(const JoinViewRun *run, const Datum *spine, const Dat
 /* The same of two rows of the spine: equal? */
 extern bool JoinKeysEqual(const JoinViewRun *run, const Datum *one, const Datum *other);
 
+/* Room for what will be found, in the batch's context. */
+extern void JoinFoundMake(const JoinViewRun *run, const JoinBatch *batch, JoinFound *found);
+
 /* A step, which the caller adds counts to, with no costs. */
 extern JoinStep *JoinViewStep(JoinViewRun *run, Oid relation, const char *plan);
 
