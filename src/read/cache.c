@@ -52,9 +52,14 @@
  * to the head once more: CLOCK, without holes.
  *
  * Speed.  A hit waits twice for memory, once for its bucket and once for its entry,
- * and that is most of what it costs; hence CachePrefetch.
+ * and that is most of what it costs; hence CachePrefetch.  Next comes the lock, which
+ * two processors have to hand to each other even where both only read; so who
+ * merely copies a row does without.  Each stripe has a number that is odd while the
+ * stripe is being changed and goes up by each change.  A number that was even and is
+ * the same after the row was read says that the row is what the lock would have given.
  *
- * Locks: one LWLock for each stripe, shared for a hit, exclusive for all else;
+ * Locks: one LWLock for each stripe, exclusive for changes, shared for a hit that
+ * is used where it lies, or is the first one since the entry was at the tail;
  * held for copying one row at most.
  * Must not know: stores, versions, and how rows are read.
  *
@@ -69,6 +74,7 @@
 #include "access/xact.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "port/atomics.h"
 #include "port/pg_bitutils.h"
 #include "storage/lwlock.h"
 #include "utils/memutils.h"
@@ -121,6 +127,7 @@ typedef struct Stripe
 
 typedef struct Cache
 {
+	pg_atomic_uint32 changes[MAX_STRIPES];	/* odd: in the midst of one */
 	int			stripes;		/* a power of two, as are buckets */
 	uint32		buckets;		/* of a stripe */
 	uint32		ring_bytes;		/* of a stripe */
@@ -174,6 +181,7 @@ fill_memory(LWLockPadded *locks)
 	cache->memory = (char *) cache + MAXALIGN(sizeof(Cache));
 	for (int i = 0; i < cache->stripes; i++)
 	{
+		pg_atomic_init_u32(&cache->changes[i], 0);
 		memset(stripe_of(i), 0, sizeof(Stripe));
 		memset(buckets_of(stripe_of(i)), 0xff, cache->buckets * sizeof(uint32));
 	}
@@ -294,13 +302,18 @@ bucket_of(Stripe *stripe, uint32 hash, CacheForm form)
 
 /* Without a lock: what is fetched may be another entry by then, and cost a little. */
 void
-CachePrefetch(uint32 hash, CacheForm form, int stage)
+CachePrefetch(uint32 hash, CacheForm form, bool locked, int stage)
 {
-	Stripe	   *stripe = stripe_of(stripe_number(hash));
+	uint32		number = stripe_number(hash);
+	Stripe	   *stripe = stripe_of(number);
 	uint32	   *bucket = bucket_of(stripe, hash, form);
 
 	if (stage == 1)
+	{
 		__builtin_prefetch(bucket);
+		if (locked)
+			__builtin_prefetch(&cache->locks[number].lock.state, 1);
+	}
 	else
 	{
 		uint32		place = *(volatile uint32 *) bucket;
@@ -317,18 +330,19 @@ CachePrefetch(uint32 hash, CacheForm form, int stage)
 	}
 }
 
-static char *
-row_of(Entry *entry)
+static Size
+row_offset(uint16 key_length)
 {
-	return (char *) entry + MAXALIGN(offsetof(Entry, key) + entry->key_length);
+	return MAXALIGN(offsetof(Entry, key) + key_length);
 }
 
+/* "bytes" are the entry's, which its header may be a copy of. */
 static bool
-is_key(const Entry *entry, const CacheTable *table, const CacheKey *key)
+is_key(const Entry *header, const char *bytes, const CacheTable *table, const CacheKey *key)
 {
-	return entry->hash == key->hash && entry->records == table->records &&
-		entry->database == MyDatabaseId && entry->key_length == key->length &&
-		memcmp(entry->key, key->bytes, key->length) == 0;
+	return header->hash == key->hash && header->records == table->records &&
+		header->database == MyDatabaseId && header->key_length == key->length &&
+		memcmp(bytes, key->bytes, key->length) == 0;
 }
 
 static bool
@@ -347,11 +361,17 @@ is_visible(const Entry *entry, Snapshot snapshot, uint64 xmin)
 		 !XidInMVCCSnapshot((TransactionId) entry->xmin, snapshot));
 }
 
+static bool
+is_answer(const Entry *entry, const CacheTable *table, Snapshot snapshot)
+{
+	return is_visible(entry, snapshot, snapshot_xmin(snapshot)) &&
+		(table->ttl_s == 0 || NOW_S() - entry->filled_s < table->ttl_s);
+}
+
 bool
-CacheProbe(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot snapshot,
+CacheVisit(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot snapshot,
 		   CacheVisitor visitor, void *argument)
 {
-	uint64		xmin = snapshot_xmin(snapshot);
 	uint32		number = stripe_number(key->hash);
 	Stripe	   *stripe = stripe_of(number);
 	bool		found = false;
@@ -361,15 +381,14 @@ CacheProbe(const CacheTable *table, const CacheKey *key, CacheForm form, Snapsho
 	{
 		Entry	   *entry = entry_at(stripe, place);
 
-		if (entry->form == form && is_key(entry, table, key) && is_table(entry, table))
+		if (entry->form == form && is_key(entry, entry->key, table, key) && is_table(entry, table))
 		{
-			found = is_visible(entry, snapshot, xmin) &&
-				(table->ttl_s == 0 || NOW_S() - entry->filled_s < table->ttl_s);
+			found = is_answer(entry, table, snapshot);
 			if (found)
 			{
 				if (!entry->used)
 					entry->used = true;
-				visitor(argument, row_of(entry), entry->length);
+				visitor(argument, (char *) entry + row_offset(entry->key_length), entry->length);
 			}
 			break;
 		}
@@ -377,6 +396,94 @@ CacheProbe(const CacheTable *table, const CacheKey *key, CacheForm form, Snapsho
 	}
 	LWLockRelease(&cache->locks[number].lock);
 	return found;
+}
+
+/* Has a stripe been changed since its number was this, or is it being changed? */
+static bool
+is_changed(uint32 number, uint32 before)
+{
+	pg_read_barrier();
+	return (before & 1) != 0 || pg_atomic_read_u32(&cache->changes[number]) != before;
+}
+
+/*
+ * Copy a row without the lock; false if that takes the lock.  Whatever is read may
+ * be of another entry by now: nothing of it is followed before is_changed has said
+ * that it is not.
+ */
+static bool
+copy_unlocked(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot snapshot,
+			  StringInfo bytes, bool *found)
+{
+	uint32		number = stripe_number(key->hash);
+	uint32		changes = pg_atomic_read_u32(&cache->changes[number]);
+	Stripe	   *stripe = stripe_of(number);
+	int			length_before = bytes->len;
+	uint32		place;
+
+	pg_read_barrier();
+	*found = false;
+	for (place = *(volatile uint32 *) bucket_of(stripe, key->hash, form); place != NOWHERE;)
+	{
+		const Entry *entry = entry_at(stripe, place);
+		Entry		header = *entry;
+
+		if (is_changed(number, changes))
+			return false;
+		if (header.form == form && is_key(&header, entry->key, table, key) &&
+			is_table(&header, table))
+		{
+			if (!header.used)
+				return false;
+			*found = is_answer(&header, table, snapshot);
+			if (*found)
+				appendBinaryStringInfo(bytes, (char *) entry + row_offset(header.key_length),
+									   header.length);
+			break;
+		}
+		place = header.next;
+	}
+	if (is_changed(number, changes))
+	{
+		bytes->len = length_before;
+		return false;
+	}
+	return true;
+}
+
+static void
+append_row(void *argument, const char *bytes, int length)
+{
+	appendBinaryStringInfo(argument, bytes, length);
+}
+
+bool
+CacheCopy(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot snapshot,
+		  StringInfo bytes)
+{
+	bool		found;
+
+	if (copy_unlocked(table, key, form, snapshot, bytes, &found))
+		return found;
+	return CacheVisit(table, key, form, snapshot, append_row, bytes);
+}
+
+/* Take the lock of a stripe in order to change it.  Nothing may fail until end_change. */
+static Stripe *
+begin_change(uint32 number)
+{
+	LWLockAcquire(&cache->locks[number].lock, LW_EXCLUSIVE);
+	pg_atomic_write_u32(&cache->changes[number], pg_atomic_read_u32(&cache->changes[number]) + 1);
+	pg_write_barrier();
+	return stripe_of(number);
+}
+
+static void
+end_change(uint32 number)
+{
+	pg_write_barrier();
+	pg_atomic_write_u32(&cache->changes[number], pg_atomic_read_u32(&cache->changes[number]) + 1);
+	LWLockRelease(&cache->locks[number].lock);
 }
 
 /* Take an entry out of its bucket; its bytes stay in the way until the tail comes by. */
@@ -507,10 +614,10 @@ CacheFill(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot
 {
 	static Entry *buffers[2] = {NULL, NULL};
 	uint32		number = stripe_number(key->hash);
-	Stripe	   *stripe = stripe_of(number);
+	Stripe	   *stripe;
 	Entry	   *entry;
 	uint64		xmin;
-	Size		size = MAXALIGN(MAXALIGN(offsetof(Entry, key) + key->length) + length);
+	Size		size = MAXALIGN(row_offset(key->length) + length);
 	bool		kept = false;
 
 	/* One row is not to drive out all others. */
@@ -540,9 +647,9 @@ CacheFill(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot
 	entry->form = form;
 	entry->used = false;
 	memcpy(entry->key, key->bytes, key->length);
-	memcpy(row_of(entry), bytes, length);
+	memcpy((char *) entry + row_offset(key->length), bytes, length);
 
-	LWLockAcquire(&cache->locks[number].lock, LW_EXCLUSIVE);
+	stripe = begin_change(number);
 	if (stripe->last_writer < xmin)
 	{
 		for (uint32 place = *bucket_of(stripe, key->hash, form); place != NOWHERE;)
@@ -550,7 +657,7 @@ CacheFill(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot
 			Entry	   *other = entry_at(stripe, place);
 
 			place = other->next;
-			if (other->form != form || !is_key(other, table, key))
+			if (other->form != form || !is_key(other, other->key, table, key))
 				continue;
 			/* Somebody was faster; or it is too old, or of the table as it was. */
 			if (is_table(other, table) && table->ttl_s == 0)
@@ -562,7 +669,7 @@ CacheFill(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot
 			add_entry(stripe, entry, size, buffers[1]);
 		kept = true;
 	}
-	LWLockRelease(&cache->locks[number].lock);
+	end_change(number);
 	return kept;
 }
 
@@ -577,18 +684,16 @@ CacheForget(const CacheTable *table, const CacheKey *key)
 		return;
 	writer = U64FromFullTransactionId(GetTopFullTransactionId());
 	number = stripe_number(key->hash);
-	stripe = stripe_of(number);
-
-	LWLockAcquire(&cache->locks[number].lock, LW_EXCLUSIVE);
+	stripe = begin_change(number);
 	for (CacheForm form = CACHE_TUPLE; form <= CACHE_PACKED; form++)
 		for (uint32 place = *bucket_of(stripe, key->hash, form); place != NOWHERE;)
 		{
 			Entry	   *entry = entry_at(stripe, place);
 
 			place = entry->next;
-			if (is_key(entry, table, key))
+			if (is_key(entry, entry->key, table, key))
 				unlink_entry(stripe, entry);
 		}
 	stripe->last_writer = Max(stripe->last_writer, writer);
-	LWLockRelease(&cache->locks[number].lock);
+	end_change(number);
 }

@@ -10,6 +10,7 @@
 
 #include "access/attnum.h"
 #include "access/htup.h"
+#include "lib/stringinfo.h"
 #include "pg_config_manual.h"
 #include "utils/snapshot.h"
 
@@ -62,20 +63,23 @@ extern bool CacheMayAnswer(Snapshot snapshot);
 extern bool CacheKeyMake(const CacheTable *table, const Datum *values, CacheKey *key);
 
 /*
- * Fetch into the processor's caches what CacheProbe will touch first, for several
- * keys before the first of them is probed: all the first stage, then all the second;
- * and the third, which is the rest of a long row, shortly before the row's turn.
+ * Fetch into the processor's caches what CacheVisit (locked) or CacheCopy will touch
+ * first: the first stage long before the key's turn, then the second, and shortly
+ * before it the third, which is the rest of a long row.
  */
-extern void CachePrefetch(uint32 hash, CacheForm form, int stage);
+extern void CachePrefetch(uint32 hash, CacheForm form, bool locked, int stage);
+
+/* Find an entry that this snapshot may see, and append its bytes. */
+extern bool CacheCopy(const CacheTable *table, const CacheKey *key, CacheForm form,
+					  Snapshot snapshot, StringInfo bytes);
 
 /*
- * Called with an entry's bytes while it cannot go away: must be short and must not
- * fail but for want of memory.
+ * The same for who needs no copy: the visitor is called with the bytes while they
+ * cannot go away; it must be short and must not fail but for want of memory.
  */
 typedef void (*CacheVisitor) (void *argument, const char *bytes, int length);
 
-/* Find an entry that this snapshot may see. */
-extern bool CacheProbe(const CacheTable *table, const CacheKey *key, CacheForm form,
+extern bool CacheVisit(const CacheTable *table, const CacheKey *key, CacheForm form,
 					   Snapshot snapshot, CacheVisitor visitor, void *argument);
 
 /*

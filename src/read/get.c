@@ -213,6 +213,8 @@ look_up(FunctionCallInfo fcinfo, bool batch)
 				 errmsg("store must not be null")));
 	LookupRequireRows(fcinfo);
 	store = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	if (!batch)
+		LookupExpect(fcinfo, 1);
 	StoreHandleOpen(store, &handle);
 	site = (RowsSite *) CallSiteFind(fcinfo, handle.build, fits);
 	if (site == NULL)

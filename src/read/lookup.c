@@ -205,34 +205,22 @@ close_index(IndexLookup *lookup)
 	index_close(lookup->index, NoLock);
 }
 
-/* A row of the cache, where it cannot stay. */
-typedef struct Fetched
+/* Where a row of the cache that is not copied goes. */
+typedef struct InPlace
 {
 	const RowSink *sink;
 	TupleDesc	descriptor;
 	int64		position;
-	StringInfoData tuple;		/* its copy, if the sink wants one */
-} Fetched;
+} InPlace;
 
 static void
-fetch(void *argument, const char *bytes, int length)
+give_in_place(void *argument, const char *bytes, int length)
 {
-	Fetched    *fetched = argument;
-	const RowSink *sink = fetched->sink;
+	InPlace    *in_place = argument;
+	HeapTupleData tuple = {.t_len = length, .t_data = (HeapTupleHeader) bytes};
 
-	if (sink->encoded != NULL)
-		sink->encoded(sink->argument, fetched->position, bytes, length);
-	else if (sink->in_place != NULL)
-	{
-		HeapTupleData tuple = {.t_len = length, .t_data = (HeapTupleHeader) bytes};
-
-		sink->in_place(sink->argument, fetched->position, &tuple, fetched->descriptor);
-	}
-	else
-	{
-		resetStringInfo(&fetched->tuple);
-		appendBinaryStringInfo(&fetched->tuple, bytes, length);
-	}
+	in_place->sink->in_place(in_place->sink->argument, in_place->position, &tuple,
+							 in_place->descriptor);
 }
 
 HeapTuple
@@ -256,22 +244,19 @@ RowFlatten(TupleTableSlot *row)
 	return flat;
 }
 
+/* A sink's packed form begins at "packed_at". */
 static void
-fill_cache(const StoreHandle *handle, const CacheKey *key, const RowSink *sink, TupleTableSlot *row)
+fill_cache(const StoreHandle *handle, const CacheKey *key, const RowSink *sink, TupleTableSlot *row,
+		   int packed_at)
 {
 	HeapTuple	tuple;
-	int			length;
 
 	if (!TTS_IS_BUFFERTUPLE(row))
 		return;
 	tuple = ExecFetchSlotHeapTuple(row, false, NULL);
-	if (sink->encoded != NULL)
-	{
-		const char *bytes = sink->last_encoded(sink->argument, &length);
-
-		(void) CacheFill(&handle->cache, key, CACHE_PACKED, GetActiveSnapshot(), tuple, bytes,
-						 length);
-	}
+	if (sink->packed != NULL)
+		(void) CacheFill(&handle->cache, key, CACHE_PACKED, GetActiveSnapshot(), tuple,
+						 sink->packed->data + packed_at, sink->packed->len - packed_at);
 	else
 	{
 		HeapTuple	flat = RowFlatten(row);
@@ -323,39 +308,86 @@ give_tuple(const RowSink *sink, int64 position, TupleDesc descriptor, StringInfo
 	sink->row(sink->argument, position, values, nulls);
 }
 
-/* Keys of a batch whose entries are on their way from memory at a time. */
-#define PREFETCH_KEYS	16
-
-/* How many of them before their turn the rest of a long row is: more drive each other out. */
-#define PREFETCH_AHEAD	3
+static void
+give_absent(const RowSink *sink)
+{
+	if (sink->absent != NULL)
+		sink->absent(sink->argument);
+}
 
 /*
- * Most of what a row in the cache costs is waiting for memory: do so for many at
- * once, and for a single one as early as can be.  A key that is not cached gets no
- * length.
+ * Most of what a row in the cache costs is waiting for memory: do so for many keys
+ * at once, and for a single one as early as can be.  How many keys before its turn
+ * each stage of CachePrefetch is; more long rows would drive each other out.
  */
-static void
-prefetch(const StoreHandle *handle, const LookupKeys *keys, int64 first, CacheForm form,
-		 CacheKey *cache_keys)
+static const int stage_distance[] = {16, 4, 2};
+
+#define KEYS_AHEAD		32		/* a power of two above all of them */
+
+typedef struct Ahead
 {
-	int			count = Min(PREFETCH_KEYS, keys->count - first);
+	const StoreHandle *handle;
+	const LookupKeys *keys;
+	CacheForm	form;
+	bool		locked;
+	CacheKey	cache_keys[KEYS_AHEAD]; /* those of keys that cannot be cached have no length */
+} Ahead;
 
-	for (int i = 0; i < count; i++)
+static void
+prefetch(Ahead *ahead, int64 n, int stage)
+{
+	CacheKey   *cache_key = &ahead->cache_keys[n % KEYS_AHEAD];
+	Datum		key[INDEX_MAX_KEYS];
+
+	if (n >= ahead->keys->count)
+		return;
+	if (stage == 1 && !(pick_key(ahead->handle, ahead->keys, n, key) &&
+						CacheKeyMake(&ahead->handle->cache, key, cache_key)))
+		cache_key->length = 0;
+	if (cache_key->length > 0)
+		CachePrefetch(cache_key->hash, ahead->form, ahead->locked, stage);
+}
+
+/*
+ * What the last look-up of one key found in the cache's way.  The next one is likely
+ * to be of the same table; to begin before the table is known saves it a wait.
+ */
+static struct
+{
+	uint64		build;			/* of the handle; 0: none yet */
+	CacheTable	table;
+	CacheForm	form;
+	Oid			key_types[INDEX_MAX_KEYS];
+}			last = {0};
+
+void
+LookupExpect(FunctionCallInfo fcinfo, int first)
+{
+	Datum		values[INDEX_MAX_KEYS];
+	CacheKey	key;
+
+	if (last.build == 0 || PG_NARGS() - first != last.table.key_count)
+		return;
+	for (int k = 0; k < last.table.key_count; k++)
 	{
-		Datum		key[INDEX_MAX_KEYS];
-
-		if (!pick_key(handle, keys, first + i, key) ||
-			!CacheKeyMake(&handle->cache, key, &cache_keys[i]))
-			cache_keys[i].length = 0;
-		else
-			CachePrefetch(cache_keys[i].hash, form, 1);
+		if (PG_ARGISNULL(first + k) ||
+			get_fn_expr_argtype(fcinfo->flinfo, first + k) != last.key_types[k])
+			return;
+		values[k] = PG_GETARG_DATUM(first + k);
 	}
-	for (int i = 0; i < count; i++)
-		if (cache_keys[i].length > 0)
-			CachePrefetch(cache_keys[i].hash, form, 2);
-	for (int i = 1; i < Min(count, PREFETCH_AHEAD); i++)
-		if (cache_keys[i].length > 0)
-			CachePrefetch(cache_keys[i].hash, form, 3);
+	if (CacheKeyMake(&last.table, values, &key))
+		CachePrefetch(key.hash, last.form, false, 1);
+}
+
+static void
+remember_last(const StoreHandle *handle, CacheForm form)
+{
+	last.form = form;
+	if (last.build == handle->build)
+		return;
+	last.build = handle->build;
+	last.table = handle->cache;
+	memcpy(last.key_types, handle->key_types, sizeof(last.key_types));
 }
 
 /* Each key from the cache, if it has it, or else from the index. */
@@ -366,10 +398,9 @@ look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
 	IndexLookup lookup = {0};
 	TupleDesc	descriptor;
 	bool		cached = handle->cached && CacheMayAnswer(snapshot);
-	CacheForm	form = sink->encoded != NULL ? CACHE_PACKED : CACHE_TUPLE;
-	bool		copies = form == CACHE_TUPLE && sink->in_place == NULL;
-	Fetched		fetched = {.sink = sink};
-	CacheKey	cache_keys[PREFETCH_KEYS];
+	InPlace		in_place = {.sink = sink};
+	Ahead		ahead;
+	StringInfoData tuple;
 	Datum	   *values = NULL;
 	bool	   *nulls = NULL;
 	int64		hits = 0;
@@ -377,46 +408,71 @@ look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
 
 	if (cached)
 	{
-		prefetch(handle, keys, 0, form, cache_keys);
-		ReadStatisticsForm(handle->cache.statistics, form);
+		ahead.handle = handle;
+		ahead.keys = keys;
+		ahead.form = sink->packed != NULL ? CACHE_PACKED : CACHE_TUPLE;
+		ahead.locked = sink->in_place != NULL;
+		for (int stage = 1; stage <= lengthof(stage_distance); stage++)
+			for (int n = stage == 3; n < stage_distance[stage - 1]; n++)
+				prefetch(&ahead, n, stage);
+		ReadStatisticsForm(handle->cache.statistics, ahead.form);
+		if (keys->count == 1)
+			remember_last(handle, ahead.form);
 	}
 	lookup.records = table_open(handle->records, NoLock);
 	descriptor = RelationGetDescr(lookup.records);
-	fetched.descriptor = descriptor;
-	if (cached && copies)
+	in_place.descriptor = descriptor;
+	if (cached && ahead.form == CACHE_TUPLE && !ahead.locked)
 	{
-		initStringInfo(&fetched.tuple);
+		initStringInfo(&tuple);
 		values = palloc(descriptor->natts * sizeof(Datum));
 		nulls = palloc(descriptor->natts * sizeof(bool));
 	}
 	for (int64 n = 0; n < keys->count; n++)
 	{
 		Datum		key[INDEX_MAX_KEYS];
-		int			ahead = n % PREFETCH_KEYS + PREFETCH_AHEAD;
-		CacheKey   *cache_key = &cache_keys[n % PREFETCH_KEYS];
+		CacheKey   *cache_key = &ahead.cache_keys[n % KEYS_AHEAD];
 		bool		may_fill;
+		int			packed_at;
 
 		CHECK_FOR_INTERRUPTS();
-		if (cached && n > 0 && n % PREFETCH_KEYS == 0)
-			prefetch(handle, keys, n, form, cache_keys);
-		if (cached && ahead < PREFETCH_KEYS && n + PREFETCH_AHEAD < keys->count &&
-			cache_keys[ahead].length > 0)
-			CachePrefetch(cache_keys[ahead].hash, form, 3);
+		if (cached)
+			for (int stage = 1; stage <= lengthof(stage_distance); stage++)
+				prefetch(&ahead, n + stage_distance[stage - 1], stage);
 		may_fill = cached && cache_key->length > 0;
-		fetched.position = n;
-		if (may_fill && CacheProbe(&handle->cache, cache_key, form, snapshot, fetch, &fetched))
+		if (may_fill)
 		{
-			hits++;
-			if (copies)
-				give_tuple(sink, n, descriptor, &fetched.tuple, values, nulls);
+			bool		hit;
+
+			if (ahead.locked)
+			{
+				in_place.position = n;
+				hit = CacheVisit(&handle->cache, cache_key, CACHE_TUPLE, snapshot, give_in_place,
+								 &in_place);
+			}
+			else if (ahead.form == CACHE_PACKED)
+				hit = CacheCopy(&handle->cache, cache_key, CACHE_PACKED, snapshot, sink->packed);
+			else
+			{
+				resetStringInfo(&tuple);
+				hit = CacheCopy(&handle->cache, cache_key, CACHE_TUPLE, snapshot, &tuple);
+				if (hit)
+					give_tuple(sink, n, descriptor, &tuple, values, nulls);
+			}
+			hits += hit;
+			misses += !hit;
+			if (hit)
+				continue;
+		}
+		if (!pick_key(handle, keys, n, key) || !find_in_index(handle, &lookup, key))
+		{
+			give_absent(sink);
 			continue;
 		}
-		misses += may_fill;
-		if (!pick_key(handle, keys, n, key) || !find_in_index(handle, &lookup, key))
-			continue;
+		packed_at = sink->packed != NULL ? sink->packed->len : 0;
 		give_row(sink, n, lookup.row);
 		if (may_fill && has_image(handle, lookup.row, cache_key))
-			fill_cache(handle, cache_key, sink, lookup.row);
+			fill_cache(handle, cache_key, sink, lookup.row, packed_at);
 	}
 	close_index(&lookup);
 	table_close(lookup.records, NoLock);
@@ -518,7 +574,10 @@ scan_with_policies(const StoreHandle *handle, const char *store, const LookupKey
 		Datum		key[INDEX_MAX_KEYS];
 
 		if (!pick_key(handle, keys, n, key))
+		{
+			give_absent(sink);
 			continue;
+		}
 		/* Read-only: under the caller's snapshot, as the index scan would be. */
 		if (SPI_execute_plan(plan, key, NULL, true, 1) != SPI_OK_SELECT)
 			elog(ERROR, "could not execute a look-up in store \"%s\"", store);
@@ -527,6 +586,8 @@ scan_with_policies(const StoreHandle *handle, const char *store, const LookupKey
 			pick_columns(0, wanted, wanted_count, values, nulls);
 			sink->row(sink->argument, n, values, nulls);
 		}
+		else
+			give_absent(sink);
 		SPI_freetuptable(SPI_tuptable);
 	}
 	SPI_finish();

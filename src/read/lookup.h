@@ -10,6 +10,7 @@
 
 #include "executor/tuptable.h"
 #include "fmgr.h"
+#include "lib/stringinfo.h"
 #include "utils/tuplestore.h"
 
 #include "read/handle.h"
@@ -27,12 +28,15 @@ typedef struct RowSink
 	/* A row: the table's columns by number less one; those that were asked for at least. */
 	void		(*row) (void *argument, int64 position, const Datum *values, const bool *nulls);
 
+	/* A key that has no row; NULL for a sink that does not want to know. */
+	void		(*absent) (void *argument);
+
 	/*
-	 * For a sink whose own form of rows is worth keeping; else NULL.  A row in that
-	 * form; and the form of the one that the last call of "row" was given.
+	 * For a sink whose own form of rows is worth keeping; else NULL.  That is where
+	 * "row" appends a row in that form; those that have been kept are appended to it
+	 * without a call.
 	 */
-	void		(*encoded) (void *argument, int64 position, const char *bytes, int length);
-	const char *(*last_encoded) (void *argument, int *length);
+	StringInfo	packed;
 
 	/*
 	 * For a sink that can do with a tuple as the table has it; else NULL.  False: it
@@ -54,6 +58,13 @@ extern void LookupRequireRows(FunctionCallInfo fcinfo);
 
 /* Where such a function puts its rows, which are made by the expected descriptor. */
 extern Tuplestorestate *LookupBeginRows(FunctionCallInfo fcinfo);
+
+/*
+ * What a look-up of one key begins with, before it has the handle: fetch what the
+ * key most likely needs, by what this backend has looked up last.  Without effect
+ * on the answer.
+ */
+extern void LookupExpect(FunctionCallInfo fcinfo, int first);
 
 /*
  * The keys among a function's arguments, from number `first` on: one each, or an

@@ -44,48 +44,24 @@ typedef struct PackedSite
 
 typedef struct Output
 {
-	const PackedSite *site;
+	const RowEncoder *encoder;
 	StringInfoData bytes;
-	int64		next;			/* position of the first key that has no row yet */
-	int			last;			/* where the last row begins */
 } Output;
-
-/* Keys that were passed over are not there. */
-static void
-encode_absent(Output *output, int64 before)
-{
-	for (; output->next < before; output->next++)
-		RowEncodeAbsent(&output->bytes);
-}
 
 static void
 encode(void *argument, int64 position, const Datum *values, const bool *nulls)
 {
 	Output	   *output = argument;
 
-	encode_absent(output, position);
-	output->last = output->bytes.len;
-	RowEncode(output->site->encoder, values, nulls, &output->bytes);
-	output->next = position + 1;
+	RowEncode(output->encoder, values, nulls, &output->bytes);
 }
 
 static void
-append_encoded(void *argument, int64 position, const char *bytes, int length)
+encode_absent(void *argument)
 {
 	Output	   *output = argument;
 
-	encode_absent(output, position);
-	appendBinaryStringInfo(&output->bytes, bytes, length);
-	output->next = position + 1;
-}
-
-static const char *
-last_encoded(void *argument, int *length)
-{
-	Output	   *output = argument;
-
-	*length = output->bytes.len - output->last;
-	return output->bytes.data + output->last;
+	RowEncodeAbsent(&output->bytes);
 }
 
 RowEncoder *
@@ -133,6 +109,7 @@ look_up(FunctionCallInfo fcinfo, bool batch)
 	LookupKeys	keys;
 	Output		output;
 	RowSink		sink = {.row = encode, .argument = &output};
+	int			head_bytes;
 	char	   *store;
 
 	if (PG_ARGISNULL(0))
@@ -140,6 +117,8 @@ look_up(FunctionCallInfo fcinfo, bool batch)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("store must not be null")));
 	store = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	if (!batch)
+		LookupExpect(fcinfo, 1);
 	StoreHandleOpen(store, &handle);
 	site = (PackedSite *) CallSiteFind(fcinfo, handle.build, NULL);
 	if (site == NULL || site->encoding != pg_get_client_encoding())
@@ -149,20 +128,18 @@ look_up(FunctionCallInfo fcinfo, bool batch)
 	else
 		LookupKeysScalar(fcinfo, 1, store, &handle, &keys);
 
-	output.site = site;
-	output.next = 0;
+	output.encoder = site->encoder;
 	initStringInfo(&output.bytes);
 	output.bytes.len = VARHDRSZ;
 	EncodeBegin(&output.bytes);
+	head_bytes = output.bytes.len;
+	if (batch)
+		sink.absent = encode_absent;
 	if (RowEncoderIsStable(site->encoder))
-	{
-		sink.encoded = append_encoded;
-		sink.last_encoded = last_encoded;
-	}
+		sink.packed = &output.bytes;
 	LookupRun(&handle, store, &keys, site->attributes, site->count, &sink);
-	if (!batch && output.next == 0)
+	if (!batch && output.bytes.len == head_bytes)
 		PG_RETURN_NULL();
-	encode_absent(&output, keys.count);
 	EncodeEnd(&output.bytes);
 	SET_VARSIZE(output.bytes.data, output.bytes.len);
 	PG_RETURN_BYTEA_P(output.bytes.data);
