@@ -20,12 +20,16 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_operator.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
 #include "parser/parse_coerce.h"
+#include "pgstat.h"
+#include "storage/bufmgr.h"
+#include "storage/bufpage.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -160,14 +164,22 @@ pick_key(const StoreHandle *handle, const LookupKeys *keys, int64 position, Datu
 	return !has_null;
 }
 
+/* Keys of a batch that are looked for in the index before the first one's row is fetched. */
+#define INDEX_AHEAD			16
+
+/* Of a row that is waited for: its header and the first columns. */
+#define ROW_PREFETCH_BYTES	512
+
 /* The primary key's index, opened when the first key has to be looked for there. */
 typedef struct IndexLookup
 {
 	Relation	records;
 	Relation	index;
 	IndexScanDesc scan;
+	IndexFetchTableData *fetch; /* NULL: nothing was looked for ahead */
 	TupleTableSlot *row;
 	ScanKeyData *keys;
+	ItemPointerData tids[INDEX_AHEAD];	/* invalid: none */
 } IndexLookup;
 
 static void
@@ -184,20 +196,96 @@ open_index(const StoreHandle *handle, IndexLookup *lookup)
 							   (Datum) 0);
 }
 
-static bool
-find_in_index(const StoreHandle *handle, IndexLookup *lookup, const Datum *key)
+static void
+begin_key(const StoreHandle *handle, IndexLookup *lookup, const Datum *key)
 {
 	if (lookup->scan == NULL)
 		open_index(handle, lookup);
 	for (int k = 0; k < handle->key_count; k++)
 		lookup->keys[k].sk_argument = key[k];
 	index_rescan(lookup->scan, lookup->keys, handle->key_count, NULL, 0);
+}
+
+static bool
+find_in_index(const StoreHandle *handle, IndexLookup *lookup, const Datum *key)
+{
+	begin_key(handle, lookup, key);
 	return index_getnext_slot(lookup->scan, ForwardScanDirection, lookup->row);
+}
+
+/*
+ * Find the first index entry of each of the next keys, and have the pages that they
+ * point to on their way, from the disk or from memory.  A page is read here without
+ * a pin: what it says only tells the processor what to fetch.
+ */
+static void
+find_ahead(const StoreHandle *handle, IndexLookup *lookup, const LookupKeys *keys, int64 first)
+{
+	int			count = Min(INDEX_AHEAD, keys->count - first);
+	Page		pages[INDEX_AHEAD] = {NULL};
+
+	if (lookup->fetch == NULL)
+		lookup->fetch = table_index_fetch_begin(lookup->records);
+	for (int i = 0; i < count; i++)
+	{
+		ItemPointer tid = NULL;
+		Datum		key[INDEX_MAX_KEYS];
+		Buffer		buffer;
+
+		if (pick_key(handle, keys, first + i, key))
+		{
+			begin_key(handle, lookup, key);
+			tid = index_getnext_tid(lookup->scan, ForwardScanDirection);
+		}
+		if (tid == NULL)
+		{
+			ItemPointerSetInvalid(&lookup->tids[i]);
+			continue;
+		}
+		lookup->tids[i] = *tid;
+		buffer = PrefetchBuffer(lookup->records, MAIN_FORKNUM,
+								ItemPointerGetBlockNumber(tid)).recent_buffer;
+		if (!BufferIsValid(buffer))
+			continue;
+		pages[i] = BufferGetPage(buffer);
+		__builtin_prefetch(pages[i]);
+		__builtin_prefetch(PageGetItemId(pages[i], ItemPointerGetOffsetNumber(tid)));
+	}
+	for (int i = 0; i < count; i++)
+	{
+		ItemId		item;
+
+		if (pages[i] == NULL)
+			continue;
+		item = PageGetItemId(pages[i], ItemPointerGetOffsetNumber(&lookup->tids[i]));
+		for (int at = 0; at < Min(ItemIdGetLength(item), ROW_PREFETCH_BYTES);
+			 at += PG_CACHE_LINE_SIZE / 2)
+			__builtin_prefetch((char *) pages[i] + ItemIdGetOffset(item) + at);
+	}
+}
+
+/* The row of a key that was looked for by find_ahead. */
+static bool
+fetch_found(const StoreHandle *handle, IndexLookup *lookup, int position, const Datum *key)
+{
+	ItemPointer tid = &lookup->tids[position];
+	bool		call_again = false;
+
+	if (!ItemPointerIsValid(tid))
+		return false;
+	pgstat_count_heap_fetch(lookup->index);
+	if (table_index_fetch_tuple(lookup->fetch, tid, GetActiveSnapshot(), lookup->row, &call_again,
+								NULL))
+		return true;
+	/* Not a version for this snapshot: another entry may be of the one that is. */
+	return find_in_index(handle, lookup, key);
 }
 
 static void
 close_index(IndexLookup *lookup)
 {
+	if (lookup->fetch != NULL)
+		table_index_fetch_end(lookup->fetch);
 	if (lookup->scan == NULL)
 		return;
 	ExecDropSingleTupleTableSlot(lookup->row);
@@ -398,6 +486,7 @@ look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
 	IndexLookup lookup = {0};
 	TupleDesc	descriptor;
 	bool		cached = handle->cached && CacheMayAnswer(snapshot);
+	bool		ahead_in_index;
 	InPlace		in_place = {.sink = sink};
 	Ahead		ahead;
 	StringInfoData tuple;
@@ -422,6 +511,8 @@ look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
 	lookup.records = table_open(handle->records, NoLock);
 	descriptor = RelationGetDescr(lookup.records);
 	in_place.descriptor = descriptor;
+	ahead_in_index = !cached && keys->count > 1 &&
+		lookup.records->rd_rel->relam == HEAP_TABLE_AM_OID;
 	if (cached && ahead.form == CACHE_TUPLE && !ahead.locked)
 	{
 		initStringInfo(&tuple);
@@ -464,7 +555,11 @@ look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
 			if (hit)
 				continue;
 		}
-		if (!pick_key(handle, keys, n, key) || !find_in_index(handle, &lookup, key))
+		if (ahead_in_index && n % INDEX_AHEAD == 0)
+			find_ahead(handle, &lookup, keys, n);
+		if (!pick_key(handle, keys, n, key) ||
+			!(ahead_in_index ? fetch_found(handle, &lookup, n % INDEX_AHEAD, key) :
+			  find_in_index(handle, &lookup, key)))
 		{
 			give_absent(sink);
 			continue;
