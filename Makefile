@@ -129,6 +129,8 @@ OBJS = \
 	src/offline/historical.o \
 	src/offline/hash_fraction.o \
 	src/offline/training_set.o \
+	src/offline/service_past.o \
+	src/offline/store_past.o \
 	src/worker/ledger.o \
 	src/worker/launcher.o \
 	src/worker/units.o \
@@ -178,6 +180,7 @@ SQL_PARTS = \
 	src/offline/history.sql \
 	src/offline/offline.sql \
 	src/offline/training_set.sql \
+	src/offline/service_past.sql \
 	src/worker/worker.sql
 
 DATA_built = venice--$(EXTVERSION).sql

@@ -155,7 +155,7 @@ INSERT INTO argument VALUES
         'team_<them>.key_shown,team_<them>.src,tenant_<them>_store,tenant_<them>_shown,tenant_<them>_data.events,tenant_<them>_data.events.w}'),
     ('^create_training_set$', 'name', 'text', 'tenant_<me>_data.fresh', '{tenant_<them>_data.fresh,tenant_<them>_data.train}'),
     ('^(refresh|extend|compare)_training_sets?$', 'name', 'text', 'tenant_<me>_data.train', '{tenant_<them>_data.train,tenant_<them>_data.fresh}'),
-    ('', 'other', 'text', 'tenant_<me>_data.train', '{tenant_<them>_data.train}'),
+    ('', 'sample', 'integer', '5', NULL), ('', 'other', 'text', 'tenant_<me>_data.train', '{tenant_<them>_data.train}'),
     ('', 'definition', 'jsonb', '{"entities": [{"name": "unused", "keys": "id integer"}]}', ARRAY[
         '{"entities": [{"name": "team_<them>.unused", "keys": "id integer", "description": "changed"}]}',
         '{"project": "team_<them>", "entities": [{"name": "added", "keys": "id integer"}]}',
@@ -226,6 +226,8 @@ SELECT p.oid, statement FROM pg_proc p JOIN (VALUES
     ('top_k', $$SELECT * FROM venice_internal.top_k('tenant_<them>_store', 'dot_product', 'x', '{1}', 1, NULL::integer[]) AS r (id integer, result real)$$),
     ('service_get', $$SELECT * FROM venice_internal.service_get('team_<them>.model', 1) AS r (w text, v2 integer, s jsonb)$$),
     ('service_get', $$SELECT * FROM venice_internal.service_get('team_<them>.model_shown', 1) AS r (v integer, s jsonb)$$),
+    ('service_as_of', $$SELECT * FROM venice_internal.service_as_of('team_<them>.model', 1, now()) AS r (w text, v2 integer, s jsonb)$$),
+    ('service_as_of', $$SELECT * FROM venice_internal.service_as_of('team_<them>.model_shown', 1, now()) AS r (v integer, s jsonb)$$),
     ('service_batch_get', $$SELECT * FROM venice_internal.service_batch_get('team_<them>.model', '{1}'::integer[]) AS r (o bigint, id integer, w text, v2 integer, s jsonb)$$),
     ('service_batch_get', $$SELECT * FROM venice_internal.service_batch_get('team_<them>.model_shown', '{1}'::integer[]) AS r (o bigint, id integer, v integer, s jsonb)$$)
 ) AS v (name, statement) ON p.proname = v.name AND p.pronamespace IN ('venice'::regnamespace, 'venice_internal'::regnamespace);

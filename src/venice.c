@@ -18,6 +18,7 @@
 
 #include "common/guc.h"
 #include "common/shmem.h"
+#include "offline/store_past.h"
 #include "read/cache.h"
 #include "read/forget.h"
 #include "read/statistics.h"
@@ -35,6 +36,7 @@ _PG_init(void)
 {
 	DefineSettings();
 	IngestApiPublish();
+	StorePastInstall();
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	SharedMemoryRequest();

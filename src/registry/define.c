@@ -35,6 +35,7 @@
 #include "registry/entry.h"
 #include "registry/past.h"
 #include "store/arguments.h"
+#include "version/functions.h"
 
 PG_FUNCTION_INFO_V1(venice_create_feature_view);
 PG_FUNCTION_INFO_V1(venice_create_on_demand_view);
@@ -250,6 +251,14 @@ check_new_name(const FeatureView *view)
 				 errhint("Views and services of a project have different names.")));
 }
 
+/* The functions of the view's own store about its past follow from the view. */
+static void
+renew_past_functions(const FeatureView *view)
+{
+	if (view->owns_store)
+		PastFunctionsRenew(lock_own_store(view, false));
+}
+
 static void
 make_view(const FeatureView *view, StoreSpec *store)
 {
@@ -262,6 +271,7 @@ make_view(const FeatureView *view, StoreSpec *store)
 	write_view(view);
 	comment_features(view);
 	FeatureViewKeepPast(view, true);
+	renew_past_functions(view);
 	AuditEnd(&change, "create");
 }
 
@@ -730,6 +740,7 @@ alter_view(const FeatureView *old, const Jsonb *changes, const char *features,
 	write_view(view);
 	comment_features(view);
 	FeatureViewKeepPast(view, false);
+	renew_past_functions(view);
 	AuditEnd(&change, "alter");
 	PG_RETURN_INT32(view->view_version);
 }

@@ -49,7 +49,7 @@ typedef struct Definition
 	int			rows;
 } Definition;
 
-#define DEFINITION_COUNT 2
+#define DEFINITION_COUNT 3
 
 static bool
 has_feature(const Service *service, const char *name)
@@ -63,7 +63,7 @@ has_feature(const Service *service, const char *name)
 }
 
 static bool
-has_key(const Service *service, const char *name)
+has_argument(const Service *service, const char *name, bool is_request)
 {
 	ListCell   *cell;
 
@@ -71,7 +71,7 @@ has_key(const Service *service, const char *name)
 	{
 		const ServiceArgument *argument = lfirst(cell);
 
-		if (!argument->is_request && strcmp(argument->name, name) == 0)
+		if (argument->is_request == is_request && strcmp(argument->name, name) == 0)
 			return true;
 	}
 	return false;
@@ -91,8 +91,10 @@ static void
 make_definitions(const Service *service, Definition *definitions)
 {
 	char	   *literal = quote_literal_cstr(ServiceQualifiedName(service));
-	const char *ordinality = has_feature(service, "ordinality") || has_key(service, "ordinality") ?
+	const char *ordinality = has_feature(service, "ordinality") || has_argument(service, "ordinality", false) ?
 		"_ordinality" : "ordinality";
+	const char *at = has_feature(service, "at") || has_argument(service, "at", false) ||
+		has_argument(service, "at", true) ? "_at" : "at";
 	StringInfoData arguments;
 	StringInfoData arrays;
 	StringInfoData parameters;
@@ -146,6 +148,19 @@ make_definitions(const Service *service, Definition *definitions)
 	definitions[1].body =
 		psprintf("SELECT * FROM venice_internal.service_batch_get(%s, %s) AS record(%s)",
 				 literal, parameters.data, definitions[1].returns);
+	definitions[2] = (Definition)
+	{
+		.name = "as_of",
+		.arguments = psprintf("%s%s%s pg_catalog.timestamptz", arguments.data,
+							  arguments.len > 0 ? ", " : "", at),
+		.returns = definitions[0].returns,
+		.comment = "The service's features as they were at a time, for one set of keys: always one row.",
+		.rows = 1
+	};
+	ItemListAppend(&parameters, "$%d", list_length(service->arguments) + 1);
+	definitions[2].body =
+		psprintf("SELECT * FROM venice_internal.service_as_of(%s, %s) AS record(%s)",
+				 literal, parameters.data, definitions[2].returns);
 }
 
 /* The schema's function of this name; InvalidOid if it has none. */

@@ -40,6 +40,7 @@
 #include "store/arguments.h"
 #include "store/create.h"
 #include "store/definition.h"
+#include "version/functions.h"
 
 PG_FUNCTION_INFO_V1(venice_create_source);
 PG_FUNCTION_INFO_V1(venice_alter_source);
@@ -591,6 +592,33 @@ changed_text(const Jsonb *changes, const char *key, char *before)
 	return has_key(changes, key) ? OptionString(changes, key) : before;
 }
 
+/* Of views' own stores, that read their past from the source. */
+static void
+renew_past_functions(const Source *source)
+{
+	List	   *stores = NIL;
+	QuerySession session;
+	QueryArgs	args = {0};
+	ListCell   *cell;
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, psprintf("%s.%s", source->project, source->name));
+	(void) QueryRun("SELECT pg_catalog.array_agg(store_name::text ORDER BY store_name) "
+					"FROM venice.feature_view WHERE source = $1 AND owns_store", &args);
+	stores = QueryTexts(0, 1, session.result_context);
+	QueryEnd(&session);
+	foreach(cell, stores)
+	{
+		Store	   *store;
+
+		StoreLock(lfirst(cell), ExclusiveLock);
+		StoreLockRow(lfirst(cell));
+		store = StoreLookup(lfirst(cell), true);
+		if (store != NULL)
+			PastFunctionsRenew(store);
+	}
+}
+
 /*
  * venice_alter_source
  *		alter_source(source, options).
@@ -630,6 +658,7 @@ venice_alter_source(PG_FUNCTION_ARGS)
 	check_event_time_stays(source, had_event_time);
 	check_still_read(source, columns, source_columns(source));
 	write_source(source);
+	renew_past_functions(source);
 	AuditEnd(&change, "alter");
 	PG_RETURN_VOID();
 }

@@ -400,7 +400,10 @@ StoreCreate(const StoreSpec *spec)
 
 	create_first_version(store);
 	if (store->options->history)
+	{
 		HistoryCreate(store);
+		PastFunctionsRenew(store);
+	}
 	audit_store("create", store, store->owner, NULL);
 	SupervisorWakeAtCommit();
 	return store;
@@ -590,6 +593,7 @@ StoreChangeColumns(Store *store, List *value_columns, const char *value_schema)
 	write_columns(store->name, columns);
 	QueryEnd(&session);
 	HistoryFollowColumns(store);
+	PastFunctionsRenew(store);
 }
 
 /*
@@ -674,6 +678,7 @@ change_history(Store *store, StoreOptions *options)
 						 quote_qualified_identifier(psprintf("%s_history", store->name), "rows"))));
 	else
 		HistoryDrop(store, false);
+	PastFunctionsRenew(store);
 }
 
 void
@@ -691,6 +696,7 @@ StoreKeepHistory(Store *store)
 	QueryEnd(&session);
 	store->options->history = true;
 	HistoryCreate(store);
+	PastFunctionsRenew(store);
 }
 
 /*
@@ -944,6 +950,7 @@ venice_rebuild_functions(PG_FUNCTION_ARGS)
 
 	StoreCheckSchema(store);
 	GeneratedFunctionsRenew(store);
+	PastFunctionsRenew(store);
 	PG_RETURN_VOID();
 }
 

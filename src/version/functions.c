@@ -46,6 +46,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -71,9 +72,16 @@ typedef struct Definition
 #define DEFINITION_COUNT 7
 #define ROW_DEFINITION_COUNT 2	/* the first ones return the version's columns */
 
-static const char *const definition_names[DEFINITION_COUNT] =
+/* Behind those that follow from the version's columns: what follows from the store's past. */
+#define FUNCTION_COUNT	9
+#define AS_OF	7
+#define SNAPSHOT	8
+
+static const char *const function_names[FUNCTION_COUNT] =
 {"get", "batch_get", "get_packed", "batch_get_packed", "compute", "compute_packed",
-"top_k"};
+"top_k", "as_of", "snapshot"};
+
+PastFunctions *(*StorePastHook) (const Store *store) = NULL;
 
 static bool
 is_key(const Store *store, const char *name)
@@ -167,7 +175,7 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 
 	definitions[0] = (Definition)
 	{
-		.name = definition_names[0],
+		.name = function_names[0],
 		.arguments = keys.data,
 		.argument_types = key_types.data,
 		.returns = psprintf("TABLE(%s)", values.data),
@@ -178,7 +186,7 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 	};
 	definitions[1] = (Definition)
 	{
-		.name = definition_names[1],
+		.name = function_names[1],
 		.arguments = arrays.data,
 		.argument_types = array_types.data,
 		.returns = psprintf("TABLE(%s bigint, %s)", ordinality, all.data),
@@ -189,7 +197,7 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 	};
 	definitions[2] = (Definition)
 	{
-		.name = definition_names[2],
+		.name = function_names[2],
 		.arguments = keys.data,
 		.argument_types = key_types.data,
 		.returns = "bytea",
@@ -199,7 +207,7 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 	};
 	definitions[3] = (Definition)
 	{
-		.name = definition_names[3],
+		.name = function_names[3],
 		.arguments = arrays.data,
 		.argument_types = array_types.data,
 		.returns = "bytea",
@@ -210,7 +218,7 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 	};
 	definitions[4] = (Definition)
 	{
-		.name = definition_names[4],
+		.name = function_names[4],
 		.arguments = psprintf("%s, %s", query, arrays.data),
 		.argument_types = psprintf("text, text, real[], %s", array_types.data),
 		.returns = psprintf("TABLE(%s bigint, %s, %s real)", our_name(store, "ordinality"),
@@ -224,7 +232,7 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 	};
 	definitions[5] = (Definition)
 	{
-		.name = definition_names[5],
+		.name = function_names[5],
 		.arguments = definitions[4].arguments,
 		.argument_types = definitions[4].argument_types,
 		.returns = "bytea",
@@ -234,7 +242,7 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 	};
 	definitions[6] = (Definition)
 	{
-		.name = definition_names[6],
+		.name = function_names[6],
 		.arguments = psprintf("%s, %s integer, %s", query, our_name(store, "k"),
 							  optional_arrays.data),
 		.argument_types = psprintf("text, text, real[], integer, %s", array_types.data),
@@ -269,6 +277,22 @@ create_functions(const Store *store, Oid schema_oid, const Definition *definitio
 	QueryEnd(&session);
 }
 
+/* In a session of the owner.  The comment in the body says whose it is; see layout.c. */
+static void
+create_past_function(Oid schema, const char *name, const char *arguments, const char *result,
+					 const char *body)
+{
+	bool		is_snapshot = strcmp(name, function_names[SNAPSHOT]) == 0;
+
+	QueryRunf("CREATE FUNCTION %s(%s) RETURNS %s LANGUAGE sql STABLE PARALLEL SAFE ROWS %d AS %s",
+			  quote_qualified_identifier(get_namespace_name(schema), name), arguments, result,
+			  is_snapshot ? 1000 : 1, quote_literal_cstr(body));
+	QueryRunf("COMMENT ON FUNCTION %s IS %s",
+			  quote_qualified_identifier(get_namespace_name(schema), name),
+			  is_snapshot ? "'Every key''s values as they were at a time.'" :
+			  "'The values of one key as they were at a time; no row when there were none.'");
+}
+
 /* A function of a schema, and the row of pg_depend that says so. */
 typedef struct Generated
 {
@@ -277,7 +301,7 @@ typedef struct Generated
 } Generated;
 
 /*
- * A schema's functions, in the order of definition_names.  Not looked for by name,
+ * A schema's functions, in the order of function_names.  Not looked for by name,
  * which those of every other store and version have as well.
  */
 static void
@@ -288,7 +312,7 @@ find_functions(Oid schema, Generated *functions)
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
-	memset(functions, 0, sizeof(Generated) * DEFINITION_COUNT);
+	memset(functions, 0, sizeof(Generated) * FUNCTION_COUNT);
 	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(NamespaceRelationId));
 	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
@@ -302,28 +326,57 @@ find_functions(Oid schema, Generated *functions)
 		if (form->classid != ProcedureRelationId)
 			continue;
 		name = get_func_name(form->objid);
-		for (int i = 0; name != NULL && i < DEFINITION_COUNT; i++)
-			if (strcmp(name, definition_names[i]) == 0)
+		for (int i = 0; name != NULL && i < FUNCTION_COUNT; i++)
+			if (strcmp(name, function_names[i]) == 0)
 				functions[i] = (Generated) {form->objid, heap_copytuple(tuple)};
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 }
 
+/* Make a function of the past as the current version has it, which no column changes. */
+static void
+copy_past_function(const Store *store, Oid function, Oid schema)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+
+	QueryBegin(&session, store->owner);
+	/* What it reads may be gone, which is no reason for a push to fail. */
+	(void) set_config_option("check_function_bodies", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(function), false);
+	(void) QueryRun("SELECT proname::text, pg_catalog.pg_get_function_arguments(oid), "
+					"pg_catalog.pg_get_function_result(oid), prosrc "
+					"FROM pg_catalog.pg_proc WHERE oid = $1", &args);
+	create_past_function(schema, QueryText(0, 1, session.result_context),
+						 QueryText(0, 2, session.result_context),
+						 QueryText(0, 3, session.result_context),
+						 QueryText(0, 4, session.result_context));
+	QueryEnd(&session);
+}
+
 void
 GeneratedFunctionsCreate(const Store *store, Oid schema)
 {
 	Definition	definitions[DEFINITION_COUNT];
+	Generated	functions[FUNCTION_COUNT];
 
 	make_definitions(store, get_relname_relid("records", schema), definitions);
 	create_functions(store, schema, definitions);
+	if (schema == store->schema_oid)
+		return;
+	find_functions(store->schema_oid, functions);
+	for (int i = AS_OF; i <= SNAPSHOT; i++)
+		if (OidIsValid(functions[i].function))
+			copy_past_function(store, functions[i].function, schema);
 }
 
 bool
 GeneratedFunctionsFit(const Store *store, Oid records)
 {
 	Definition	definitions[DEFINITION_COUNT];
-	Generated	functions[DEFINITION_COUNT];
+	Generated	functions[FUNCTION_COUNT];
 	bool		fit = true;
 
 	make_definitions(store, records, definitions);
@@ -370,8 +423,8 @@ void
 GeneratedFunctionsExchange(Oid one, Oid other)
 {
 	Oid			schemas[2] = {one, other};
-	Generated	functions[2][DEFINITION_COUNT];
-	HeapTuple	rows[2][DEFINITION_COUNT];
+	Generated	functions[2][FUNCTION_COUNT];
+	HeapTuple	rows[2][FUNCTION_COUNT];
 	Relation	procedures = table_open(ProcedureRelationId, RowExclusiveLock);
 	Relation	dependencies = table_open(DependRelationId, RowExclusiveLock);
 	CatalogIndexState procedure_indexes = CatalogOpenIndexes(procedures);
@@ -380,13 +433,13 @@ GeneratedFunctionsExchange(Oid one, Oid other)
 	for (int side = 0; side < 2; side++)
 	{
 		find_functions(schemas[side], functions[side]);
-		for (int i = 0; i < DEFINITION_COUNT; i++)
+		for (int i = 0; i < FUNCTION_COUNT; i++)
 			if (OidIsValid(functions[side][i].function))
 				rows[side][i] = take_function(procedures, functions[side][i].function,
 											  schemas[1 - side]);
 	}
 	for (int side = 0; side < 2; side++)
-		for (int i = 0; i < DEFINITION_COUNT; i++)
+		for (int i = 0; i < FUNCTION_COUNT; i++)
 		{
 			HeapTuple	dependency = functions[side][i].dependency;
 
@@ -408,10 +461,10 @@ void
 GeneratedFunctionsInvalidate(Oid schema)
 {
 	Relation	catalog = table_open(ProcedureRelationId, AccessShareLock);
-	Generated	functions[DEFINITION_COUNT];
+	Generated	functions[FUNCTION_COUNT];
 
 	find_functions(schema, functions);
-	for (int i = 0; i < DEFINITION_COUNT; i++)
+	for (int i = 0; i < FUNCTION_COUNT; i++)
 	{
 		HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(functions[i].function));
 
@@ -426,10 +479,10 @@ GeneratedFunctionsInvalidate(Oid schema)
 void
 GeneratedFunctionsDrop(Oid schema)
 {
-	Generated	functions[DEFINITION_COUNT];
+	Generated	functions[FUNCTION_COUNT];
 
 	find_functions(schema, functions);
-	for (int i = 0; i < DEFINITION_COUNT; i++)
+	for (int i = 0; i < FUNCTION_COUNT; i++)
 	{
 		ObjectAddress address;
 
@@ -456,10 +509,10 @@ function_owner(Oid function)
 void
 GeneratedFunctionsChangeOwner(Oid schema, Oid owner)
 {
-	Generated	functions[DEFINITION_COUNT];
+	Generated	functions[FUNCTION_COUNT];
 
 	find_functions(schema, functions);
-	for (int i = 0; i < DEFINITION_COUNT; i++)
+	for (int i = 0; i < FUNCTION_COUNT; i++)
 		if (OidIsValid(functions[i].function) && function_owner(functions[i].function) != owner)
 			ObjectChangeOwner(ProcedureRelationId, functions[i].function, owner);
 	CommandCounterIncrement();
@@ -537,7 +590,7 @@ static void
 renew(void *argument)
 {
 	Renewal    *renewal = argument;
-	Generated	functions[DEFINITION_COUNT];
+	Generated	functions[FUNCTION_COUNT];
 	Datum		acls[DEFINITION_COUNT];
 	bool		acl_nulls[DEFINITION_COUNT];
 
@@ -567,7 +620,7 @@ GeneratedFunctionsRenew(const Store *store)
 {
 	Renewal		renewal = {store, get_namespace_oid(store->name, false)};
 	Oid			records = get_relname_relid("records", renewal.schema);
-	Generated	functions[DEFINITION_COUNT];
+	Generated	functions[FUNCTION_COUNT];
 	ErrorData  *error;
 
 	make_definitions(store, records, renewal.definitions);
@@ -589,4 +642,80 @@ GeneratedFunctionsRenew(const Store *store)
 			 error->detail ? errdetail_internal("%s", error->detail) : 0,
 			 errhint("Drop what depends on them, then SELECT venice.rebuild_functions(%s).",
 					 quote_literal_cstr(store->name))));
+}
+
+static void
+drop_function(void *argument)
+{
+	ObjectAddress address;
+
+	ObjectAddressSet(address, ProcedureRelationId, *(Oid *) argument);
+	performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+}
+
+/* Make one of the two what it is to be; body NULL: it is to be none. */
+static void
+renew_past_function(const Store *store, Oid function, const char *name, const char *arguments,
+					const char *result, const char *body)
+{
+	ErrorData  *error;
+	QuerySession session;
+	bool		acl_is_null = true;
+	Datum		acl = (Datum) 0;
+
+	if (OidIsValid(function))
+	{
+		HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+		bool		is_null;
+		char	   *old = TextDatumGetCString(SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc,
+															  &is_null));
+
+		ReleaseSysCache(tuple);
+		if (body != NULL && strcmp(old, body) == 0)
+			return;
+		acl = function_acl(function, &acl_is_null);
+		/* What it answered would be wrong from now on: it does not stay for somebody's sake. */
+		error = SubtransactionTry(drop_function, &function, ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST);
+		if (error != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+					 errmsg("function \"%s\" of store \"%s\" cannot change", name, store->name),
+					 error->detail ? errdetail_internal("%s", error->detail) : 0,
+					 errhint("Drop what depends on it, and make it again after.")));
+		CommandCounterIncrement();
+	}
+	if (body == NULL)
+		return;
+	QueryBegin(&session, store->owner);
+	create_past_function(store->schema_oid, name, arguments, result, body);
+	QueryEnd(&session);
+	CommandCounterIncrement();
+	if (!acl_is_null)
+	{
+		Generated	functions[FUNCTION_COUNT];
+
+		find_functions(store->schema_oid, functions);
+		set_function_acl(functions[strcmp(name, function_names[AS_OF]) == 0 ? AS_OF : SNAPSHOT].function,
+						 store->owner, acl);
+	}
+}
+
+void
+PastFunctionsRenew(const Store *store)
+{
+	PastFunctions *past = StorePastHook != NULL ? StorePastHook(store) : NULL;
+	char	   *mark = psprintf("/* venice_internal.past(%s) */ ", quote_literal_cstr(store->name));
+	Generated	functions[FUNCTION_COUNT];
+
+	if (!OidIsValid(store->schema_oid))
+		return;
+	find_functions(store->schema_oid, functions);
+	renew_past_function(store, functions[AS_OF].function, function_names[AS_OF],
+						past == NULL ? NULL : psprintf("%s, %s pg_catalog.timestamptz", past->keys, past->time),
+						past == NULL ? NULL : psprintf("TABLE(%s)", past->values),
+						past == NULL ? NULL : psprintf("%s%s", mark, past->as_of));
+	renew_past_function(store, functions[SNAPSHOT].function, function_names[SNAPSHOT],
+						past == NULL ? NULL : psprintf("%s pg_catalog.timestamptz", past->time),
+						past == NULL ? NULL : psprintf("TABLE(%s, %s)", past->keys, past->values),
+						past == NULL ? NULL : psprintf("%s%s", mark, past->snapshot));
 }

@@ -10,7 +10,10 @@
 
 #include "catalog/store.h"
 
-/* Make get and batch_get in a version's schema, for the columns that its records has. */
+/*
+ * Make get, batch_get and so on in a version's schema, for the columns that its records
+ * has, and as_of and snapshot as the current version has them.
+ */
 extern void GeneratedFunctionsCreate(const Store *store, Oid schema);
 
 /* Exchange the functions of two schemas. */
@@ -34,5 +37,24 @@ extern bool GeneratedFunctionsFit(const Store *store, Oid records);
  * not answer any more, a column of theirs being gone or of another type.
  */
 extern void GeneratedFunctionsRenew(const Store *store);
+
+/* The two functions about a store's past. */
+typedef struct PastFunctions
+{
+	char	   *keys;			/* "user_id bigint", … */
+	char	   *time;			/* what the argument after them is called */
+	char	   *values;			/* "clicks bigint, event_time timestamptz": what is returned */
+	char	   *as_of;			/* queries, of which $1, … are the arguments */
+	char	   *snapshot;
+} PastFunctions;
+
+/* Says what they are, for the store's owner; NULL for a store without a past. */
+extern PastFunctions *(*StorePastHook) (const Store *store);
+
+/*
+ * Make as_of and snapshot what they are to be now, or drop them; 2BP01 when somebody's
+ * object depends on one that changes.  StoreLock is held.
+ */
+extern void PastFunctionsRenew(const Store *store);
 
 #endif							/* VENICE_FUNCTIONS_H */

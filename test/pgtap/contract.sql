@@ -90,6 +90,7 @@ INSERT INTO routine VALUES
     ('extend_training_set', 'name text, spine text', 'bigint'),
     ('compare_training_sets', 'name text, other text',
      'TABLE(feature text, compared bigint, changed bigint, null_in_name bigint, null_in_other bigint, only_in_name bigint, only_in_other bigint)'),
+    ('check_consistency', 'service text, sample integer DEFAULT 1000', 'TABLE(feature text, compared bigint, mismatched bigint, example jsonb)'),
     ('hash_fraction', 'VARIADIC keys "any"', 'double precision'),
     -- read compute
     ('dot_product', 'a real[], b real[]', 'double precision'),
