@@ -29,6 +29,9 @@ SELECT venice.create_service('arrival_model', '{carrier_stats:*,there:temp,ratio
 SELECT venice.historical_features_query('SELECT id, carrier, destination, origin AS station, distance, "Dep Time" AS t FROM flight ORDER BY id', '{arrival_model,weather:temp}', 't',
                                         '{"preserve_order": true, "with_status": true, "defaults": {"temp": 0}}') AS q \gset
 :q;
+-- A default does not stand for a NULL that was there.
+SELECT carrier, avg_delay FROM venice.get_historical_features('SELECT carrier, "Dep Time" AS t FROM flight', '{carrier_stats:avg_delay}', 't', '{"defaults": {"avg_delay": 7}}')
+    AS f(carrier text, t timestamptz, avg_delay float8) ORDER BY carrier;
 -- An on-demand view reads the view that it computes from with the keys of the join that gives it others.
 SELECT * FROM venice.get_historical_features('SELECT carrier, destination, "Dep Time" AS t FROM flight WHERE id = 1', '{feel,there:temp}', 't',
     '{"joins": [{"view": "weather", "alias": "there", "keys": {"station": "destination"}}]}') AS f(carrier text, destination text, t timestamptz, pressure int, temp int);

@@ -178,6 +178,7 @@ SELECT ask(:flight, '{from_there:v,to_there:w}', :options);
 SELECT venice.historical_features_query(:flight, '{from_there,to_there}', options => :options);
 \a\t
 SELECT ask(:flight, '{from_there,to_there}', :options);
+SELECT ask($$SELECT 14 AS _k, '2020-01-01 10:00+0'::timestamptz AS event_time$$, '{ever:v}', '{"joins": [{"view": "ever", "keys": {"k": "_k"}}]}');
 \set VERBOSITY default
 \set options '\'{':joins'}\''
 SELECT venice.historical_features_query(:flight, '{from_there,to_there}', options => :options);
