@@ -128,6 +128,24 @@ SELECT * FROM venice.get_historical_features(:'spine', '{nothing}', options => '
     (customer integer, event_time timestamptz, n bigint, kinds bigint, s double precision, a double precision, d double precision,
      least double precision, greatest double precision, paid numeric, top double precision[], _status jsonb);
 
+-- R20, R21: windows of one view under two names, beside another view; each finds its own events.
+SELECT venice.create_feature_view('last_event', '{customer}', 'windows_events', 'items, code', online => false);
+SELECT * FROM venice.get_historical_features('SELECT 1 AS buyer, 4 AS seller, timestamptz ''2026-03-03 12:00:01'' AS event_time', '{edge, seller_edge:s, last_event:code}',
+    options => '{"full_names": true, "joins": [{"view": "edge", "keys": {"customer": "buyer"}}, {"view": "edge", "alias": "seller_edge", "keys": {"customer": "seller"}},
+                 {"view": "last_event", "keys": {"customer": "buyer"}}]}')
+    AS (buyer integer, seller integer, event_time timestamptz, edge__n bigint, edge__s double precision, seller_edge__s double precision, last_event__code text);
+
+-- Who may not read the events may not read what is made of them.
+CREATE ROLE windows_stranger;
+GRANT SELECT (customer, at) ON windows_events TO windows_stranger;
+GRANT USAGE ON SCHEMA edge TO windows_stranger;
+GRANT SELECT ON edge.records TO windows_stranger;
+SET ROLE windows_stranger;
+SELECT * FROM venice.get_historical_features('SELECT 1 AS customer, now() AS event_time', '{edge}') AS (customer integer, event_time timestamptz, n bigint, s double precision);
+RESET ROLE;
+DROP OWNED BY windows_stranger;
+DROP ROLE windows_stranger;
+
 -- R10: a ttl counts from the newest event in the view's windows.
 SELECT venice.alter_feature_view('edge', ttl => '6 hours');
 SELECT * FROM venice.get_historical_features('SELECT 1 AS customer, t AS event_time FROM generate_series(timestamptz ''2026-03-02 13:00'', ''2026-03-03 10:00'', ''5 hours'') AS t',
@@ -241,7 +259,7 @@ SELECT venice.create_on_demand_view('windows_demand', '{spending:events_1d}', 'e
 SELECT more FROM venice.get_historical_features('SELECT 9 AS customer, now() AS event_time', '{windows_demand}') AS (customer integer, event_time timestamptz, more bigint);
 SELECT feature, value, status FROM venice.get_online_features('{windows_demand}', '{"customer": 9}');
 
-SELECT venice.drop_service('windows_model'), venice.drop_on_demand_view('windows_demand'), venice.drop_feature_view('spending'), venice.drop_feature_view('edge'), venice.drop_feature_view('edge_inclusive'),
+SELECT venice.drop_service('windows_model'), venice.drop_on_demand_view('windows_demand'), venice.drop_feature_view('spending'), venice.drop_feature_view('last_event'), venice.drop_feature_view('edge'), venice.drop_feature_view('edge_inclusive'),
        venice.drop_feature_view('hops'), venice.drop_feature_view('nothing'), venice.drop_feature_view('windows_exclusive'), venice.drop_feature_view('windows_inclusive');
 SELECT venice.drop_source('windows_events'), venice.drop_source('windows_random'), venice.drop_entity('customer'), venice.drop_entity('windows_k');
 DROP FUNCTION windows_differ, windows_in_sql;

@@ -148,7 +148,7 @@ read_events(JoinViewRun *run, const Datum *spine, TimestampTz time, TimestampTz 
 		if (event_time < start || JoinKeysCompare(run, spine, values) != 0)
 			break;
 		CHECK_FOR_INTERRUPTS();
-		if (event_time > latest || DatumGetBool(values[keys + 2]) ||
+		if (event_time > latest ||
 			(run->view->created_cutoff && (nulls[keys + 1] || created > time)))
 			continue;
 		WindowSetAdd(windows->set, event_time, created, values + keys + 3, nulls + keys + 3);

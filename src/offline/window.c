@@ -95,6 +95,7 @@ struct Series
 	Datum	   *values;
 	int64	   *newer;			/* the next equal value, or NOWHERE; NULL: not needed */
 	int64	   *older;
+	List	   *frames;			/* of Frame */
 };
 
 /* Positions of those that can become the best, the best first, which is also the newest. */
@@ -618,18 +619,19 @@ static Frame *
 frame_of(WindowSet *set, Series *series, const Aggregation *aggregation)
 {
 	Frame	   *frame;
+	ListCell   *cell;
 
-	for (int i = 0; i < set->frame_count; i++)
+	foreach(cell, series->frames)
 	{
-		frame = &set->frames[i];
-		if (frame->series == series && frame->window_us == aggregation->window_us &&
-			frame->hop_us == aggregation->hop_us)
+		frame = lfirst(cell);
+		if (frame->window_us == aggregation->window_us && frame->hop_us == aggregation->hop_us)
 			return frame;
 	}
 	frame = &set->frames[set->frame_count++];
 	frame->series = series;
 	frame->window_us = aggregation->window_us;
 	frame->hop_us = aggregation->hop_us;
+	series->frames = lappend(series->frames, frame);
 	return frame;
 }
 
@@ -698,16 +700,16 @@ drop_head(Series *series)
 }
 
 static void
-advance_head(WindowSet *set, Series *series, TimestampTz latest)
+advance_head(Series *series, TimestampTz latest)
 {
+	ListCell   *cell;
+
 	while (series->head < series->end && series->times[series->head - series->base] > latest)
 	{
-		for (int i = 0; i < set->frame_count; i++)
+		foreach(cell, series->frames)
 		{
-			Frame	   *frame = &set->frames[i];
+			Frame	   *frame = lfirst(cell);
 
-			if (frame->series != series)
-				continue;
 			if (frame->end > series->head)
 				leave(frame);
 			else
@@ -760,7 +762,7 @@ WindowSetMove(WindowSet *set, TimestampTz time, TimestampTz latest)
 		set->start = Min(set->start, frame->start);
 	}
 	for (int i = 0; i < set->series_count; i++)
-		advance_head(set, &set->series[i], latest);
+		advance_head(&set->series[i], latest);
 	if (set->created_cutoff && set->newest_created > time)
 		forget_later(set, time);
 }

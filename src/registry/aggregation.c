@@ -35,8 +35,8 @@
 
 #define MAX_K 1000
 
-/* No time less a window overflows. */
-#define MAX_LENGTH_US (END_TIMESTAMP / 2)
+/* No time less a window and a hop overflows. */
+#define MAX_LENGTH_US (END_TIMESTAMP / 4)
 
 /* In the order of AggregateFunction, which is that of the alphabet. */
 static const char *const functions[] = {
