@@ -496,7 +496,8 @@ read_set(Relation table, Jsonb **before)
 	QueryArgDatum(&args, REGCLASSOID, ObjectIdGetDatum(set->relation), false);
 	if (QueryRun("SELECT features, event_time, options, spine_columns, feature_columns, used_features, services, "
 				 "venice_internal.training_set_digest(parts, features, event_time, options), "
-				 DEFINITION_COLUMN " FROM venice.training_set WHERE relation = $1", &args) == 0)
+				 /* An older snapshot's row would not be what the comment is of: 40001. */
+				 DEFINITION_COLUMN " FROM venice.training_set WHERE relation = $1 FOR UPDATE", &args) == 0)
 		refuse_table(set->relation);
 	set->features = QueryTexts(0, 1, context);
 	set->event_time = QueryText(0, 2, context);
