@@ -122,6 +122,7 @@ OBJS = \
 	src/offline/join_merge.o \
 	src/offline/join_direct.o \
 	src/offline/join_sort.o \
+	src/offline/join_progress.o \
 	src/offline/join_team.o \
 	src/offline/join.o \
 	src/offline/request.o \

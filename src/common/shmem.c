@@ -68,6 +68,11 @@ fill_memory(LWLockPadded *locks)
 	Shared->worker_count = Settings.max_ingest_workers;
 	ConditionVariableInit(&Shared->released);
 	ConditionVariableInit(&Shared->state_changed);
+	for (int i = 0; i < SHARED_JOINS; i++)
+	{
+		pg_atomic_init_u64(&Shared->joins[i].rows_total, 0);
+		pg_atomic_init_u64(&Shared->joins[i].rows_done, 0);
+	}
 	for (int i = 0; i < SHARED_SWAPS; i++)
 	{
 		pg_atomic_init_u32(&Shared->swaps[i].in_commit, 0);

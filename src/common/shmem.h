@@ -177,6 +177,23 @@ typedef struct SharedProgress
 #define PROGRESS_WARMING	99
 #define PROGRESS_SWAPPING	100
 
+/* A point-in-time join that is running (offline/join_progress.c). */
+#define SHARED_JOINS		64
+
+typedef struct SharedJoin
+{
+	pid_t		pid;			/* 0: free */
+	Oid			database;
+	Oid			role;
+	TimestampTz started_time;
+	int			phase;			/* a JoinPhase; from here written by its process, without the lock */
+	int			stage;			/* which set of keys, from 0 */
+	int			stage_count;
+	int			workers;
+	pg_atomic_uint64 rows_total;	/* 0: not known */
+	pg_atomic_uint64 rows_done; /* of the phase, and the stage */
+} SharedJoin;
+
 /* Swaps of the databases whose OIDs are alike modulo SHARED_SWAPS: atomics, not under the lock. */
 #define SHARED_SWAPS		128
 
@@ -198,6 +215,7 @@ typedef struct VeniceShared
 	SharedUnit	units[SHARED_UNITS];
 	SharedHold	holds[SHARED_HOLDS];
 	SharedProgress progress[SHARED_PROGRESS];
+	SharedJoin	joins[SHARED_JOINS];
 	SharedSwaps swaps[SHARED_SWAPS];
 } VeniceShared;
 

@@ -35,6 +35,7 @@
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
+#include "storage/ipc.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
@@ -45,6 +46,7 @@
 #include "offline/history_cursor.h"
 #include "offline/join_direct.h"
 #include "offline/join_ordered.h"
+#include "offline/join_progress.h"
 #include "offline/join_sort.h"
 #include "offline/join_team.h"
 #include "offline/join_windows.h"
@@ -73,6 +75,7 @@ typedef struct Carried
 /* Views with one set of keys. */
 typedef struct Stage
 {
+	int			number;			/* from 0 */
 	List	   *runs;			/* of JoinViewRun */
 	int			key_count;
 	AttrNumber *key_columns;	/* of the tuples under way */
@@ -84,6 +87,7 @@ typedef struct Pipeline
 	JoinReceiver receive;
 	void	   *receiver_state;
 	JoinReport *report;
+	JoinProgress *progress;
 	MemoryContext report_context;
 
 	/* Tuples under way: time, order, keys, what else the spine has, then what stages have added. */
@@ -120,6 +124,7 @@ typedef struct Running
 	int			capacity;		/* rows of a batch */
 	Datum	   *values;			/* of a tuple that is made */
 	bool	   *nulls;
+	int64		rows_done;
 } Running;
 
 typedef struct StageBatch
@@ -247,6 +252,7 @@ add_view(Pipeline *join, JoinView *view)
 		}
 	}
 	stage = palloc0(sizeof(Stage));
+	stage->number = list_length(join->stages);
 	stage->runs = list_make1(run);
 	stage->key_count = run->key_count;
 	stage->key_columns = palloc(sizeof(AttrNumber) * Max(run->key_count, 1));
@@ -437,7 +443,7 @@ take_spine_row(void *state, TupleTableSlot *slot)
 		}
 	}
 	ExecStoreVirtualTuple(put);
-	join->spine_rows++;
+	JoinProgressRows(join->progress, ++join->spine_rows);
 	if (join->sort != NULL)
 		JoinSortPut(join->sort, put);
 	else
@@ -557,7 +563,7 @@ make_batch(const Stage *stage)
 
 /* A batch and what was found for it: into the next sort, or to whoever asked. */
 static void
-pass_on(const Running *running, const StageBatch *done)
+pass_on(Running *running, const StageBatch *done)
 {
 	Pipeline   *join = running->join;
 	int			width = running->width;
@@ -592,11 +598,13 @@ pass_on(const Running *running, const StageBatch *done)
 			JoinSortPut(join->sort, ExecStoreVirtualTuple(join->put_slot));
 		}
 	}
+	running->rows_done += done->batch.row_count;
+	JoinProgressRows(join->progress, running->rows_done);
 }
 
 /* All batches, with the help of a team if there is one. */
 static void
-run_batches(const Running *running, JoinTeam *team)
+run_batches(Running *running, JoinTeam *team)
 {
 	StageBatch *own = make_batch(running->stage);
 	List	   *idle = NIL;		/* of StageBatch */
@@ -730,6 +738,8 @@ run_stage(Pipeline *join, const Stage *stage, const Stage *next, bool is_last)
 	team = begin_team(join, stage);
 	if (team != NULL)
 		running.capacity = TEAM_BATCH_ROWS;
+	JoinProgressPhase(join->progress, JOIN_PHASE_JOINING, stage->number,
+					  join->spine_rows, team != NULL ? JoinTeamSize(team) : 0);
 	run_batches(&running, team);
 	ExecDropSingleTupleTableSlot(running.slot);
 	join->report->spilled_kb += JoinSortEnd(running.sort);
@@ -743,6 +753,8 @@ give_ordered(Pipeline *join)
 {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(join->columns, &TTSOpsMinimalTuple);
 
+	JoinProgressPhase(join->progress, JOIN_PHASE_ORDERING, list_length(join->stages), join->spine_rows,
+					  0);
 	JoinSortPerform(join->sort);
 	while (JoinSortGet(join->sort, slot))
 	{
@@ -754,33 +766,12 @@ give_ordered(Pipeline *join)
 	join->report->spilled_kb += JoinSortEnd(join->sort);
 }
 
-void
-JoinRun(const JoinRequest *request, JoinReceiver receive, void *state, JoinReport *report)
+static void
+run_join(Pipeline *join, Query *spine)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "venice join",
-												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	JoinReport	own_report;
-	Pipeline   *join = palloc0(sizeof(Pipeline));
-	EState	   *estate = CreateExecutorState();
-	Query	   *spine = SelectAnalyze(request->spine, "spine", NULL, 0);
+	const JoinRequest *request = join->request;
 	const ListCell *cell;
 
-	join->request = request;
-	join->receive = receive;
-	join->receiver_state = state;
-	join->report_context = old;
-	join->report = report != NULL ? report : &own_report;
-	memset(join->report, 0, sizeof(JoinReport));
-	join->least_time = DT_NOEND;
-	join->greatest_time = DT_NOBEGIN;
-	join->expressions = CreateExprContext(estate);
-	if (request->time_zone != NULL)
-		join->zone = CStringGetTextDatum(request->time_zone);
-	if (!equalTupleDescs(ExecCleanTypeFromTL(spine->targetList), request->spine_columns))
-		elog(ERROR, "columns of the spine have changed");
-
-	lay_out(join);
 	if (join->stages == NIL)
 	{
 		join->put_width = join->carried_count;
@@ -805,6 +796,46 @@ JoinRun(const JoinRequest *request, JoinReceiver receive, void *state, JoinRepor
 	}
 	if (join->sort != NULL)
 		give_ordered(join);
+}
+
+static void
+end_progress(int code, Datum progress)
+{
+	JoinProgressEnd((JoinProgress *) DatumGetPointer(progress));
+}
+
+void
+JoinRun(const JoinRequest *request, JoinReceiver receive, void *state, JoinReport *report)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "venice join",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	JoinReport	own_report;
+	Pipeline   *join = palloc0(sizeof(Pipeline));
+	EState	   *estate = CreateExecutorState();
+	Query	   *spine = SelectAnalyze(request->spine, "spine", NULL, 0);
+
+	join->request = request;
+	join->receive = receive;
+	join->receiver_state = state;
+	join->report_context = old;
+	join->report = report != NULL ? report : &own_report;
+	memset(join->report, 0, sizeof(JoinReport));
+	join->least_time = DT_NOEND;
+	join->greatest_time = DT_NOBEGIN;
+	join->expressions = CreateExprContext(estate);
+	if (request->time_zone != NULL)
+		join->zone = CStringGetTextDatum(request->time_zone);
+	if (!equalTupleDescs(ExecCleanTypeFromTL(spine->targetList), request->spine_columns))
+		elog(ERROR, "columns of the spine have changed");
+	lay_out(join);
+	join->progress = JoinProgressBegin(list_length(join->stages));
+	PG_ENSURE_ERROR_CLEANUP(end_progress, PointerGetDatum(join->progress));
+	{
+		run_join(join, spine);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(end_progress, PointerGetDatum(join->progress));
+	JoinProgressEnd(join->progress);
 	FreeExecutorState(estate);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
