@@ -147,7 +147,6 @@ read_events(JoinViewRun *run, const Datum *spine, TimestampTz time, TimestampTz 
 
 		if (event_time < start || JoinKeysCompare(run, spine, values) != 0)
 			break;
-		CHECK_FOR_INTERRUPTS();
 		if (event_time > latest ||
 			(run->view->created_cutoff && (nulls[keys + 1] || created > time)))
 			continue;
@@ -170,6 +169,7 @@ JoinWindowsMatch(JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
 		TimestampTz time = batch->times[i];
 		TimestampTz latest;
 
+		CHECK_FOR_INTERRUPTS();
 		if (JoinViewSettled(run, batch, i, found) || !JoinViewLatest(run->view, time, &latest))
 		{
 			/* No window, and so nothing in it. */
