@@ -24,7 +24,7 @@
 PG_FUNCTION_INFO_V1(venice_definition_object);
 
 static JsonbValue *
-string_value(JsonbValue *value, const char *string, int length)
+string_value(JsonbValue *value, const char *string, size_t length)
 {
 	value->type = jbvString;
 	value->val.string.val = unconstify(char *, string);
@@ -72,7 +72,8 @@ push_value(JsonbParseState **state, Oid type, Datum datum)
 			text_value(&value, DatumGetTextPP(datum));
 			break;
 		case NAMEOID:
-			string_value(&value, NameStr(*DatumGetName(datum)), strlen(NameStr(*DatumGetName(datum))));
+			string_value(&value, NameStr(*DatumGetName(datum)),
+						 strlen(NameStr(*DatumGetName(datum))));
 			break;
 		case BOOLOID:
 			value.type = jbvBool;
