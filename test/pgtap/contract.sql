@@ -260,7 +260,7 @@ SELECT is_empty($$SELECT type, identity FROM member WHERE schema NOT IN ('venice
     'members of the extension are in its own two schemas');
 SELECT set_eq('SELECT type, identity FROM member WHERE schema IS NULL',
     $$VALUES ('schema', 'venice'), ('schema', 'venice_internal'), ('foreign-data wrapper', 'venice_kafka'),
-             ('event trigger', 'venice_server_drop')$$,
+             ('event trigger', 'venice_server_drop'), ('event trigger', 'venice_training_set_drop')$$,
     'outside of schemas there are those two, the foreign-data wrapper, and what keeps its servers');
 SELECT is(array_agg(n.nspname::text || ' ' || a.privilege_type ORDER BY n.nspname), '{venice USAGE,venice_internal USAGE}',
     'PUBLIC may use both schemas, and make nothing in them')

@@ -45,6 +45,7 @@ sub picture
 		SELECT * FROM venice_internal.definition ORDER BY kind, project, name;
 		SELECT feature, feature_type, expression, source_columns FROM venice.feature ORDER BY 1;
 		SELECT output_name, output_type, keys FROM venice.service_feature ORDER BY 1;
+		SELECT relation, parts, features, spine_columns, feature_columns, used_features, statistics, created_time FROM venice.training_set;
 		SELECT audit_id, changed_time, role, action, kind, name, owner, before, after FROM venice.audit ORDER BY 1;
 		SELECT n.nspname, n.nspowner::regrole, n.nspacl, obj_description(n.oid, 'pg_namespace') FROM pg_namespace n WHERE nspname ~ '^(clicks|plain)' ORDER BY 1;
 		SELECT oid::regclass::text AS name, relowner::regrole, relacl, relrowsecurity, reloptions FROM pg_class WHERE relnamespace::regnamespace::text ~ '^(clicks|plain)' ORDER BY name;
@@ -65,6 +66,8 @@ sub works
 	is($node->safe_psql($dbname, q{SELECT n FROM clicks.get('k7'); SELECT n FROM plain.get(1); SELECT store, state, current_version FROM venice.stores ORDER BY 1}),
 		"7\n20\nclicks|restored|1\nplain|ok|2", "$dbname: reads");
 	is($node->safe_psql($dbname, q{SELECT n FROM model.get(1); SELECT * FROM model.get(0)}), "20\n|{\"n\": \"not_found\"}", "$dbname: through services, too");
+	is($node->safe_psql($dbname, "SET ROLE $who; SET search_path = pg_catalog; SELECT venice.refresh_training_set('public.trained'); SELECT id, more FROM public.trained"),
+		"1\n1|2", "$dbname: makes training sets again");
 	is($node->safe_psql($dbname, qq{
 		SET ROLE $who;
 		SELECT venice.alter_entity('team.thing', '{"description": "altered"}'); SELECT venice.drop_source('team.seen', force => true);
@@ -104,6 +107,8 @@ $node->safe_psql('original', qq{
 	SELECT venice.create_source('team.seen', relation => 'seen', event_time => 'at');
 	SELECT venice.create_source('team.plain', store => 'plain');
 	SELECT venice.create_feature_view('team.seen_n', '{team.thing}', 'team.seen', 'n + 1 AS more', online => false);
+	INSERT INTO seen VALUES (1, '2020-01-01', 1);
+	SELECT venice.create_training_set('trained', 'SELECT 1 AS id, now() AS event_time', '{team.seen_n:more}');
 	SELECT venice.create_feature_view('team.plain_n', '{team.thing}', 'team.plain', 'n', options => '{"tags": {"tier": "gold"}}');
 	SELECT venice.create_service('model', '{team.plain_n:n}');
 	SELECT venice.push('plain', 'VALUES (1, 20)', 'two')});
