@@ -186,7 +186,7 @@ typedef struct SharedJoin
 	Oid			database;
 	Oid			role;
 	TimestampTz started_time;
-	int			phase;			/* a JoinPhase; from here written by its process, without the lock */
+	int			phase;			/* a JoinPhase; from here on written without the lock */
 	int			stage;			/* which set of keys, from 0 */
 	int			stage_count;
 	int			workers;

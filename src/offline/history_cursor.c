@@ -74,7 +74,8 @@ HistoryQuery(const HistorySource *source, const List *expressions)
 	else
 		appendStringInfoString(&sql, ", NULL::pg_catalog.timestamptz");
 	if (source->deleted != NULL)
-		appendStringInfo(&sql, ", COALESCE(%s.%s, false)", alias, quote_identifier(source->deleted));
+		appendStringInfo(&sql, ", COALESCE(%s.%s, false)", alias,
+						 quote_identifier(source->deleted));
 	else
 		appendStringInfoString(&sql, ", false");
 	foreach(cell, expressions)
@@ -92,7 +93,8 @@ append_range(StringInfo sql, const HistorySource *source, const char *operator, 
 {
 	const char *alias = quote_identifier(source->alias);
 	const char *column = quote_identifier(source->event_time);
-	Oid			type = get_atttype(source->relation, get_attnum(source->relation, source->event_time));
+	Oid			type = get_atttype(source->relation,
+								   get_attnum(source->relation, source->event_time));
 
 	appendStringInfo(sql, " AND (%s) OPERATOR(pg_catalog.%s) $%d",
 					 time_expression(source, source->event_time), operator, parameter);
@@ -155,7 +157,8 @@ HistoryCursorOpen(const HistorySource *source, List *expressions, TimestampTz fr
 	if (source->arrival != NULL)
 		appendStringInfo(&sql, ", %s.%s %s", alias, quote_identifier(source->arrival),
 						 newest_first ? "DESC" : "ASC");
-	cursor->select = SelectOpen(SelectAnalyze(sql.data, "history", types, lengthof(types)), sql.data, params);
+	cursor->select = SelectOpen(SelectAnalyze(sql.data, "history", types, lengthof(types)),
+								sql.data, params);
 	return cursor;
 }
 

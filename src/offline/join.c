@@ -753,8 +753,8 @@ give_ordered(Pipeline *join)
 {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(join->columns, &TTSOpsMinimalTuple);
 
-	JoinProgressPhase(join->progress, JOIN_PHASE_ORDERING, list_length(join->stages), join->spine_rows,
-					  0);
+	JoinProgressPhase(join->progress, JOIN_PHASE_ORDERING, list_length(join->stages),
+					  join->spine_rows, 0);
 	JoinSortPerform(join->sort);
 	while (JoinSortGet(join->sort, slot))
 	{

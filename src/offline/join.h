@@ -24,7 +24,7 @@ typedef enum JoinPlan
 	JOIN_PLAN_AUTO = PIT_PLAN_AUTO,
 	JOIN_PLAN_PROBE = PIT_PLAN_PROBE,	/* look each key up in an index */
 	JOIN_PLAN_MERGE = PIT_PLAN_MERGE,	/* read the history once */
-	JOIN_PLAN_INSTANT = PIT_PLAN_INSTANT	/* all rows of the spine have one time: newest row of each key */
+	JOIN_PLAN_INSTANT = PIT_PLAN_INSTANT	/* all rows of the spine have one time */
 } JoinPlan;
 
 /* How the row of a history was found; what the values in it are, the caller sees. */
@@ -53,8 +53,8 @@ typedef struct JoinView
 {
 	const char *label;			/* for messages and reports */
 	const HistorySource *source;
-	List	   *spine_keys;		/* of int: column of the spine, from 1, for each of source->key_columns */
-	List	   *features;		/* of int: which of source->expressions, from 0, in order of output */
+	List	   *spine_keys;		/* of int: columns of the spine, from 1, for source->key_columns */
+	List	   *features;		/* of int: of source->expressions, from 0, in order of output */
 	List	   *aggregations;	/* of Aggregation, for each of features; NIL: the row itself */
 	List	   *ignore_nulls;	/* of int, among features: the newest that is not NULL is wanted */
 	int64		ttl_us;			/* 0: none */

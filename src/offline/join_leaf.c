@@ -62,6 +62,12 @@ column_number(Oid relation, const char *name)
 	return name == NULL ? InvalidAttrNumber : get_attnum(relation, name);
 }
 
+static Oid
+column_type(const HistorySource *source, const char *column)
+{
+	return get_atttype(source->relation, get_attnum(source->relation, column));
+}
+
 /* Times are stored as the microseconds that they are compared by. */
 static bool
 is_plain_time(const HistorySource *source, const char *column)
@@ -70,7 +76,7 @@ is_plain_time(const HistorySource *source, const char *column)
 
 	if (column == NULL)
 		return true;
-	type = get_atttype(source->relation, get_attnum(source->relation, column));
+	type = column_type(source, column);
 	return type == TIMESTAMPTZOID ||
 		(type == TIMESTAMPOID && source->time_zone != NULL &&
 		 pg_strcasecmp(source->time_zone, "UTC") == 0);
@@ -87,10 +93,8 @@ is_plain_source(const HistorySource *source)
 {
 	return is_plain_time(source, source->event_time) &&
 		is_plain_time(source, source->created_time) &&
-		(source->arrival == NULL ||
-		 is_integer(get_atttype(source->relation, column_number(source->relation, source->arrival)))) &&
-		(source->deleted == NULL ||
-		 get_atttype(source->relation, column_number(source->relation, source->deleted)) == BOOLOID);
+		(source->arrival == NULL || is_integer(column_type(source, source->arrival))) &&
+		(source->deleted == NULL || column_type(source, source->deleted) == BOOLOID);
 }
 
 /* Of the query that would be run: does it read the table, and nothing else? */
@@ -327,7 +331,8 @@ add_leaf(Reading *reading, Relation relation, TimestampTz from, TimestampTz to, 
 static void collect(Reading *reading, Oid oid, TimestampTz from, TimestampTz to, bool alone);
 
 static void
-collect_partitions(Reading *reading, Relation relation, TimestampTz from, TimestampTz to, bool alone)
+collect_partitions(Reading *reading, Relation relation, TimestampTz from, TimestampTz to,
+				   bool alone)
 {
 	PartitionKey key = RelationGetPartitionKey(relation);
 	PartitionDesc partitions = RelationGetPartitionDesc(relation, true);
@@ -483,7 +488,8 @@ JoinLeafReadFeatures(const JoinViewRun *run, JoinLeaf *leaf, MemoryContext conte
 		const JoinLeafFeature *feature = &leaf->features[i];
 
 		if (feature->expression != NULL)
-			values[i] = ExecEvalExprSwitchContext(feature->expression, leaf->expressions, &nulls[i]);
+			values[i] = ExecEvalExprSwitchContext(feature->expression, leaf->expressions,
+												  &nulls[i]);
 		else
 			values[i] = slot_getattr(leaf->slot, feature->column, &nulls[i]);
 		if (!nulls[i] && !feature->by_value)

@@ -106,7 +106,7 @@ JoinSearchImproves(const JoinSearch *search, int row, TimestampTz event_time,
 	return arrival > search->arrival[row];
 }
 
-/* Created time (DT_NOBEGIN: NULL) and arrival of the row in the slot, and whether it is a deletion. */
+/* Of the row in the slot; created is DT_NOBEGIN for NULL. */
 extern void JoinLeafReadSlot(JoinLeaf *leaf, TimestampTz *created, int64 *arrival, bool *deleted);
 
 /* Values of its features, what they point to copied into context. */

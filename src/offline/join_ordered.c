@@ -61,7 +61,8 @@ JoinOrderedBegin(JoinViewRun *run)
 
 	ordered->step = JoinViewStep(run, run->view->source->relation, "query");
 	run->state = ordered;
-	ordered->cursor = HistoryCursorOpen(run->view->source, run->expressions, run->from, run->to, true);
+	ordered->cursor = HistoryCursorOpen(run->view->source, run->expressions, run->from, run->to,
+										true);
 	ordered->columns = HistoryCursorColumns(ordered->cursor);
 	ordered->kept_context = AllocSetContextCreate(CurrentMemoryContext, "venice rows of a key",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -77,7 +78,7 @@ JoinOrderedEnd(JoinViewRun *run)
 	MemoryContextDelete(ordered->kept_context);
 }
 
-/* Is a row of history, its event and created time, there at a time whose last event time is latest? */
+/* Is a row of history a candidate for a time, for which latest is JoinViewLatest? */
 static bool
 is_candidate(const JoinView *view, TimestampTz time, TimestampTz latest, TimestampTz event_time,
 			 TimestampTz created_time, bool created_null)
@@ -221,7 +222,8 @@ kept_is_candidate(JoinViewRun *run, const Datum *spine, int row, TimestampTz tim
 	const Ordered *ordered = run->state;
 	bool		is_null;
 	bool		created_null;
-	TimestampTz event_time = DatumGetTimestampTz(kept_value(ordered, row, run->key_count, &is_null));
+	TimestampTz event_time = DatumGetTimestampTz(kept_value(ordered, row, run->key_count,
+														 &is_null));
 	TimestampTz created = DatumGetTimestampTz(kept_value(ordered, row, run->key_count + 1,
 														 &created_null));
 
@@ -260,7 +262,8 @@ match_values(JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
 				DatumGetTimestampTz(kept_value(ordered, ordered->first, keys, &is_null));
 			found->status[i] =
 				JoinViewStatus(run, time, found->event_times[i],
-							   DatumGetBool(kept_value(ordered, ordered->first, keys + 2, &is_null)));
+							   DatumGetBool(kept_value(ordered, ordered->first, keys + 2,
+													   &is_null)));
 			break;
 		}
 		if (found->status[i] != JOIN_PRESENT)

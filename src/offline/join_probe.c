@@ -72,8 +72,8 @@ prepare_scan(Probe *probe)
 	{
 		const JoinKey *key = &run->keys[i];
 		AttrNumber	at = leaf->index_keys[i];
-		Oid			operator = get_opfamily_member(key->opfamily, key->history_type, key->spine_type,
-												   BTEqualStrategyNumber);
+		Oid			operator = get_opfamily_member(key->opfamily, key->history_type,
+												   key->spine_type, BTEqualStrategyNumber);
 
 		if (!OidIsValid(operator))
 			elog(ERROR, "missing operator of operator family %u", key->opfamily);

@@ -493,7 +493,8 @@ JoinTeamGive(JoinTeam *team, const JoinBatch *batch, JoinFound *found)
 	append(&team->message, &batch->row_count, sizeof(int));
 	append(&team->message, batch->times, sizeof(TimestampTz) * batch->row_count);
 	append(&team->message, batch->matchable, sizeof(bool) * batch->row_count);
-	append_values(&team->message, &team->keys, batch->row_count, batch->matchable, batch->keys, NULL);
+	append_values(&team->message, &team->keys, batch->row_count, batch->matchable, batch->keys,
+				  NULL);
 	if (shm_mq_send(member->work, team->message.len, team->message.data, false, true) !=
 		SHM_MQ_SUCCESS)
 		raise_lost(team);
@@ -628,7 +629,8 @@ do_batch(List *runs, const Columns *keys, JoinBatch *batch, const char *work, St
 
 	batch->times = MemoryContextAllocHuge(batch->context, sizeof(TimestampTz) * rows);
 	batch->matchable = MemoryContextAllocHuge(batch->context, sizeof(bool) * rows);
-	batch->keys = MemoryContextAllocHuge(batch->context, sizeof(Datum) * Max(rows * keys->count, 1));
+	batch->keys = MemoryContextAllocHuge(batch->context,
+										 sizeof(Datum) * Max(rows * keys->count, 1));
 	take(&work, batch->times, sizeof(TimestampTz) * rows);
 	take(&work, batch->matchable, sizeof(bool) * rows);
 	take_values(&work, keys, batch->row_count, batch->matchable, batch->keys, NULL, batch->context);
@@ -642,8 +644,8 @@ do_batch(List *runs, const Columns *keys, JoinBatch *batch, const char *work, St
 		JoinDirectMatch(run, batch, &found);
 		append(message, found.status, sizeof(JoinStatus) * rows);
 		append(message, found.event_times, sizeof(TimestampTz) * rows);
-		append_values(message, &features, batch->row_count, rows_present(batch, &found), found.values,
-					  found.nulls);
+		append_values(message, &features, batch->row_count, rows_present(batch, &found),
+					  found.values, found.nulls);
 	}
 }
 

@@ -69,8 +69,8 @@ prepare_key(JoinKey *key, const JoinView *view, const char *column, Form_pg_attr
 	if (!OidIsValid(operator_class))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("key \"%s\" of \"%s\" is of type %s, which has no order", column, view->label,
-						format_type_be(column_type))));
+				 errmsg("key \"%s\" of \"%s\" is of type %s, which has no order", column,
+						view->label, format_type_be(column_type))));
 	key->opfamily = get_opclass_family(operator_class);
 	key->history_type = get_opclass_input_type(operator_class);
 
@@ -116,7 +116,8 @@ JoinViewPrepare(JoinView *view, TupleDesc spine)
 	run->key_count = list_length(view->spine_keys);
 	run->keys = palloc0(sizeof(JoinKey) * Max(run->key_count, 1));
 	forboth(cell, view->spine_keys, column, view->source->key_columns)
-		prepare_key(&run->keys[i++], view, lfirst(column), TupleDescAttr(spine, lfirst_int(cell) - 1));
+		prepare_key(&run->keys[i++], view, lfirst(column),
+					TupleDescAttr(spine, lfirst_int(cell) - 1));
 
 	run->feature_count = list_length(view->features);
 	if (view->ignore_nulls != NIL)
@@ -254,7 +255,8 @@ JoinKeysEqual(const JoinViewRun *run, const Datum *one, const Datum *other)
 
 		if (key->spine_bytes != 0)
 		{
-			if (integer_value(one[i], key->spine_bytes) != integer_value(other[i], key->spine_bytes))
+			if (integer_value(one[i], key->spine_bytes) !=
+				integer_value(other[i], key->spine_bytes))
 				return false;
 		}
 		else if (DatumGetInt32(FunctionCall2Coll(&key->compare_spine, key->collation, one[i],

@@ -313,6 +313,7 @@ SELECT results_eq($$
     ('venice.drop_lock_timeout', 'sighup', 'integer', 'ms', '100'),
     ('venice.ingestion', 'sighup', 'bool', NULL, 'on'),
     ('venice.max_ingest_workers', 'postmaster', 'integer', NULL, '2'),
+    ('venice.pit_plan', 'user', 'enum', NULL, 'auto'),
     ('venice.project', 'user', 'string', NULL, 'default'),
     ('venice.read_cache', 'user', 'bool', NULL, 'on'),
     ('venice.rejected_record_retention', 'sighup', 'integer', 's', '604800'),
