@@ -102,6 +102,24 @@ SELECT venice.drop_store('past', force => true);
 RESET client_min_messages;
 SELECT to_regnamespace('past_history'), to_regclass('past_view');
 
+-- A history that somebody has dropped, or taken away by its owner, is missed, and made anew when that is wanted.
+SELECT venice.create_store('past', 'k int', 'v int', options => '{"history": true}');
+DROP SCHEMA past_history CASCADE;
+SELECT venice.push('past', 'VALUES (1, 1)');
+SELECT venice.alter_store('past', '{"history": true}');
+SELECT k, v FROM past_history.rows;
+ALTER SCHEMA past_history OWNER TO history_reader;
+SELECT venice.push('past', 'VALUES (1, 2)');
+SELECT k, v FROM past_history.rows;
+SELECT venice.alter_store('past', '{"history": true}');
+DROP SCHEMA past_history CASCADE;
+SELECT venice.drop_store('past');
+-- Options change together with the owner.
+SELECT venice.create_store('past', 'k int', 'v int');
+SELECT venice.alter_store('past', '{"owner": "history_reader", "history": true}');
+SELECT DISTINCT relowner::regrole FROM pg_class WHERE relnamespace = 'past_history'::regnamespace;
+SELECT venice.drop_store('past');
+
 -- A view of what a push will replace has its store keep the past: of a store, or where it asks for a copy.
 SELECT venice.create_entity('past_entity', 'k int');
 CREATE TABLE past_events (k int, v int, at timestamptz, loaded timestamptz);

@@ -2,7 +2,7 @@
 
 CREATE FUNCTION venice.compact_history(view text)
     RETURNS void
-    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'venice_compact_history';
 COMMENT ON FUNCTION venice.compact_history(text) IS
     'Rewrite the closed partitions of a view''s history in the order of keys and time, as a worker does by and by.';

@@ -3,8 +3,8 @@
  * rewrite.c
  *		Giving a table other files, made beside it, while it is read.
  *
- * As CLUSTER does it: rows are copied with the transactions that wrote and deleted them,
- * so that a snapshot from before finds what it found.  Otherwise than CLUSTER: readers go
+ * As CLUSTER does it: rows are copied with the transactions that wrote them, so that a
+ * snapshot from before finds what it found.  Otherwise than CLUSTER: readers go
  * on meanwhile, and indexes and statistics are made beside as well.  Only the exchange
  * of the files, which are some rows of pg_class, keeps readers out.
  *
@@ -104,8 +104,8 @@ RewriteHeapClose(Relation heap)
 void
 RewriteSort(Rewrite *rewrite, const char *columns)
 {
-	double		vacuumed;
-	double		recently_dead;
+	double		vacuumed = 0;
+	double		recently_dead = 0;
 	Relation	heap;
 	Relation	index;
 	ObjectAddress object;
@@ -121,6 +121,14 @@ RewriteSort(Rewrite *rewrite, const char *columns)
 	index_close(index, NoLock);
 	RewriteHeapClose(heap);
 	performDeletion(&object, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+
+	/* Of a table that only we know yet, the server would leave these out of indexes. */
+	if (recently_dead > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("deleted rows of \"%s\" may still be seen by a transaction",
+						RelationGetRelationName(rewrite->table)),
+				 errhint("Try again when the transactions that run now are over.")));
 }
 
 List *

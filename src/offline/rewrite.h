@@ -32,7 +32,8 @@ extern Rewrite *RewriteBegin(Oid table);
 
 /*
  * Fill it with the table's rows in the order of an index's columns, which is made for it
- * of "a, b DESC".  Every snapshot finds them as before.
+ * of "a, b DESC".  Every snapshot finds them as before; 55P03 while one may see rows that
+ * are deleted.
  */
 extern void RewriteSort(Rewrite *rewrite, const char *columns);
 

@@ -31,6 +31,7 @@
 #include "common/store_options.h"
 #include "registry/source.h"
 #include "store/create.h"
+#include "version/history.h"
 
 #define COPY "copy"
 
@@ -132,7 +133,7 @@ keep_in_store(const FeatureView *view)
 
 	StoreLock(view->store, ExclusiveLock);
 	store = StoreLookup(view->store, false);
-	if (store->options->history)
+	if (OidIsValid(HistoryRelation(store)))
 		return;
 	if (!has_privs_of_role(GetUserId(), store->owner))
 	{

@@ -687,7 +687,7 @@ StoreKeepHistory(Store *store)
 	QuerySession session;
 	QueryArgs	args = {0};
 
-	if (store->options->history)
+	if (OidIsValid(HistoryRelation(store)))
 		return;
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, store->name);
@@ -740,6 +740,9 @@ venice_alter_store(PG_FUNCTION_ARGS)
 						   DefinitionIsAvro(value) ? value : NULL);
 	check_consistency(options, store->owner, store->columns, store->key_schema,
 					  store->value_schema);
+	had_cache = store->options->cache;
+	if (options->history != OidIsValid(HistoryRelation(store)))
+		change_history(store, options);
 	owner = store->owner;
 	if (OptionText(changes, "owner") != NULL)
 	{
@@ -747,9 +750,6 @@ venice_alter_store(PG_FUNCTION_ARGS)
 		StoreChangeOwner(store, owner);
 	}
 
-	had_cache = store->options->cache;
-	if (options->history != store->options->history)
-		change_history(store, options);
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, store->name);
 	QueryArgJsonb(&args, merged);

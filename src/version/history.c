@@ -550,7 +550,15 @@ HistoryAppend(const Store *store, const Version *old, const Version *target, boo
 
 	difference.history = HistoryRelation(store);
 	if (!OidIsValid(difference.history))
+	{
+		if (store->options->history)
+			ereport(WARNING,
+					(errcode(ERRCODE_UNDEFINED_TABLE),
+					 errmsg("store \"%s\" has lost its history", store->name),
+					 errhint("A new one begins with venice.alter_store(%s, '{\"history\": true}').",
+							 quote_literal_cstr(store->name))));
 		return;
+	}
 	difference.rows = table_name(difference.history);
 	difference.old = VersionRecords(old);
 	difference.new = VersionRecords(target);
