@@ -21,7 +21,9 @@
 #include "commands/alter.h"
 #include "commands/defrem.h"
 #include "common/jsonapi.h"
+#include "executor/executor.h"
 #include "miscadmin.h"
+#include "parser/parse_type.h"
 #include "pgstat.h"
 #include "storage/latch.h"
 #include "utils/acl.h"
@@ -76,6 +78,11 @@ object_aclcheck(Oid class_id, Oid object_id, Oid role_id, AclMode mode)
 	}
 	return ACLCHECK_NO_PRIV;
 }
+#endif
+
+/* 16 can say otherwise than by an error that a name is wrong. */
+#if PG_VERSION_NUM < 160000
+#define typeStringToTypeName(text, context)	typeStringToTypeName(text)
 #endif
 
 /* 16 tells being a member of a role from being allowed to become it. */
@@ -177,6 +184,12 @@ ObjectChangeOwner(Oid class_id, Oid object_id, Oid owner)
 /* 18 asks whether a deferrable key will do. */
 #if PG_VERSION_NUM < 180000
 #define RelationGetPrimaryKeyIndex(relation, deferrable_ok)	RelationGetPrimaryKeyIndex(relation)
+#endif
+
+/* 18 sees by itself that a query is to be run to its end. */
+#if PG_VERSION_NUM < 180000
+#define ExecutorRun(query, direction, count) \
+	ExecutorRun(query, direction, count, (count) == 0)
 #endif
 
 /* 18 can be asked to count. */

@@ -153,7 +153,7 @@ SelectRun(Query *query, const char *sql, SelectReceiver receive, void *state)
 
 	init_dest(&dest, receive, state);
 	running = start(query, sql, CURSOR_OPT_PARALLEL_OK, NULL, &dest);
-	ExecutorRun(running, ForwardScanDirection, 0, true);
+	ExecutorRun(running, ForwardScanDirection, 0);
 	finish(running);
 }
 
@@ -197,7 +197,7 @@ SelectNext(SelectCursor *cursor)
 		ExecClearTuple(cursor->slot);
 		MemoryContextReset(cursor->context);
 		cursor->row_count = cursor->next_row = 0;
-		ExecutorRun(cursor->query, ForwardScanDirection, CURSOR_ROWS, false);
+		ExecutorRun(cursor->query, ForwardScanDirection, CURSOR_ROWS);
 		cursor->at_end = cursor->row_count < CURSOR_ROWS;
 		if (cursor->row_count == 0)
 			return NULL;

@@ -207,7 +207,7 @@ is_integer(Oid type)
 static char *
 key_condition(const Past *past, const char *column, const char *key_type, int argument)
 {
-	Oid			given = typenameTypeId(NULL, typeStringToTypeName(key_type));
+	Oid			given = typenameTypeId(NULL, typeStringToTypeName(key_type, NULL));
 	Oid			type = getBaseType(get_atttype(past->source->relation,
 											   get_attnum(past->source->relation, column)));
 	HeapTuple	tuple;
