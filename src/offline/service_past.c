@@ -57,18 +57,32 @@ make_request(const char *spine, const char *service)
 
 /* A value as SQL reads it, on this server, in this session. */
 static char *
-literal(FunctionCallInfo fcinfo, int number, Oid type)
+literal(Datum value, bool is_null, Oid type)
 {
 	char	   *type_name = format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY);
 	Oid			output;
 	bool		is_varlena;
 
-	if (PG_ARGISNULL(number))
+	if (is_null)
 		return psprintf("NULL::%s", type_name);
 	getTypeOutputInfo(type, &output, &is_varlena);
-	return psprintf("%s::%s",
-					quote_literal_cstr(OidOutputFunctionCall(output, PG_GETARG_DATUM(number))),
-					type_name);
+	return psprintf("%s::%s", quote_literal_cstr(OidOutputFunctionCall(output, value)), type_name);
+}
+
+/* The spine of one call. */
+static char *
+call_spine(FunctionCallInfo fcinfo, const ServiceColumn *arguments, int count)
+{
+	StringInfoData columns;
+
+	initStringInfo(&columns);
+	for (int i = 0; i < count; i++)
+		ItemListAppend(&columns, "%s AS %s",
+					   literal(PG_GETARG_DATUM(i + 1), PG_ARGISNULL(i + 1), arguments[i].type),
+					   quote_identifier(arguments[i].name));
+	ItemListAppend(&columns, "%s AS " TIME_COLUMN,
+				   literal(PG_GETARG_DATUM(count + 1), PG_ARGISNULL(count + 1), TIMESTAMPTZOID));
+	return psprintf("SELECT %s", columns.data);
 }
 
 static bool
@@ -124,15 +138,18 @@ put_row(void *state, const Datum *values, const bool *nulls)
  * venice_service_as_of
  *		service_as_of(service text, VARIADIC arguments "any"), of which the last is the
  *		time: one row.
+ *
+ * What is asked differs from call to call in its spine only, which has the same columns:
+ * the calls of a statement take the request apart once.
  */
 Datum
 venice_service_as_of(PG_FUNCTION_ARGS)
 {
 	char	   *service = ArgumentText(fcinfo, 0, "service", true);
 	Output		output = {.result = (ReturnSetInfo *) fcinfo->resultinfo};
+	HistoricalRequest *request = fcinfo->flinfo->fn_extra;
 	const ServiceColumn *arguments;
-	HistoricalRequest *request;
-	StringInfoData spine;
+	char	   *spine;
 	UserContext user;
 	Oid			owner;
 	int			count = ServicePlanArguments(ServicePlanGet(service, &owner), &arguments);
@@ -144,15 +161,19 @@ venice_service_as_of(PG_FUNCTION_ARGS)
 	/* Every bit of a float. */
 	(void) set_config_option("extra_float_digits", "3", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
-	initStringInfo(&spine);
-	for (int i = 0; i < count; i++)
-		ItemListAppend(&spine, "%s AS %s", literal(fcinfo, i + 1, arguments[i].type),
-					   quote_identifier(arguments[i].name));
-	ItemListAppend(&spine, "%s AS " TIME_COLUMN, literal(fcinfo, count + 1, TIMESTAMPTZOID));
-	request = make_request(psprintf("SELECT %s", spine.data), service);
+	spine = call_spine(fcinfo, arguments, count);
+	if (request == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+
+		request = make_request(spine, service);
+		MemoryContextSwitchTo(old);
+	}
 	output.first = count + 1;
 	if (!result_fits(output.result->setDesc, request->columns, output.first))
 		refuse_call(service);
+	fcinfo->flinfo->fn_extra = request;
+	request->join.spine = spine;
 	AnswerRun(request, put_row, &output, NULL);
 	UserContextLeave(&user);
 	return (Datum) 0;

@@ -191,8 +191,10 @@ event_time(const Past *past)
 	const HistorySource *source = past->source;
 	char	   *column = source_column(past, source->event_time);
 
-	if (get_atttype(source->relation, get_attnum(source->relation, source->event_time)) == TIMESTAMPOID &&
-		source->time_zone != NULL)
+	Oid			type = get_atttype(source->relation,
+								   get_attnum(source->relation, source->event_time));
+
+	if (type == TIMESTAMPOID && source->time_zone != NULL)
 		return psprintf("(%s AT TIME ZONE %s)", column, quote_literal_cstr(source->time_zone));
 	return column;
 }
@@ -210,6 +212,7 @@ key_condition(const Past *past, const char *column, const char *key_type, int ar
 	Oid			given = typenameTypeId(NULL, typeStringToTypeName(key_type, NULL));
 	Oid			type = getBaseType(get_atttype(past->source->relation,
 											   get_attnum(past->source->relation, column)));
+	Oid			operator;
 	HeapTuple	tuple;
 	Form_pg_operator equal;
 	char	   *schema;
@@ -217,7 +220,8 @@ key_condition(const Past *past, const char *column, const char *key_type, int ar
 
 	if (is_integer(type) && is_integer(getBaseType(given)))
 		return psprintf("%s OPERATOR(pg_catalog.=) $%d", source_column(past, column), argument);
-	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr));
+	operator = lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr;
+	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
@@ -279,9 +283,9 @@ make_functions(const Past *past)
 	const HistorySource *source = past->source;
 	PastFunctions *functions = palloc(sizeof(PastFunctions));
 	int			keys = list_length(past->key_names);
+	char	   *schema = get_namespace_name(get_rel_namespace(source->relation));
 	char	   *from = psprintf("FROM %s AS %s",
-								quote_qualified_identifier(get_namespace_name(get_rel_namespace(source->relation)),
-														   get_rel_name(source->relation)),
+								quote_qualified_identifier(schema, get_rel_name(source->relation)),
 								quote_identifier(source->alias));
 	char	   *visible = source->deleted != NULL ? " WHERE NOT r.deleted" : "";
 	StringInfoData typed_keys;

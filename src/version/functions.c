@@ -693,10 +693,10 @@ renew_past_function(const Store *store, Oid function, const char *name, const ch
 	if (!acl_is_null)
 	{
 		Generated	functions[FUNCTION_COUNT];
+		int			number = strcmp(name, function_names[AS_OF]) == 0 ? AS_OF : SNAPSHOT;
 
 		find_functions(store->schema_oid, functions);
-		set_function_acl(functions[strcmp(name, function_names[AS_OF]) == 0 ? AS_OF : SNAPSHOT].function,
-						 store->owner, acl);
+		set_function_acl(functions[number].function, store->owner, acl);
 	}
 }
 
