@@ -226,16 +226,20 @@ BEGIN
                         min(format('%s of row %s: %s, not %s', name, id, ours, brute)) FILTER (WHERE r.differ) FROM result r;
     DROP TABLE ours, result;
 END $$;
-SELECT differ, example, found * 2 > compared AS mostly_found FROM windows_differ('exclusive', '{}', '< s.event_time', 'true');
+SELECT differ, example, found * 2 > compared AS mostly_found FROM windows_differ('exclusive', '{"plan": "merge"}', '< s.event_time', 'true');
 SELECT differ, example FROM windows_differ('inclusive', '{"preserve_order": true}', '<= s.event_time', 'true');
 SELECT differ, example FROM windows_differ('inclusive', '{"strict": true}', '< s.event_time', 'true');
 SELECT differ, example FROM windows_differ('exclusive', '{"availability_delay": "37 seconds"}', '<= s.event_time - interval ''37 seconds''', 'true');
 SELECT differ, example FROM windows_differ('exclusive', '{"created_cutoff": true}', '< s.event_time', 'e.c <= s.event_time');
--- Whatever the history's layout and the way to it.
-SET enable_sort = off;
+-- Whatever the way to the events: all in order or those of each key, with an index and without.
+SELECT differ, example FROM windows_differ('exclusive', '{"plan": "probe"}', '< s.event_time', 'true');
 CREATE INDEX ON windows_random (k, t DESC, c DESC NULLS LAST);
-SELECT differ, example FROM windows_differ('exclusive', '{}', '< s.event_time', 'true');
-RESET enable_sort;
+ANALYZE windows_random;
+SELECT differ, example FROM windows_differ('exclusive', '{"plan": "probe", "created_cutoff": true}', '< s.event_time', 'e.c <= s.event_time');
+SELECT differ, example FROM windows_differ('inclusive', '{"plan": "merge"}', '<= s.event_time', 'true');
+-- A few moments do not read all events.
+SELECT * FROM venice.explain_historical_features('SELECT * FROM windows_spine WHERE id = 1', '{windows_exclusive:avg_f8_100_0}') AS e (line) WHERE line LIKE '%windows_random%';
+SELECT * FROM venice.explain_historical_features('SELECT s.* FROM windows_spine s, generate_series(1, 1000)', '{windows_exclusive:avg_f8_100_0}') AS e (line) WHERE line LIKE '%windows_random%';
 
 -- The online store is filled with what the join finds at that time; counts of who has no events are 0 there too.
 INSERT INTO windows_events (customer, at, amount, items, price, code, mood)

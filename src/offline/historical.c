@@ -148,13 +148,6 @@ put_step(ReturnSetInfo *result, const JoinStep *step)
 		put_line(result, psprintf("    %s: pruned", step->relation));
 		return;
 	}
-	/* There is no other way to read events than all of them, in order. */
-	if (strcmp(step->plan, "windows") == 0)
-	{
-		put_line(result, psprintf("    %s: windows", step->relation));
-		put_line(result, psprintf("      Rows: " INT64_FORMAT, step->rows_read));
-		return;
-	}
 	put_line(result, psprintf("    %s: %s%s%s", step->relation, step->plan,
 							  step->index != NULL ? " using " : "",
 							  step->index != NULL ? step->index : ""));

@@ -21,6 +21,7 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
 #include "utils/timestamp.h"
 
 #include "offline/select.h"
@@ -28,6 +29,9 @@
 struct HistoryCursor
 {
 	SelectCursor *select;
+	int			key_count;		/* of the key that is asked for; 0: all keys */
+	Oid		   *types;			/* of the parameters */
+	ParamListInfo params;
 };
 
 char *
@@ -114,52 +118,124 @@ shifted(TimestampTz time, int64 us)
 	return result;
 }
 
-HistoryCursor *
-HistoryCursorOpen(const HistorySource *source, List *expressions, TimestampTz from,
-				  TimestampTz to, bool newest_first)
+/* Parameters of the query: the range of times, as points in time and as local times, then keys. */
+enum
+{
+	PARAM_FROM,
+	PARAM_TO,
+	PARAM_LOCAL_FROM,
+	PARAM_LOCAL_TO,
+	PARAM_KEYS
+};
+
+static void
+set_param(HistoryCursor *cursor, int param, Datum value, bool is_known)
+{
+	ParamExternData *data = &cursor->params->params[param];
+
+	data->value = value;
+	data->isnull = !is_known;
+	data->pflags = is_known ? PARAM_FLAG_CONST : 0;
+	data->ptype = cursor->types[param];
+}
+
+static HistoryCursor *
+prepare(const HistorySource *source, const List *expressions, TimestampTz from, TimestampTz to,
+		bool newest_first, int key_count, const HistoryKey *keys)
 {
 	HistoryCursor *cursor = palloc0(sizeof(HistoryCursor));
-	Oid			types[4] = {TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPOID, TIMESTAMPOID};
-	TimestampTz values[4] = {from, to, shifted(from, -2 * USECS_PER_DAY),
-	shifted(to, 2 * USECS_PER_DAY)};
-	ParamListInfo params = makeParamList(lengthof(types));
 	const char *alias = quote_identifier(source->alias);
 	const char *direction = newest_first ? "DESC NULLS LAST" : "ASC NULLS FIRST";
-	int			key_count = list_length(source->key_columns);
+	int			column_count = list_length(source->key_columns);
 	StringInfoData sql;
 	const ListCell *cell;
 	int			i;
 
-	for (i = 0; i < lengthof(types); i++)
-	{
-		params->params[i].value = TimestampTzGetDatum(values[i]);
-		params->params[i].isnull = false;
-		params->params[i].pflags = PARAM_FLAG_CONST;
-		params->params[i].ptype = types[i];
-	}
+	cursor->key_count = key_count;
+	cursor->types = palloc(sizeof(Oid) * (PARAM_KEYS + key_count));
+	cursor->types[PARAM_FROM] = cursor->types[PARAM_TO] = TIMESTAMPTZOID;
+	cursor->types[PARAM_LOCAL_FROM] = cursor->types[PARAM_LOCAL_TO] = TIMESTAMPOID;
+	for (i = 0; i < key_count; i++)
+		cursor->types[PARAM_KEYS + i] = keys[i].type;
+	cursor->params = makeParamList(PARAM_KEYS + key_count);
+	set_param(cursor, PARAM_FROM, TimestampTzGetDatum(from), true);
+	set_param(cursor, PARAM_LOCAL_FROM, TimestampTzGetDatum(shifted(from, -2 * USECS_PER_DAY)),
+			  true);
+	set_param(cursor, PARAM_TO, TimestampTzGetDatum(to), key_count == 0);
+	set_param(cursor, PARAM_LOCAL_TO, TimestampTzGetDatum(shifted(to, 2 * USECS_PER_DAY)),
+			  key_count == 0);
+	for (i = 0; i < key_count; i++)
+		set_param(cursor, PARAM_KEYS + i, (Datum) 0, false);
+
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, HistoryQuery(source, expressions));
 	appendStringInfo(&sql, " WHERE %s.%s IS NOT NULL", alias, quote_identifier(source->event_time));
 	if (!TIMESTAMP_IS_NOBEGIN(from))
-		append_range(&sql, source, ">=", 1);
+		append_range(&sql, source, ">=", PARAM_FROM + 1);
 	if (!TIMESTAMP_IS_NOEND(to))
-		append_range(&sql, source, "<=", 2);
+		append_range(&sql, source, "<=", PARAM_TO + 1);
 	foreach(cell, source->key_columns)
-		appendStringInfo(&sql, " AND %s.%s IS NOT NULL", alias, quote_identifier(lfirst(cell)));
+	{
+		char	   *column = psprintf("%s.%s", alias, quote_identifier(lfirst(cell)));
+
+		i = foreach_current_index(cell);
+		appendStringInfoString(&sql, " AND ");
+		if (key_count == 0)
+			appendStringInfo(&sql, "%s IS NOT NULL", column);
+		else
+			generate_operator_clause(&sql, column, keys[i].column_type, keys[i].equal,
+									 psprintf("$%d", PARAM_KEYS + 1 + i), keys[i].type);
+	}
 	appendStringInfoString(&sql, " ORDER BY ");
-	for (i = 1; i <= key_count; i++)
+	for (i = 1; key_count == 0 && i <= column_count; i++)
 		appendStringInfo(&sql, "%d, ", i);
 
 	/* The nulls' place of the event time, which has none, is the index's. */
-	appendStringInfo(&sql, "%d %s", key_count + 1, newest_first ? "DESC" : "ASC");
+	appendStringInfo(&sql, "%d %s", column_count + 1, newest_first ? "DESC" : "ASC");
 	if (source->created_time != NULL)
-		appendStringInfo(&sql, ", %d %s", key_count + 2, direction);
+		appendStringInfo(&sql, ", %d %s", column_count + 2, direction);
 	if (source->arrival != NULL)
 		appendStringInfo(&sql, ", %s.%s %s", alias, quote_identifier(source->arrival),
 						 newest_first ? "DESC" : "ASC");
-	cursor->select = SelectOpen(SelectAnalyze(sql.data, "history", types, lengthof(types)),
-								sql.data, params);
+	cursor->select = SelectPrepare(SelectAnalyze(sql.data, "history", cursor->types,
+												 PARAM_KEYS + key_count), sql.data, cursor->params);
 	return cursor;
+}
+
+HistoryCursor *
+HistoryCursorOpen(const HistorySource *source, List *expressions, TimestampTz from,
+				  TimestampTz to, bool newest_first)
+{
+	HistoryCursor *cursor = prepare(source, expressions, from, to, newest_first, 0, NULL);
+
+	SelectStart(cursor->select, cursor->params);
+	return cursor;
+}
+
+HistoryCursor *
+HistoryCursorOpenKeyed(const HistorySource *source, List *expressions, TimestampTz from,
+					   bool newest_first, const HistoryKey *keys)
+{
+	return prepare(source, expressions, from, 0, newest_first, list_length(source->key_columns),
+				   keys);
+}
+
+void
+HistoryCursorSeek(HistoryCursor *cursor, const Datum *keys, TimestampTz to)
+{
+	int			i;
+
+	set_param(cursor, PARAM_TO, TimestampTzGetDatum(to), true);
+	set_param(cursor, PARAM_LOCAL_TO, TimestampTzGetDatum(shifted(to, 2 * USECS_PER_DAY)), true);
+	for (i = 0; i < cursor->key_count; i++)
+		set_param(cursor, PARAM_KEYS + i, keys[i], true);
+	SelectStart(cursor->select, cursor->params);
+}
+
+double
+HistoryCursorCost(const HistoryCursor *cursor)
+{
+	return SelectCost(cursor->select);
 }
 
 TupleDesc

@@ -28,6 +28,28 @@ typedef struct HistoryCursor HistoryCursor;
 extern HistoryCursor *HistoryCursorOpen(const HistorySource *source, List *expressions,
 										TimestampTz from, TimestampTz to, bool newest_first);
 
+/* How a key that is asked for is compared with a key column. */
+typedef struct HistoryKey
+{
+	Oid			column_type;
+	Oid			equal;			/* operator: column, key */
+	Oid			type;			/* of the key */
+} HistoryKey;
+
+/*
+ * The same rows, of one key at a time, a HistoryKey for each of its columns: those of the
+ * key that HistoryCursorSeek has asked for, up to a time, in any order of keys.
+ */
+extern HistoryCursor *HistoryCursorOpenKeyed(const HistorySource *source, List *expressions,
+											 TimestampTz from, bool newest_first,
+											 const HistoryKey *keys);
+
+/* The keys must stay where they are until the next call, or the last row. */
+extern void HistoryCursorSeek(HistoryCursor *cursor, const Datum *keys, TimestampTz to);
+
+/* Of all rows, or of those of one key, in the planner's units. */
+extern double HistoryCursorCost(const HistoryCursor *cursor);
+
 /* Columns of the rows, for as long as the cursor is open. */
 extern TupleDesc HistoryCursorColumns(HistoryCursor *cursor);
 

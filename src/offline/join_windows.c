@@ -16,6 +16,8 @@
 
 #include "offline/join_windows.h"
 
+#include "access/stratnum.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -25,9 +27,13 @@
 #include "offline/history_cursor.h"
 #include "offline/window.h"
 
+/* To start an executor, in the planner's units. */
+#define SEEK_COST 5
+
 typedef struct Windows
 {
 	HistoryCursor *cursor;
+	bool		is_keyed;		/* it is to seek each key */
 	TupleTableSlot *row;		/* the cursor's; NULL: at the end */
 	JoinStep   *step;
 	WindowSet  *set;
@@ -70,6 +76,49 @@ advance(Windows *windows)
 	}
 }
 
+/* The cursor that seeks each key. */
+static HistoryCursor *
+open_keyed(const JoinViewRun *run, List *expressions)
+{
+	HistoryKey *keys = palloc(sizeof(HistoryKey) * Max(run->key_count, 1));
+
+	for (int i = 0; i < run->key_count; i++)
+	{
+		const JoinKey *key = &run->keys[i];
+		Oid			column_type = getBaseType(get_atttype(run->view->source->relation,
+													   key->history_column));
+
+		keys[i].column_type = column_type;
+		keys[i].type = IsPolymorphicType(key->spine_type) ? column_type : key->spine_type;
+		keys[i].equal = get_opfamily_member(key->opfamily, key->history_type, key->spine_type,
+											BTEqualStrategyNumber);
+		if (!OidIsValid(keys[i].equal))
+			elog(ERROR, "missing operator of operator family %u", key->opfamily);
+	}
+	return HistoryCursorOpenKeyed(run->view->source, expressions, run->from, true, keys);
+}
+
+/* All events in one go, or those of each key by itself: whatever costs less. */
+static void
+open_cursor(JoinViewRun *run, List *expressions)
+{
+	Windows    *windows = run->state;
+	JoinStep   *step = JoinViewStep(run, run->view->source->relation, "merge");
+	HistoryCursor *all = HistoryCursorOpen(run->view->source, expressions, run->from, run->to,
+										   true);
+	HistoryCursor *keyed = open_keyed(run, expressions);
+
+	step->merge_cost = HistoryCursorCost(all);
+	step->probe_cost = run->spine_rows * (HistoryCursorCost(keyed) + SEEK_COST);
+	windows->is_keyed = run->plan == JOIN_PLAN_PROBE ||
+		(run->plan != JOIN_PLAN_MERGE && step->probe_cost < step->merge_cost);
+	if (windows->is_keyed)
+		step->plan = "probe";
+	windows->step = step;
+	windows->cursor = windows->is_keyed ? keyed : all;
+	HistoryCursorClose(windows->is_keyed ? all : keyed);
+}
+
 void
 JoinWindowsBegin(JoinViewRun *run)
 {
@@ -81,8 +130,7 @@ JoinWindowsBegin(JoinViewRun *run)
 	TupleDesc	row;
 
 	run->state = windows;
-	windows->step = JoinViewStep(run, run->view->source->relation, "windows");
-	windows->cursor = HistoryCursorOpen(run->view->source, expressions, run->from, run->to, true);
+	open_cursor(run, expressions);
 	row = HistoryCursorColumns(windows->cursor);
 	for (int i = 0; i < count; i++)
 	{
@@ -95,7 +143,8 @@ JoinWindowsBegin(JoinViewRun *run)
 								   run->view->created_cutoff);
 	windows->key_context = AllocSetContextCreate(CurrentMemoryContext, "venice key of windows",
 												 ALLOCSET_SMALL_SIZES);
-	advance(windows);
+	if (!windows->is_keyed)
+		advance(windows);
 }
 
 void
@@ -106,9 +155,9 @@ JoinWindowsEnd(JoinViewRun *run)
 	HistoryCursorClose(windows->cursor);
 }
 
-/* Begin with the events of another key. */
+/* Begin with the events of another key, of which those after latest are not wanted. */
 static void
-begin_key(JoinViewRun *run, const Datum *spine)
+begin_key(JoinViewRun *run, const Datum *spine, TimestampTz latest)
 {
 	Windows    *windows = run->state;
 	MemoryContext old;
@@ -126,6 +175,12 @@ begin_key(JoinViewRun *run, const Datum *spine)
 		windows->key[i] = datumCopy(spine[i], by_value, length);
 	}
 	MemoryContextSwitchTo(old);
+	if (windows->is_keyed)
+	{
+		HistoryCursorSeek(windows->cursor, windows->key, latest);
+		windows->step->descents++;
+		advance(windows);
+	}
 	while (windows->row != NULL && JoinKeysCompare(run, spine, windows->row->tts_values) > 0)
 		advance(windows);
 }
@@ -181,7 +236,7 @@ JoinWindowsMatch(JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
 			continue;
 		}
 		if (windows->key == NULL || !JoinKeysEqual(run, spine, windows->key))
-			begin_key(run, spine);
+			begin_key(run, spine, latest);
 		WindowSetMove(windows->set, time, latest);
 		read_events(run, spine, time, latest);
 		if (WindowSetResult(windows->set, values, nulls, &found->event_times[i]))

@@ -41,7 +41,10 @@ typedef struct SelectDest
 
 struct SelectCursor
 {
-	QueryDesc  *query;
+	PlannedStmt *plan;
+	char	   *sql;
+	MemoryContext owner;		/* of the running query */
+	QueryDesc  *query;			/* NULL: none is running */
 	SelectDest	dest;
 	MemoryContext context;		/* of the rows in hand */
 	TupleTableSlot *slot;
@@ -127,9 +130,8 @@ init_dest(SelectDest *dest, SelectReceiver receive, void *state)
 }
 
 static QueryDesc *
-start(Query *query, const char *sql, int cursor_options, ParamListInfo params, SelectDest *dest)
+start(PlannedStmt *plan, const char *sql, ParamListInfo params, SelectDest *dest)
 {
-	PlannedStmt *plan = pg_plan_query(query, sql, cursor_options, params);
 	QueryDesc  *result = CreateQueryDesc(plan, sql, GetActiveSnapshot(), InvalidSnapshot,
 										 &dest->dest, params, NULL, 0);
 
@@ -152,7 +154,7 @@ SelectRun(Query *query, const char *sql, SelectReceiver receive, void *state)
 	QueryDesc  *running;
 
 	init_dest(&dest, receive, state);
-	running = start(query, sql, CURSOR_OPT_PARALLEL_OK, NULL, &dest);
+	running = start(pg_plan_query(query, sql, CURSOR_OPT_PARALLEL_OK, NULL), sql, NULL, &dest);
 	ExecutorRun(running, ForwardScanDirection, 0);
 	finish(running);
 }
@@ -168,22 +170,54 @@ keep_row(void *state, TupleTableSlot *slot)
 }
 
 SelectCursor *
-SelectOpen(Query *query, const char *sql, ParamListInfo params)
+SelectPrepare(Query *query, const char *sql, ParamListInfo params)
 {
 	SelectCursor *cursor = palloc0(sizeof(SelectCursor));
 
+	cursor->owner = CurrentMemoryContext;
 	cursor->context = AllocSetContextCreate(CurrentMemoryContext, "venice rows in hand",
 											ALLOCSET_DEFAULT_SIZES);
+	cursor->sql = pstrdup(sql);
+	cursor->plan = pg_plan_query(query, sql, 0, params);
+	cursor->slot = MakeSingleTupleTableSlot(ExecCleanTypeFromTL(cursor->plan->planTree->targetlist),
+											&TTSOpsMinimalTuple);
+	cursor->at_end = true;
 	init_dest(&cursor->dest, keep_row, cursor);
-	cursor->query = start(query, sql, 0, params, &cursor->dest);
-	cursor->slot = MakeSingleTupleTableSlot(cursor->query->tupDesc, &TTSOpsMinimalTuple);
 	return cursor;
+}
+
+static void
+stop(SelectCursor *cursor)
+{
+	if (cursor->query != NULL)
+		finish(cursor->query);
+	cursor->query = NULL;
+}
+
+void
+SelectStart(SelectCursor *cursor, ParamListInfo params)
+{
+	MemoryContext old = MemoryContextSwitchTo(cursor->owner);
+
+	stop(cursor);
+	ExecClearTuple(cursor->slot);
+	MemoryContextReset(cursor->context);
+	cursor->row_count = cursor->next_row = 0;
+	cursor->at_end = false;
+	cursor->query = start(cursor->plan, cursor->sql, params, &cursor->dest);
+	MemoryContextSwitchTo(old);
+}
+
+double
+SelectCost(const SelectCursor *cursor)
+{
+	return cursor->plan->planTree->total_cost;
 }
 
 TupleDesc
 SelectColumns(SelectCursor *cursor)
 {
-	return cursor->query->tupDesc;
+	return cursor->slot->tts_tupleDescriptor;
 }
 
 TupleTableSlot *
@@ -209,7 +243,7 @@ void
 SelectClose(SelectCursor *cursor)
 {
 	ExecDropSingleTupleTableSlot(cursor->slot);
-	finish(cursor->query);
+	stop(cursor);
 	MemoryContextDelete(cursor->context);
 	pfree(cursor);
 }

@@ -30,10 +30,17 @@ typedef void (*SelectReceiver) (void *state, TupleTableSlot *slot);
  */
 extern void SelectRun(Query *query, const char *sql, SelectReceiver receive, void *state);
 
-/* The same in pieces. */
+/*
+ * The same in pieces: planned once, for parameters of which some may not be known yet, and
+ * started as often as wanted, each time for other parameters.
+ */
 typedef struct SelectCursor SelectCursor;
 
-extern SelectCursor *SelectOpen(Query *query, const char *sql, ParamListInfo params);
+extern SelectCursor *SelectPrepare(Query *query, const char *sql, ParamListInfo params);
+extern void SelectStart(SelectCursor *cursor, ParamListInfo params);
+
+/* What it was estimated to cost once, in the planner's units. */
+extern double SelectCost(const SelectCursor *cursor);
 extern TupleDesc SelectColumns(SelectCursor *cursor);
 
 /* The next row, good until the next call; NULL at the end. */
