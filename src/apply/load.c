@@ -46,6 +46,9 @@
 /* As many as COPY buffers: enough to fill pages in one go, few enough to stay in cache. */
 #define LOAD_BUFFERED_ROWS	1000
 
+/* At most so many pages at once: others wait for the lock, and not for long. */
+#define LOAD_EXTEND_PAGES	32
+
 /* A page to write to, or none. */
 typedef struct LoadPage
 {
@@ -203,7 +206,7 @@ static void
 begin_page(Load *load, int pages)
 {
 	if (load->next_block == load->end_block)
-		extend(load, pages);
+		extend(load, Min(pages, LOAD_EXTEND_PAGES));
 	load->page.block = load->next_block++;
 	load->page.room = empty_page_room(load);
 }
