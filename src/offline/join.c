@@ -480,15 +480,14 @@ read_batch(const Running *running, StageBatch *read)
 	while (batch->row_count < capacity &&
 		   (batch->row_count % 256 != 0 ||
 			MemoryContextMemAllocated(batch->context, false) < limit || batch->row_count == 0) &&
-		   JoinSortGet(running->sort, slot))
+		   JoinSortGet(running->sort, slot, batch->context))
 	{
 		int			row = batch->row_count++;
 		bool		is_null;
 		int			i;
 
-		/* The batch's own copy is what keys point into. */
-		read->tuples[row] = ExecCopySlotMinimalTuple(slot);
-		ExecStoreMinimalTuple(read->tuples[row], slot, false);
+		/* What keys point into. */
+		read->tuples[row] = ExecFetchSlotMinimalTuple(slot, &is_null);
 		batch->times[row] = DatumGetTimestampTz(slot_getattr(slot, 1, &is_null));
 		batch->matchable[row] = !is_null;
 		for (i = 0; i < keys; i++)
@@ -756,7 +755,7 @@ give_ordered(Pipeline *join)
 	JoinProgressPhase(join->progress, JOIN_PHASE_ORDERING, list_length(join->stages),
 					  join->spine_rows, 0);
 	JoinSortPerform(join->sort);
-	while (JoinSortGet(join->sort, slot))
+	while (JoinSortGet(join->sort, slot, NULL))
 	{
 		CHECK_FOR_INTERRUPTS();
 		slot_getallattrs(slot);

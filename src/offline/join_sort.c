@@ -22,7 +22,9 @@
 #include "utils/timestamp.h"
 #include "utils/tuplesort.h"
 
-#define FETCH_AHEAD 12
+/* How many tuples ahead, and how much of each: most are not longer than two lines. */
+#define FETCH_AHEAD 16
+#define CACHE_LINE_BYTES 64
 
 typedef struct SortRow
 {
@@ -174,20 +176,42 @@ JoinSortPerform(JoinSort *sort)
 		sort_rows(sort->rows, sort->row_count);
 }
 
+static inline void
+prefetch(const void *memory)
+{
+#ifdef __GNUC__
+	__builtin_prefetch(memory);
+#endif
+}
+
 bool
-JoinSortGet(JoinSort *sort, TupleTableSlot *slot)
+JoinSortGet(JoinSort *sort, TupleTableSlot *slot, MemoryContext kept)
 {
 	if (sort->spilling != NULL)
-		return tuplesort_gettupleslot(sort->spilling, true, false, slot, NULL);
+	{
+		if (!tuplesort_gettupleslot(sort->spilling, true, false, slot, NULL))
+			return false;
+		if (kept != NULL)
+		{
+			MemoryContext old = MemoryContextSwitchTo(kept);
+
+			ExecStoreMinimalTuple(ExecCopySlotMinimalTuple(slot), slot, false);
+			MemoryContextSwitchTo(old);
+		}
+		return true;
+	}
 	if (sort->next_row == sort->row_count)
 	{
 		ExecClearTuple(slot);
 		return false;
 	}
-#ifdef __GNUC__
 	if (sort->next_row + FETCH_AHEAD < sort->row_count)
-		__builtin_prefetch(sort->rows[sort->next_row + FETCH_AHEAD].tuple);
-#endif
+	{
+		const char *ahead = (char *) sort->rows[sort->next_row + FETCH_AHEAD].tuple;
+
+		prefetch(ahead);
+		prefetch(ahead + CACHE_LINE_BYTES);
+	}
 	ExecStoreMinimalTuple(sort->rows[sort->next_row++].tuple, slot, false);
 	return true;
 }

@@ -31,8 +31,11 @@ extern void JoinSortPut(JoinSort *sort, TupleTableSlot *slot);
 /* After the last was put. */
 extern void JoinSortPerform(JoinSort *sort);
 
-/* Into a slot for minimal tuples, good until the next call; false: at the end. */
-extern bool JoinSortGet(JoinSort *sort, TupleTableSlot *slot);
+/*
+ * Into a slot for minimal tuples, good until the next call; false: at the end.  With
+ * kept the row is good until that context is reset, or JoinSortEnd.
+ */
+extern bool JoinSortGet(JoinSort *sort, TupleTableSlot *slot, MemoryContext kept);
 
 /* How much has been written to disk? */
 extern int64 JoinSortEnd(JoinSort *sort);
