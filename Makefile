@@ -115,6 +115,7 @@ OBJS = \
 	src/offline/exact_sum.o \
 	src/offline/window.o \
 	src/offline/join_view.o \
+	src/offline/join_cursor.o \
 	src/offline/join_ordered.o \
 	src/offline/join_windows.o \
 	src/offline/join_leaf.o \

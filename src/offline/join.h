@@ -86,7 +86,7 @@ typedef struct JoinStep
 {
 	const char *view;			/* label */
 	const char *relation;		/* qualified name */
-	const char *plan;			/* "probe", "merge", "instant", "query", "pruned" */
+	const char *plan;			/* "probe", "merge", "instant", "query", "query by key", "pruned" */
 	const char *index;			/* name, or NULL */
 	double		probe_cost;		/* in the planner's units; -1: not possible */
 	double		merge_cost;

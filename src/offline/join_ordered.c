@@ -20,22 +20,17 @@
 #include "access/htup_details.h"
 #include "miscadmin.h"
 #include "utils/datum.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "offline/history_cursor.h"
+#include "offline/join_cursor.h"
 
 typedef struct Ordered
 {
-	HistoryCursor *cursor;
-	TupleTableSlot *row;		/* the cursor's; NULL: at the end */
-	JoinStep   *step;
-	TupleDesc	columns;
+	JoinCursor *cursor;
 
 	/* Rows of one key, newest first. */
 	MemoryContext kept_context;
-	Datum	   *kept_keys;		/* NULL: none */
 	HeapTuple  *kept;
 	int			kept_count;
 	int			kept_space;
@@ -43,30 +38,15 @@ typedef struct Ordered
 	bool		kept_all;
 } Ordered;
 
-static void
-advance(Ordered *ordered)
-{
-	ordered->row = HistoryCursorNext(ordered->cursor);
-	if (ordered->row != NULL)
-	{
-		slot_getallattrs(ordered->row);
-		ordered->step->rows_read++;
-	}
-}
-
 void
 JoinOrderedBegin(JoinViewRun *run)
 {
 	Ordered    *ordered = palloc0(sizeof(Ordered));
 
-	ordered->step = JoinViewStep(run, run->view->source->relation, "query");
 	run->state = ordered;
-	ordered->cursor = HistoryCursorOpen(run->view->source, run->expressions, run->from, run->to,
-										true);
-	ordered->columns = HistoryCursorColumns(ordered->cursor);
+	ordered->cursor = JoinCursorOpen(run, run->expressions);
 	ordered->kept_context = AllocSetContextCreate(CurrentMemoryContext, "venice rows of a key",
 												  ALLOCSET_DEFAULT_SIZES);
-	advance(ordered);
 }
 
 void
@@ -74,7 +54,7 @@ JoinOrderedEnd(JoinViewRun *run)
 {
 	Ordered    *ordered = run->state;
 
-	HistoryCursorClose(ordered->cursor);
+	JoinCursorClose(ordered->cursor);
 	MemoryContextDelete(ordered->kept_context);
 }
 
@@ -127,10 +107,11 @@ match_rows(JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
 		if (JoinViewSettled(run, batch, i, found) ||
 			!JoinViewLatest(view, batch->times[i], &latest))
 			continue;
-		for (; ordered->row != NULL; advance(ordered))
+		(void) JoinCursorSeek(ordered->cursor, spine, latest);
+		for (; ordered->cursor->row != NULL; JoinCursorAdvance(ordered->cursor))
 		{
-			const Datum *values = ordered->row->tts_values;
-			const bool *nulls = ordered->row->tts_isnull;
+			const Datum *values = ordered->cursor->row->tts_values;
+			const bool *nulls = ordered->cursor->row->tts_isnull;
 
 			difference = JoinKeysCompare(run, spine, values);
 			if (difference < 0 ||
@@ -139,16 +120,16 @@ match_rows(JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
 							  DatumGetTimestampTz(values[keys + 1]), nulls[keys + 1])))
 				break;
 		}
-		if (ordered->row == NULL || difference != 0)
+		if (ordered->cursor->row == NULL || difference != 0)
 			continue;
-		found->event_times[i] = DatumGetTimestampTz(ordered->row->tts_values[keys]);
+		found->event_times[i] = DatumGetTimestampTz(ordered->cursor->row->tts_values[keys]);
 		found->status[i] = JoinViewStatus(run, batch->times[i], found->event_times[i],
-										  DatumGetBool(ordered->row->tts_values[keys + 2]));
+										  DatumGetBool(ordered->cursor->row->tts_values[keys + 2]));
 		if (found->status[i] == JOIN_PRESENT)
 			for (j = 0; j < run->feature_count; j++)
-				set_value(run, batch, found, ordered->columns, i, j,
-						  ordered->row->tts_values[keys + 3 + j],
-						  ordered->row->tts_isnull[keys + 3 + j]);
+				set_value(run, batch, found, ordered->cursor->columns, i, j,
+						  ordered->cursor->row->tts_values[keys + 3 + j],
+						  ordered->cursor->row->tts_isnull[keys + 3 + j]);
 	}
 }
 
@@ -161,7 +142,8 @@ keep_row(JoinViewRun *run, const Datum *spine)
 
 	if (ordered->kept_all)
 		return false;
-	if (ordered->row == NULL || JoinKeysCompare(run, spine, ordered->row->tts_values) != 0)
+	if (ordered->cursor->row == NULL ||
+		JoinKeysCompare(run, spine, ordered->cursor->row->tts_values) != 0)
 	{
 		ordered->kept_all = true;
 		return false;
@@ -175,43 +157,26 @@ keep_row(JoinViewRun *run, const Datum *spine)
 			palloc(sizeof(HeapTuple) * ordered->kept_space) :
 			repalloc(ordered->kept, sizeof(HeapTuple) * ordered->kept_space);
 	}
-	ordered->kept[ordered->kept_count++] = ExecCopySlotHeapTuple(ordered->row);
+	ordered->kept[ordered->kept_count++] = ExecCopySlotHeapTuple(ordered->cursor->row);
 	MemoryContextSwitchTo(old);
-	advance(ordered);
+	JoinCursorAdvance(ordered->cursor);
 	return true;
 }
 
 /* Begin with the rows of another key. */
 static void
-keep_key(JoinViewRun *run, const Datum *spine)
+keep_key(Ordered *ordered)
 {
-	Ordered    *ordered = run->state;
-	MemoryContext old;
-	int			i;
-
 	MemoryContextReset(ordered->kept_context);
 	ordered->kept = NULL;
 	ordered->kept_count = ordered->kept_space = ordered->first = 0;
 	ordered->kept_all = false;
-	old = MemoryContextSwitchTo(ordered->kept_context);
-	ordered->kept_keys = palloc(sizeof(Datum) * Max(run->key_count, 1));
-	for (i = 0; i < run->key_count; i++)
-	{
-		int16		length;
-		bool		by_value;
-
-		get_typlenbyval(run->keys[i].spine_type, &length, &by_value);
-		ordered->kept_keys[i] = datumCopy(spine[i], by_value, length);
-	}
-	MemoryContextSwitchTo(old);
-	while (ordered->row != NULL && JoinKeysCompare(run, spine, ordered->row->tts_values) > 0)
-		advance(ordered);
 }
 
 static Datum
 kept_value(const Ordered *ordered, int row, int column, bool *is_null)
 {
-	return heap_getattr(ordered->kept[row], column + 1, ordered->columns, is_null);
+	return heap_getattr(ordered->kept[row], column + 1, ordered->cursor->columns, is_null);
 }
 
 /* Does row `row` of the key exist, and is it a candidate? */
@@ -247,8 +212,8 @@ match_values(JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
 
 		if (JoinViewSettled(run, batch, i, found) || !JoinViewLatest(run->view, time, &latest))
 			continue;
-		if (ordered->kept_keys == NULL || !JoinKeysEqual(run, spine, ordered->kept_keys))
-			keep_key(run, spine);
+		if (JoinCursorSeek(ordered->cursor, spine, latest))
+			keep_key(ordered);
 		while (ordered->first < ordered->kept_count || keep_row(run, spine))
 		{
 			bool		is_null;
@@ -290,7 +255,7 @@ match_values(JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
 				if (!is_null || !run->ignores_nulls[j])
 					break;
 			}
-			set_value(run, batch, found, ordered->columns, i, j, value, is_null);
+			set_value(run, batch, found, ordered->cursor->columns, i, j, value, is_null);
 		}
 	}
 }

@@ -16,29 +16,17 @@
 
 #include "offline/join_windows.h"
 
-#include "access/stratnum.h"
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/datum.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "offline/history_cursor.h"
+#include "offline/join_cursor.h"
 #include "offline/window.h"
-
-/* To start an executor, in the planner's units. */
-#define SEEK_COST 5
 
 typedef struct Windows
 {
-	HistoryCursor *cursor;
-	bool		is_keyed;		/* it is to seek each key */
-	TupleTableSlot *row;		/* the cursor's; NULL: at the end */
-	JoinStep   *step;
+	JoinCursor *cursor;
 	WindowSet  *set;
-	MemoryContext key_context;
-	Datum	   *key;			/* whose events are in the set; NULL: nobody's */
 } Windows;
 
 /* The values that are aggregated, each once, and of which of them each feature is made. */
@@ -65,60 +53,6 @@ distinct_expressions(const JoinViewRun *run, WindowAggregate *aggregates)
 	return expressions;
 }
 
-static void
-advance(Windows *windows)
-{
-	windows->row = HistoryCursorNext(windows->cursor);
-	if (windows->row != NULL)
-	{
-		slot_getallattrs(windows->row);
-		windows->step->rows_read++;
-	}
-}
-
-/* The cursor that seeks each key. */
-static HistoryCursor *
-open_keyed(const JoinViewRun *run, List *expressions)
-{
-	HistoryKey *keys = palloc(sizeof(HistoryKey) * Max(run->key_count, 1));
-
-	for (int i = 0; i < run->key_count; i++)
-	{
-		const JoinKey *key = &run->keys[i];
-		Oid			column_type = getBaseType(get_atttype(run->view->source->relation,
-													   key->history_column));
-
-		keys[i].column_type = column_type;
-		keys[i].type = IsPolymorphicType(key->spine_type) ? column_type : key->spine_type;
-		keys[i].equal = get_opfamily_member(key->opfamily, key->history_type, key->spine_type,
-											BTEqualStrategyNumber);
-		if (!OidIsValid(keys[i].equal))
-			elog(ERROR, "missing operator of operator family %u", key->opfamily);
-	}
-	return HistoryCursorOpenKeyed(run->view->source, expressions, run->from, true, keys);
-}
-
-/* All events in one go, or those of each key by itself: whatever costs less. */
-static void
-open_cursor(JoinViewRun *run, List *expressions)
-{
-	Windows    *windows = run->state;
-	JoinStep   *step = JoinViewStep(run, run->view->source->relation, "merge");
-	HistoryCursor *all = HistoryCursorOpen(run->view->source, expressions, run->from, run->to,
-										   true);
-	HistoryCursor *keyed = open_keyed(run, expressions);
-
-	step->merge_cost = HistoryCursorCost(all);
-	step->probe_cost = run->spine_rows * (HistoryCursorCost(keyed) + SEEK_COST);
-	windows->is_keyed = run->plan == JOIN_PLAN_PROBE ||
-		(run->plan != JOIN_PLAN_MERGE && step->probe_cost < step->merge_cost);
-	if (windows->is_keyed)
-		step->plan = "probe";
-	windows->step = step;
-	windows->cursor = windows->is_keyed ? keyed : all;
-	HistoryCursorClose(windows->is_keyed ? all : keyed);
-}
-
 void
 JoinWindowsBegin(JoinViewRun *run)
 {
@@ -127,24 +61,19 @@ JoinWindowsBegin(JoinViewRun *run)
 	List	   *expressions = distinct_expressions(run, aggregates);
 	int			count = list_length(expressions);
 	WindowColumn *columns = palloc(sizeof(WindowColumn) * count);
-	TupleDesc	row;
 
 	run->state = windows;
-	open_cursor(run, expressions);
-	row = HistoryCursorColumns(windows->cursor);
+	windows->cursor = JoinCursorOpen(run, expressions);
 	for (int i = 0; i < count; i++)
 	{
-		Form_pg_attribute attribute = TupleDescAttr(row, run->key_count + 3 + i);
+		Form_pg_attribute attribute = TupleDescAttr(windows->cursor->columns,
+													run->key_count + 3 + i);
 
 		columns[i].type = attribute->atttypid;
 		columns[i].collation = attribute->attcollation;
 	}
 	windows->set = WindowSetCreate(columns, count, aggregates, run->feature_count,
 								   run->view->created_cutoff);
-	windows->key_context = AllocSetContextCreate(CurrentMemoryContext, "venice key of windows",
-												 ALLOCSET_SMALL_SIZES);
-	if (!windows->is_keyed)
-		advance(windows);
 }
 
 void
@@ -152,37 +81,7 @@ JoinWindowsEnd(JoinViewRun *run)
 {
 	Windows    *windows = run->state;
 
-	HistoryCursorClose(windows->cursor);
-}
-
-/* Begin with the events of another key, of which those after latest are not wanted. */
-static void
-begin_key(JoinViewRun *run, const Datum *spine, TimestampTz latest)
-{
-	Windows    *windows = run->state;
-	MemoryContext old;
-
-	WindowSetReset(windows->set);
-	MemoryContextReset(windows->key_context);
-	old = MemoryContextSwitchTo(windows->key_context);
-	windows->key = palloc(sizeof(Datum) * Max(run->key_count, 1));
-	for (int i = 0; i < run->key_count; i++)
-	{
-		int16		length;
-		bool		by_value;
-
-		get_typlenbyval(run->keys[i].spine_type, &length, &by_value);
-		windows->key[i] = datumCopy(spine[i], by_value, length);
-	}
-	MemoryContextSwitchTo(old);
-	if (windows->is_keyed)
-	{
-		HistoryCursorSeek(windows->cursor, windows->key, latest);
-		windows->step->descents++;
-		advance(windows);
-	}
-	while (windows->row != NULL && JoinKeysCompare(run, spine, windows->row->tts_values) > 0)
-		advance(windows);
+	JoinCursorClose(windows->cursor);
 }
 
 /* Read the events of the key as far as the first window reaches. */
@@ -193,10 +92,10 @@ read_events(JoinViewRun *run, const Datum *spine, TimestampTz time, TimestampTz 
 	int			keys = run->key_count;
 	TimestampTz start = WindowSetStart(windows->set);
 
-	for (; windows->row != NULL; advance(windows))
+	for (; windows->cursor->row != NULL; JoinCursorAdvance(windows->cursor))
 	{
-		const Datum *values = windows->row->tts_values;
-		const bool *nulls = windows->row->tts_isnull;
+		const Datum *values = windows->cursor->row->tts_values;
+		const bool *nulls = windows->cursor->row->tts_isnull;
 		TimestampTz event_time = DatumGetTimestampTz(values[keys]);
 		TimestampTz created = DatumGetTimestampTz(values[keys + 1]);
 
@@ -235,8 +134,8 @@ JoinWindowsMatch(JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
 			}
 			continue;
 		}
-		if (windows->key == NULL || !JoinKeysEqual(run, spine, windows->key))
-			begin_key(run, spine, latest);
+		if (JoinCursorSeek(windows->cursor, spine, latest))
+			WindowSetReset(windows->set);
 		WindowSetMove(windows->set, time, latest);
 		read_events(run, spine, time, latest);
 		if (WindowSetResult(windows->set, values, nulls, &found->event_times[i]))
