@@ -27,6 +27,7 @@ import psycopg
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 MIB = 1024
 LAYOUTS = ("open", "closed")
+OWN = "history"  # of venice's: no rival reads that
 SMALL, LARGE = 10_000, 1_000_000
 GROWTH = (100_000, 1_000_000, 10_000_000)
 FEATURES = [f"f{i}" for i in range(10)]
@@ -178,12 +179,18 @@ class Statement:
 
 
 def lateral(_, layout, spine):
+    """As everybody writes it."""
     features = ", ".join(FEATURES)
     return (
         f"SELECT s.id, s.entity_id, s.event_time, {features} FROM {spine} AS s LEFT JOIN LATERAL (SELECT {features}"
         f" FROM {layout} AS h WHERE h.entity_id = s.entity_id AND h.event_time <= s.event_time"
         " AND h.event_time >= s.event_time - interval '7 days' ORDER BY h.event_time DESC LIMIT 1) AS h ON true",
     )
+
+
+def sorted_lateral(connection, layout, spine):
+    """As one writes it who knows how caches work."""
+    return lateral(connection, layout, f"(SELECT * FROM {spine} ORDER BY entity_id, event_time)")
 
 
 class Feast:
@@ -249,7 +256,7 @@ def historical_features(connection, spine, views):
 
 
 def compare_answers(results):
-    """{name: answer}: counts are equal, and sums but for rounding."""
+    """{who: answer}: counts are equal, and sums but for rounding."""
     (first_name, first), *others = results.items()
     for name, answer in others:
         if len(answer) != len(first) or not all(
@@ -258,22 +265,27 @@ def compare_answers(results):
             sys.exit(f"{first_name} and {name} do not agree:\n{first}\n{answer}")
 
 
+def routes_of(case, routes):
+    return routes[:1] if case[0] == OWN else routes
+
+
 def take_turns(routes, cases, rounds):
-    """{(route's name, case): the medians}, of routes that run each case in turn."""
+    """{(route's name, case): the medians}, of routes that run each case in turn.  The first one is ours."""
     runs = collections.defaultdict(list)
     memory = {}
     for round_number in range(rounds + 1):
         measures_memory = round_number == rounds
+        answers = collections.defaultdict(dict)
         for case in cases:
-            answers = {}
-            for route in routes:
+            for route in routes_of(case, routes):
                 run = route.run(*case, measures_memory)
-                answers[route.name] = run.answer
+                answers[case[1]][route.name, case] = run.answer
                 if measures_memory:
                     memory[route.name, case] = run.memory_mib
                 else:
                     runs[route.name, case].append(run)
-            compare_answers(answers)
+        for answers_of_spine in answers.values():
+            compare_answers(answers_of_spine)
     return {
         key: Run(
             statistics.median(run.clock_s for run in measured),
@@ -291,7 +303,7 @@ def print_comparison(results, routes, layout, spine_rows):
     print(f"\n{layout}, {spine_rows:,} rows; {ours.answer[1] / ours.answer[0]:.1%} found something")
     print("| | clock, s | processor, s | memory, MiB | venice is ahead: clock, processor |")
     print("|---|---|---|---|---|")
-    for route in routes:
+    for route in routes_of(case, routes):
         run = results[route.name, case]
         memory = " of which ".join(f"{mib:.0f}" for mib in run.memory_mib)
         ahead = f"{run.clock_s / ours.clock_s:.2f}, {run.processor_s / max(ours.processor_s, TICK_S):.2f}"
@@ -304,6 +316,7 @@ def main():
     ours = Statement(server, "venice", venice)
     routes = [
         Statement(server, "LATERAL ... LIMIT 1", lateral),
+        Statement(server, "LATERAL, its spine sorted", sorted_lateral),
         Statement(server, "Feast's SQL", Feast(wheel)),
         *(Duckdb(directory, threads, parquet) for parquet in (False, True) for threads in (1, 2)),
     ]
@@ -312,7 +325,7 @@ def main():
         print("copying it to DuckDB", duckdb.__version__, flush=True)
         export_to_duckdb(directory)
 
-    cases = [(layout, rows) for layout in LAYOUTS for rows in (SMALL, LARGE)]
+    cases = [(layout, rows) for layout in (*LAYOUTS, OWN) for rows in (SMALL, LARGE)]
     results = take_turns(routes, cases, rounds)
     for case in cases:
         print_comparison(results, routes, *case)
