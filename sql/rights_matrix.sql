@@ -172,6 +172,7 @@ INSERT INTO act (function, statement) VALUES
     ('venice_internal.read_statistics', $$SELECT venice_internal.read_statistics()$$),
     ('venice_internal.served_statistics', $$SELECT venice_internal.served_statistics()$$),
     ('venice_internal.build_progress', $$SELECT venice_internal.build_progress()$$),
+    ('venice_internal.join_progress', $$SELECT venice_internal.join_progress()$$),
     ('venice_internal.unlogged_partition_states', $$SELECT venice_internal.unlogged_partition_states()$$),
     -- These read the tables for a role that is given.
     ('venice_internal.readable_views', $$SELECT venice_internal.readable_views(10)$$),
