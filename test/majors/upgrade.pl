@@ -61,7 +61,18 @@ $old->safe_psql('postgres', q{
 	INSERT INTO venice.partition_state (store_name, version, topic, partition, next_offset, loaded_through, messages, rows)
 		VALUES ('clicks', 1, 'clicks_v1', 0, 42, '(0,2)', 2, 2)});
 
-wait_for_sql($old, q{SELECT count(*) FROM pg_namespace WHERE nspname ~ '_v0$'}, '0', 'the old server has cleaned up');
+# A view that has a past, and a training set that was made of it.
+$old->safe_psql('postgres', q{
+	SET ROLE owner;
+	CREATE SCHEMA events;
+	CREATE TABLE events.scored (id bigint, at timestamptz, score real);
+	INSERT INTO events.scored VALUES (1, '2020-01-01', 1), (1, '2020-01-03', 3);
+	SELECT venice.create_entity('player', 'id bigint');
+	SELECT venice.create_source('scored', relation => 'events.scored', event_time => 'at');
+	SELECT venice.create_feature_view('scored', '{player}', 'scored', 'score');
+	SELECT venice.create_training_set('events.train', 'SELECT 1 AS id, ''2020-01-02''::timestamptz AS event_time', '{scored:score}')});
+
+wait_for_sql($old, q{SELECT count(*) FROM pg_namespace WHERE nspname ~ '_v0$' AND nspname !~ '^scored'}, '0', 'the old server has cleaned up');
 
 # What must be the same on both sides.
 my %same = (
@@ -80,6 +91,8 @@ my %same = (
 	'a look-up' => 'SELECT * FROM scores.get(7)',
 	'a batch of look-ups' => "SELECT * FROM scores.batch_get('{999,1,5000,2}')",
 	'look-ups in an unlogged store' => "SELECT * FROM cache.batch_get('{1,2,3}')",
+	'training sets' => 'SELECT relation, owner, definition, view_versions, snapshot, rows, statistics, created_time FROM venice.training_sets',
+	'the past' => q{SELECT * FROM scored.as_of(1, '2020-01-02')},
 	'owners' => q{SELECT nspname, nspowner::regrole FROM pg_namespace WHERE nspname ~ '^(scores|cache|clicks|visits)' ORDER BY 1},
 	'what a reader may see' => q{SET ROLE reader; SELECT count(*), max(country) FROM scores.records},
 	'what a reader looks up' => 'SET ROLE reader; SELECT country FROM scores.get(7)',
@@ -112,7 +125,7 @@ sub upgrade
 
 	# The new cluster is another node: whether it takes over is for its owner to say.
 	is($new->safe_psql('postgres', 'SELECT store, state FROM venice.stores ORDER BY 1'),
-		"cache|ok\nclicks|restored\nscores|ok\nvisits|restored", "$mode: stores with a topic are restored, the others go on");
+		"cache|ok\nclicks|restored\nscored|ok\nscores|ok\nvisits|restored", "$mode: stores with a topic are restored, the others go on");
 	wait_for_sql($new, q{SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'venice supervisor' AND state = 'idle'},
 		't', "$mode: workers start");
 	is($new->safe_psql('postgres', 'SELECT state FROM venice.stat_ingestion'), 'paused', "$mode: nothing is ingested");
@@ -130,6 +143,8 @@ sub upgrade
 		SET ROLE owner;
 		SELECT venice.rollback_version('scores');
 		SELECT * FROM scores.get(7)}), "2\nfr|14", "$mode: a version from before is current again");
+	is($new->safe_psql('postgres', q{SET ROLE owner; UPDATE events.scored SET score = score + 10; SELECT venice.refresh_training_set('events.train'); SELECT id, score FROM events.train}),
+		"1\n1|11", "$mode: a training set is made again");
 	$new->safe_psql('postgres', 'SELECT venice.resume_ingestion()');
 	wait_for_sql($new, 'SELECT state FROM venice.stat_ingestion', 'retrying', "$mode: when told to, the load goes on");
 	is($new->safe_psql('postgres', 'SELECT kafka_offset FROM venice.stat_ingestion'), '42', "$mode: at its position");
