@@ -55,9 +55,6 @@
 /* Rows of a batch, unless memory says fewer. */
 #define BATCH_ROWS 16384
 
-/* The same of those that workers are given, for which the spine must have two. */
-#define TEAM_BATCH_ROWS 8192
-
 /* The same where a table is read once for each batch. */
 #define MAX_BATCH_ROWS (64 * 1024 * 1024)
 
@@ -696,8 +693,7 @@ begin_team(Pipeline *join, const Stage *stage)
 	}
 	for (i = 0; i < stage->key_count; i++)
 		key_types[i] = join->carried[stage->key_columns[i] - 1].type;
-	team = JoinTeamBegin(stage->runs, key_types, TEAM_BATCH_ROWS,
-						 join->spine_rows / (double) TEAM_BATCH_ROWS);
+	team = JoinTeamBegin(stage->runs, key_types, join->spine_rows);
 	if (team != NULL)
 		join->report->workers = Max(join->report->workers, JoinTeamSize(team));
 	return team;
@@ -736,7 +732,7 @@ run_stage(Pipeline *join, const Stage *stage, const Stage *next, bool is_last)
 		begin_sort(join, next, next_width);
 	team = begin_team(join, stage);
 	if (team != NULL)
-		running.capacity = TEAM_BATCH_ROWS;
+		running.capacity = Min(JOIN_WORKER_ROWS, merge_rows);
 	JoinProgressPhase(join->progress, JOIN_PHASE_JOINING, stage->number,
 					  join->spine_rows, team != NULL ? JoinTeamSize(team) : 0);
 	run_batches(&running, team);

@@ -91,40 +91,38 @@ key_count(const JoinViewRun *run, const JoinLeaf *leaf, double rows, bool *is_or
 	return Max(distinct, 1);
 }
 
+/* What an index costs that so many rows of the spine are looked up in, with or without workers. */
 static double
-probe_cost(const JoinViewRun *run, const JoinLeaf *leaf, double rows, double keys)
+probe_cost(const JoinViewRun *run, const JoinLeaf *leaf, double rows, double keys, double wanted,
+		   double processes)
 {
 	double		pages = RelationGetNumberOfBlocks(leaf->relation);
 	double		index_pages = RelationGetNumberOfBlocks(leaf->index);
-	double		entered = Min(keys, run->spine_rows);	/* keys of the spine */
-	double		gap = rows / keys / (run->spine_rows / entered + 1);
-	double		descents = gap > JOIN_PROBE_STEPS ? run->spine_rows : entered;
-	double		entries = run->spine_rows * Min(gap, JOIN_PROBE_STEPS);
-	double		fetches = run->spine_rows;
+	double		entered = Max(Min(keys, wanted), 1);	/* keys of the spine */
+	double		gap = rows / keys / (wanted / entered + 1);
+	double		descents = gap > JOIN_PROBE_STEPS ? wanted : entered;
+	double		entries = wanted * Min(gap, JOIN_PROBE_STEPS);
+	double		fetches = wanted;
 	double		cost;
 
 	if (run->least_time == run->greatest_time)
-	{
-		descents = fetches = entered;
-		entries = entered;
-	}
+		descents = fetches = entries = entered;
 	if (leaf->covering)
 		fetches *= 1 - Min(leaf->relation->rd_rel->relallvisible / Max(pages, 1), 1);
 	entries = Min(entries, rows);
-	cost = descents * (ceil(log(Max(rows, 2)) / log(2.0)) * cpu_operator_cost +
-					   DESCENT_OPERATORS * cpu_operator_cost);
+	cost = descents * (ceil(log(Max(rows, 2)) / log(2.0)) + DESCENT_OPERATORS) * cpu_operator_cost;
 	cost += entries * (cpu_index_tuple_cost + cpu_operator_cost);
+	cost += fetches * cpu_tuple_cost;
+	cost /= processes;
 	cost += page_cost(leaf->index->rd_rel->reltablespace,
 					  pages_fetched(descents + entries * index_pages / Max(rows, 1), index_pages),
 					  index_pages);
-	cost += fetches * cpu_tuple_cost;
 	cost += page_cost(leaf->relation->rd_rel->reltablespace, pages_fetched(fetches, pages), pages);
 	return cost;
 }
 
 static double
-merge_cost(const JoinViewRun *run, const JoinLeaf *leaf, double rows, bool is_ordered,
-		   double batches)
+merge_cost(const JoinLeaf *leaf, double rows, bool is_ordered, double wanted, double batches)
 {
 	double		random_cost;
 	double		sequential_cost;
@@ -134,44 +132,67 @@ merge_cost(const JoinViewRun *run, const JoinLeaf *leaf, double rows, bool is_or
 							  &sequential_cost);
 	return passes * (RelationGetNumberOfBlocks(leaf->relation) * sequential_cost +
 					 rows * (cpu_tuple_cost +
-							 cpu_operator_cost * (is_ordered ? 2 : log(run->spine_rows + 2))));
+							 cpu_operator_cost * (is_ordered ? 2 : log(wanted + 2))));
 }
 
-static void
-choose(JoinViewRun *run, JoinLeaf *leaf, double merge_batches)
+/* Which part of the times that are wanted is in a table? */
+static double
+share_of_times(const JoinViewRun *run, const JoinLeaf *leaf)
 {
-	JoinStep   *step;
+	double		from = Max(leaf->from, run->least_time);
+	double		to = Min(leaf->to, run->greatest_time);
+
+	if (run->least_time == run->greatest_time)
+		return leaf->from <= run->to && leaf->to > run->to ? 1 : 0;
+	return Max(to - from, 0) / ((double) run->greatest_time - run->least_time);
+}
+
+static bool
+is_wanted(const JoinViewRun *run, const JoinLeaf *leaf)
+{
+	return !leaf->is_empty && leaf->from <= run->to && leaf->to > run->from;
+}
+
+/*
+ * Find out what a leaf costs.  waiting is how many rows of the spine come from newer leaves
+ * without having found anything, and how many go on.
+ */
+static void
+estimate(JoinViewRun *run, JoinLeaf *leaf, double merge_batches, double processes, double *waiting)
+{
 	double		rows;
 	double		keys;
+	double		wanted = *waiting + run->spine_rows * share_of_times(run, leaf);
 	bool		is_ordered;
 	BlockNumber pages;
-	double		tuples;
 	double		all_visible;
 
+	leaf->step = JoinViewStep(run, RelationGetRelid(leaf->relation), "pruned");
+	leaf->is_empty = RelationGetNumberOfBlocks(leaf->relation) == 0;
+	if (!is_wanted(run, leaf))
+		return;
+
 	/* The planner's way to know how large a table is now. */
-	table_relation_estimate_size(leaf->relation, NULL, &pages, &tuples, &all_visible);
-	rows = Max(tuples, 1);
+	table_relation_estimate_size(leaf->relation, NULL, &pages, &rows, &all_visible);
+	rows = Max(rows, 1);
 	keys = Min(key_count(run, leaf, rows, &is_ordered), rows);
-	leaf->merges = leaf->index == NULL || run->plan == JOIN_PLAN_MERGE;
-	step = JoinViewStep(run, RelationGetRelid(leaf->relation), "probe");
-	step->merge_cost = merge_cost(run, leaf, rows, is_ordered, merge_batches);
+	wanted = Max(Min(wanted, run->spine_rows), 1);
+	leaf->step->merge_cost = merge_cost(leaf, rows, is_ordered, wanted, merge_batches);
 	if (leaf->index != NULL)
 	{
-		step->probe_cost = probe_cost(run, leaf, rows, keys);
-		if (run->plan == JOIN_PLAN_AUTO || run->plan == JOIN_PLAN_INSTANT)
-			leaf->merges = step->merge_cost < step->probe_cost;
+		leaf->step->probe_cost = probe_cost(run, leaf, rows, keys, wanted, processes);
+		leaf->alone_cost = probe_cost(run, leaf, rows, keys, wanted, 1);
 	}
-	if (leaf->from > run->to || leaf->to <= run->from)
-		step->plan = "pruned";
-	else if (run->least_time == run->greatest_time && run->plan != JOIN_PLAN_PROBE &&
-			 run->plan != JOIN_PLAN_MERGE)
-		step->plan = "instant";
-	else if (leaf->merges)
-		step->plan = "merge";
-	if (!leaf->merges)
-		step->index = MemoryContextStrdup(run->report_context,
-										  RelationGetRelationName(leaf->index));
-	leaf->step = step;
+	*waiting = wanted * exp(-rows / keys);
+}
+
+/* How many processes will do the work of one, by the planner's reckoning? */
+static double
+process_count(const JoinViewRun *run)
+{
+	int			workers = JoinWorkers(run->spine_rows);
+
+	return workers + Max(1 - 0.3 * workers, 0);
 }
 
 /* What a query costs that reads all of a table and sorts it. */
@@ -191,28 +212,74 @@ sorted_cost(const JoinLeaf *leaf)
 		rows * (cpu_tuple_cost + 2 * cpu_operator_cost * log(rows + 2) / log(2.0));
 }
 
-bool
-JoinDirectBegin(JoinViewRun *run, double merge_batches)
+/*
+ * Choose for each leaf; where one of them is merged, there are no workers for the others.
+ * False where a query costs less.
+ */
+static bool
+choose(JoinViewRun *run, List *leaves, double merge_batches)
 {
-	List	   *leaves = JoinLeavesOpen(run);
-	double		excess = 0;
+	bool		must_probe = run->plan == JOIN_PLAN_PROBE;
+	bool		must_merge = run->plan == JOIN_PLAN_MERGE;
+	double		processes = process_count(run);
+	double		waiting = 0;
+	double		probed = 0;		/* what all of them cost so */
+	double		mixed = 0;		/* each as costs least, without workers */
+	double		excess = 0;		/* of merging what has no index, over sorting it */
 	bool		lacks_index = false;
 	const ListCell *cell;
 
-	if (leaves == NIL)
+	foreach(cell, leaves)
+	{
+		JoinLeaf   *leaf = lfirst(cell);
+		const JoinStep *step;
+
+		estimate(run, leaf, merge_batches, processes, &waiting);
+		if (!is_wanted(run, leaf))
+			continue;
+		step = leaf->step;
+		if (leaf->index == NULL)
+		{
+			lacks_index = true;
+			mixed += step->merge_cost;
+			excess += step->merge_cost - sorted_cost(leaf);
+			continue;
+		}
+		probed += step->probe_cost;
+		mixed += Min(step->merge_cost, leaf->alone_cost);
+	}
+	if (lacks_index && excess > 0 && run->plan == JOIN_PLAN_AUTO)
 		return false;
+
+	must_probe = must_probe || (!lacks_index && probed <= mixed);
 	foreach(cell, leaves)
 	{
 		JoinLeaf   *leaf = lfirst(cell);
 
-		choose(run, leaf, merge_batches);
-		if (leaf->index == NULL)
-		{
-			excess += leaf->step->merge_cost - sorted_cost(leaf);
-			lacks_index = true;
-		}
+		leaf->merges = leaf->index == NULL || must_merge ||
+			(!must_probe && leaf->step->merge_cost < leaf->alone_cost);
+		if (!is_wanted(run, leaf))
+			continue;
+		if (run->least_time == run->greatest_time &&
+			(run->plan == JOIN_PLAN_AUTO || run->plan == JOIN_PLAN_INSTANT))
+			leaf->step->plan = "instant";
+		else
+			leaf->step->plan = leaf->merges ? "merge" : "probe";
+		if (!leaf->merges)
+			leaf->step->index = MemoryContextStrdup(run->report_context,
+													RelationGetRelationName(leaf->index));
 	}
-	if (lacks_index && excess > 0 && run->plan == JOIN_PLAN_AUTO)
+	return true;
+}
+
+bool
+JoinDirectBegin(JoinViewRun *run, double merge_batches)
+{
+	List	   *leaves = JoinLeavesOpen(run);
+
+	if (leaves == NIL)
+		return false;
+	if (!choose(run, leaves, merge_batches))
 	{
 		JoinLeavesClose(leaves);
 		run->steps = NIL;
@@ -231,7 +298,7 @@ JoinDirectMerges(const JoinViewRun *run)
 	{
 		const JoinLeaf *leaf = lfirst(cell);
 
-		if (leaf->merges && leaf->from <= run->to && leaf->to > run->from)
+		if (leaf->merges && is_wanted(run, leaf))
 			return true;
 	}
 	return false;
@@ -270,7 +337,7 @@ JoinDirectMatch(JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
 	{
 		JoinLeaf   *leaf = lfirst(cell);
 
-		if (leaf->from > run->to || leaf->to <= run->from)
+		if (!is_wanted(run, leaf))
 			continue;
 		if (leaf->merges)
 			JoinMerge(run, leaf, &search);

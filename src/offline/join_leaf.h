@@ -60,6 +60,8 @@ typedef struct JoinLeaf
 	Buffer		visibility;		/* of the map of rows that all see */
 	ExprContext *expressions;
 	JoinStep   *step;
+	bool		is_empty;		/* as far as anybody sees */
+	double		alone_cost;		/* of the index, without workers */
 	bool		merges;			/* is read as a whole, rather than by the index */
 	JoinZones  *zones;			/* of join_merge.c */
 

@@ -30,7 +30,6 @@
 #include "miscadmin.h"
 #include "nodes/value.h"
 #include "optimizer/clauses.h"
-#include "optimizer/cost.h"
 #include "storage/latch.h"
 #include "storage/shm_mq.h"
 #include "storage/shm_toc.h"
@@ -269,7 +268,7 @@ team_queue(TeamShared *shared, int member, bool of_found)
 }
 
 static void
-share(JoinTeam *team, int batch_rows)
+share(JoinTeam *team)
 {
 	ParallelContext *parallel = team->parallel;
 	List	   *views = NIL;
@@ -278,9 +277,10 @@ share(JoinTeam *team, int batch_rows)
 	char	   *copy;
 	TeamShared *shared;
 	Size		work_bytes = queue_bytes(sizeof(TimestampTz) + sizeof(bool) +
-										 sizeof(Datum) * team->keys.count, batch_rows,
+										 sizeof(Datum) * team->keys.count, JOIN_WORKER_ROWS,
 										 MEMBER_BATCHES);
-	Size		found_bytes = queue_bytes(found_row_bytes(team->runs), batch_rows, 1);
+	Size		found_bytes = queue_bytes(found_row_bytes(team->runs), JOIN_WORKER_ROWS,
+										  1);
 	Size		shared_bytes;
 	const ListCell *cell;
 	int			i;
@@ -321,14 +321,14 @@ share(JoinTeam *team, int batch_rows)
 }
 
 JoinTeam *
-JoinTeamBegin(List *runs, const Oid *key_types, int batch_rows, double batch_count)
+JoinTeamBegin(List *runs, const Oid *key_types, double spine_rows)
 {
-	int			workers = Min(max_parallel_workers_per_gather, batch_count / 2);
+	int			workers = JoinWorkers(spine_rows);
 	JoinTeam   *team;
 	const ListCell *cell;
 	int			i;
 
-	if (workers <= 0 || IsInParallelMode() || !IsUnderPostmaster)
+	if (workers == 0)
 		return NULL;
 	foreach(cell, runs)
 		if (!is_parallel_view(lfirst(cell)))
@@ -344,7 +344,7 @@ JoinTeamBegin(List *runs, const Oid *key_types, int batch_rows, double batch_cou
 	initStringInfo(&team->message);
 	EnterParallelMode();
 	team->parallel = CreateParallelContext("venice", "venice_join_worker", workers);
-	share(team, batch_rows);
+	share(team);
 	LaunchParallelWorkers(team->parallel);
 	team->member_count = team->parallel->nworkers_launched;
 	if (team->member_count == 0)

@@ -14,12 +14,10 @@ typedef struct JoinTeam JoinTeam;
 
 /*
  * Workers for these views, which JoinDirectBegin has been called for and none of which
- * JoinDirectMerges, and for batches of batch_rows at most.  Types and lengths are those of
- * the features.  NULL when there are none to be had, or one of the views must not be left to
- * them.  From here to JoinTeamEnd the transaction is in parallel mode.
+ * JoinDirectMerges.  NULL when there are none to be had, or one of the views must not
+ * be left to them.  From here to JoinTeamEnd the transaction is in parallel mode.
  */
-extern JoinTeam *JoinTeamBegin(List *runs, const Oid *key_types, int batch_rows,
-							   double batch_count);
+extern JoinTeam *JoinTeamBegin(List *runs, const Oid *key_types, double spine_rows);
 extern int	JoinTeamSize(const JoinTeam *team);
 
 /* Would a worker take another batch? */

@@ -24,6 +24,8 @@
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "common/int.h"
+#include "miscadmin.h"
+#include "optimizer/cost.h"
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -276,6 +278,14 @@ JoinFoundMake(const JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
 	found->event_times = MemoryContextAllocHuge(batch->context, rows * sizeof(TimestampTz));
 	found->values = MemoryContextAllocHuge(batch->context, values * sizeof(Datum));
 	found->nulls = MemoryContextAllocHuge(batch->context, values * sizeof(bool));
+}
+
+int
+JoinWorkers(double spine_rows)
+{
+	if (IsInParallelMode() || !IsUnderPostmaster)
+		return 0;
+	return Min(max_parallel_workers_per_gather, spine_rows / JOIN_WORKER_ROWS / 2);
 }
 
 JoinStep *

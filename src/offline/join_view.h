@@ -12,6 +12,9 @@
 
 #include "offline/join.h"
 
+/* Most rows of a batch that a worker is given. */
+#define JOIN_WORKER_ROWS 8192
+
 /* How a column of the spine compares with a key column of a history. */
 typedef struct JoinKey
 {
@@ -69,6 +72,9 @@ typedef struct JoinViewRun
 } JoinViewRun;
 
 extern JoinViewRun *JoinViewPrepare(JoinView *view, TupleDesc spine);
+
+/* How many workers may help with so large a spine?  Each is to have a few batches. */
+extern int	JoinWorkers(double spine_rows);
 
 /* Which of the history can be wanted by times between these. */
 extern void JoinViewRange(JoinViewRun *run, TimestampTz least, TimestampTz greatest);
