@@ -135,7 +135,8 @@ List *
 IndexesClone(Relation from, Relation to)
 {
 	List	   *clones = NIL;
-	AttrMap    *columns = build_attrmap_by_name(RelationGetDescr(to), RelationGetDescr(from), false);
+	AttrMap    *columns = build_attrmap_by_name(RelationGetDescr(to), RelationGetDescr(from),
+												false);
 	ListCell   *cell;
 
 	foreach(cell, RelationGetIndexList(from))

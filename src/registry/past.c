@@ -88,6 +88,7 @@ static void
 wish_for_index(const FeatureView *view, const Source *source)
 {
 	Relation	relation = relation_open(source->relation, AccessShareLock);
+	const char *schema = get_namespace_name(RelationGetNamespace(relation));
 	List	   *keys = NIL;
 	StringInfoData columns;
 	bool		found = false;
@@ -119,9 +120,8 @@ wish_for_index(const FeatureView *view, const Source *source)
 				(errmsg("table \"%s\" has no index for the past of %s \"%s\"",
 						RelationGetRelationName(relation), FeatureViewKind(view),
 						FeatureViewShortName(view)),
-				 errhint("CREATE INDEX ON %s (%s);",
-						 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
-													RelationGetRelationName(relation)),
+				 errhint("Make one with CREATE INDEX ON %s (%s).",
+						 quote_qualified_identifier(schema, RelationGetRelationName(relation)),
 						 columns.data)));
 	relation_close(relation, NoLock);
 }

@@ -99,26 +99,32 @@ table_name(Oid table)
 									  get_rel_name(table));
 }
 
+static void
+refuse_interval(const char *option, const Interval *value, const char *wanted)
+{
+	char	   *text = DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(value)));
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for option \"%s\": \"%s\"", option, text),
+			 errhint("It takes %s.", wanted)));
+}
+
 void
 HistoryCheckOptions(const StoreOptions *options)
 {
 	const Interval *width = &options->history_partition;
+	const Interval *retention = options->history_retention;
 	Interval	zero = {0};
 
 	if (width->month > 0 ? width->day != 0 || width->time != 0 :
 		width->day * USECS_PER_DAY + width->time < PERIOD_MIN_US)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid value for option \"%s\": \"%s\"", "history_partition",
-						DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(width)))),
-				 errhint("It takes whole months, or a number of days and hours, of at least one hour.")));
-	if (options->history_retention != NULL &&
-		!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(options->history_retention),
+		refuse_interval("history_partition", width,
+						"whole months, or a number of days and hours, of at least one hour");
+	if (retention != NULL &&
+		!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(retention),
 										  IntervalPGetDatum(&zero))))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid value for option \"%s\": \"%s\"", "history_retention", "0"),
-				 errhint("It takes an interval that is positive.")));
+		refuse_interval("history_retention", retention, "an interval that is positive");
 }
 
 /* Midnight, in UTC, of the first day of a month, counted from the year 0. */
@@ -218,6 +224,13 @@ HistoryPartitionAttach(Oid history, Oid table, TimestampTz start, TimestampTz en
 	QueryRunf("ALTER TABLE %s DROP CONSTRAINT " BOUNDS_CONSTRAINT, table_name(table));
 }
 
+static char *
+type_name(Oid type, int32 modifier)
+{
+	return format_type_extended(type, modifier,
+								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+}
+
 /* Of a domain its base type: a row that says that a key is gone has NULLs. */
 static char *
 history_type(const StoreColumn *column)
@@ -227,8 +240,7 @@ history_type(const StoreColumn *column)
 
 	parseTypeString(column->type_name, &type, &modifier, false);
 	type = getBaseTypeAndTypmod(type, &modifier);
-	return format_type_extended(type, modifier,
-								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+	return type_name(type, modifier);
 }
 
 static bool
@@ -688,8 +700,7 @@ HistoryFollowColumns(const Store *store)
 			continue;
 		}
 		get_atttypetypmodcoll(history, attribute, &old_type, &old_modifier, &collation);
-		if (strcmp(type, format_type_extended(old_type, old_modifier,
-											  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY)) != 0)
+		if (strcmp(type, type_name(old_type, old_modifier)) != 0)
 			ItemListAppend(&changes, "ALTER COLUMN %s TYPE %s", name, type);
 	}
 	if (changes.len > 0)

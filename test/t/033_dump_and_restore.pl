@@ -53,6 +53,8 @@ sub picture
 		SELECT polrelid::regclass::text AS name, polname, pg_get_expr(polqual, polrelid) FROM pg_policy ORDER BY name;
 		SELECT tgrelid::regclass::text AS name, tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal ORDER BY name, 2;
 		SELECT indexrelid::regclass::text AS name FROM pg_index WHERE indrelid::regclass::text ~ '^(clicks|plain)' ORDER BY name;
+		TABLE plain_history.rows ORDER BY arrival; TABLE venice.compacted_partition;
+		SELECT relation, partitions, start_time, end_time, compacted FROM venice.histories;
 		TABLE clicks.records ORDER BY id; TABLE plain.records; TABLE plain_v1.records});
 }
 
@@ -78,6 +80,7 @@ sub works
 	is($node->safe_psql($dbname, q{SELECT state, pid, messages FROM venice.stat_ingestion WHERE version = 2}), 'paused||100', "$dbname: does not ingest");
 	is($node->safe_psql($dbname, "SET ROLE $who; SELECT venice.rollback_version('plain'); SELECT n FROM plain.get(1)"), "1\n10", "$dbname: goes back");
 	is($node->safe_psql($dbname, "SET ROLE $who; SELECT venice.push('plain', 'VALUES (1, 30)'); SELECT n FROM plain.get(1)"), "3\n30", "$dbname: takes pushes through SQL");
+	is($node->safe_psql($dbname, q{SELECT string_agg(n::text, ' ' ORDER BY arrival) FROM plain_history.rows}), '10 20 5 10 30', "$dbname: goes on with its history behind what it had");
 	$node->safe_psql($dbname, "SET ROLE $who; SELECT venice.resume_ingestion(); SELECT venice.end_push('clicks')");
 	$node->safe_psql($dbname, "CALL venice.wait_for_push('clicks')");
 	is($node->safe_psql($dbname, q{SELECT count(*) FROM clicks.records; SELECT n FROM clicks.get('k170')}), "200\n170", "$dbname: told to, it goes on with the push");
@@ -113,6 +116,9 @@ $node->safe_psql('original', qq{
 	SELECT venice.create_service('model', '{team.plain_n:n}');
 	SELECT venice.push('plain', 'VALUES (1, 20)', 'two')});
 $node->safe_psql('original', "CALL venice.wait_for_push('clicks')");
+# Of another server, whose transactions had greater ids.
+$node->safe_psql('original', q{INSERT INTO plain_history.rows (id, n, event_time) VALUES (1, 5, '2020-01-01 UTC'); UPDATE plain_history.rows SET arrival = arrival + (1::bigint << 50)});
+wait_for_sql($node, q{SELECT compacted FROM venice.histories}, '1', 'a late row has a partition', dbname => 'original');
 $node->safe_psql('original', "SELECT venice.start_push('clicks', 'second')");
 wait_for_sql($node, 'SELECT sum(messages) FROM venice.stat_ingestion WHERE version = 2', '100', 'a push is on its way', dbname => 'original');
 wait_for_sql($node, q{SELECT count(*) FROM venice.store_version WHERE version = 0}, '0', 'maintenance is done', dbname => 'original');
