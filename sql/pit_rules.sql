@@ -218,8 +218,9 @@ SELECT label, _status FROM venice.get_historical_features('SELECT 240 AS k, now(
 -- No ordinary view reads ahead, whatever is asked of a label beside it.
 SELECT ask($$SELECT 24 AS k, '2020-01-01 10:00+0'::timestamptz AS event_time$$, '{outcome,ever:v}', '{"strict": true}');
 
--- R25: all that was between two times is the history itself.
+-- R25: all that was between two times is the history itself; what there was at one time of every key is a snapshot.
 SELECT k, event_time, v, _deleted FROM arrivals_history.rows WHERE event_time >= '2020-01-01 10:00' AND event_time < '2020-01-01 12:00' ORDER BY k, event_time, arrival;
+SELECT t, s.* FROM unnest('{2020-01-01 10:30,2020-01-01 11:30,2020-01-01 12:30}'::timestamptz[]) AS t, arrivals.snapshot(t) AS s ORDER BY t, k;
 
 -- What has no past says so, and how it could have one.
 \set VERBOSITY default
