@@ -227,12 +227,13 @@ check_own_options(const Jsonb *options)
 {
 	static const char *const no_others[] = {NULL};
 	char	   *tags = OptionText(options, "tags");
+	Datum		own;
 
 	(void) OptionString(options, "description");
-	if (tags != NULL)
-		RegistryCheckOptions(DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-																CStringGetDatum(psprintf("{\"tags\": %s}", tags)))),
-							 no_others, NULL);
+	if (tags == NULL)
+		return;
+	own = DirectFunctionCall1(jsonb_in, CStringGetDatum(psprintf("{\"tags\": %s}", tags)));
+	RegistryCheckOptions(DatumGetJsonbP(own), no_others, NULL);
 }
 
 static HistoricalRequest *
@@ -312,22 +313,25 @@ static void
 append_statistics(StringInfo sql, const char *name, Oid type)
 {
 	const char *quoted = quote_identifier(name);
+	const char *finite = "";
 
 	appendStringInfo(sql, "%spg_catalog.jsonb_build_object(%s, pg_catalog.jsonb_strip_nulls("
 					 "pg_catalog.jsonb_build_object('nulls', pg_catalog.count(*) FILTER (WHERE %s IS NULL)",
 					 sql->len > 0 ? " || " : "SELECT ", quote_literal_cstr(name), quoted);
 	switch (type)
 	{
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
 		case FLOAT4OID:
 		case FLOAT8OID:
 		case NUMERICOID:
 			/* Squares of more would not fit; NaN is more than all numbers. */
-			appendStringInfo(sql, ", 'mean', pg_catalog.avg(%s::float8) FILTER (WHERE %s BETWEEN -1e150 AND 1e150)"
-							 ", 'stddev', pg_catalog.stddev_samp(%s::float8) FILTER (WHERE %s BETWEEN -1e150 AND 1e150)",
-							 quoted, quoted, quoted, quoted);
+			finite = psprintf(" FILTER (WHERE %s BETWEEN -1e150 AND 1e150)", quoted);
+			/* FALLTHROUGH */
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+			appendStringInfo(sql, ", 'mean', pg_catalog.avg(%s::float8)%s"
+							 ", 'stddev', pg_catalog.stddev_samp(%s::float8)%s",
+							 quoted, finite, quoted, finite);
 			/* FALLTHROUGH */
 		case DATEOID:
 		case TIMESTAMPOID:
