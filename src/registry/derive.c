@@ -343,7 +343,8 @@ read_store(FeatureView *view, Reading *reading)
 			continue;
 		}
 		if (position >= list_length(view->key_names) ||
-			strcmp(column->name, FeatureViewKeyColumn(view, list_nth(view->key_names, position))) != 0 ||
+			strcmp(column->name,
+				   FeatureViewKeyColumn(view, list_nth(view->key_names, position))) != 0 ||
 			strcmp(column->type_name, list_nth(view->key_types, position)) != 0)
 			break;
 		position++;
