@@ -51,6 +51,10 @@ OBJS = \
 	src/wire/scalar_key.o \
 	src/wire/json.o \
 	src/wire/record.o \
+	src/merge/order.o \
+	src/merge/collection.o \
+	src/merge/metadata.o \
+	src/merge/merge.o \
 	src/version/catalog_row.o \
 	src/version/clone.o \
 	src/version/layout.o \
@@ -78,10 +82,14 @@ OBJS = \
 	src/read/compute.o \
 	src/read/warm.o \
 	src/apply/load.o \
+	src/apply/write.o \
+	src/apply/change.o \
+	src/apply/log.o \
 	src/store/arguments.o \
 	src/store/definition.o \
 	src/store/guard.o \
 	src/store/create.o \
+	src/store/put.o \
 	src/store/push.o \
 	src/store/versions.o \
 	src/registry/definition.o \
@@ -172,6 +180,7 @@ SQL_PARTS = \
 	src/version/dependents.sql \
 	src/version/history.sql \
 	src/store/store.sql \
+	src/store/put.sql \
 	src/store/views.sql \
 	src/registry/definition.sql \
 	src/registry/entries.sql \

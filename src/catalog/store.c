@@ -35,6 +35,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -44,6 +45,7 @@
 #include "catalog/registry_row.h"
 #include "common/compat.h"
 #include "common/query.h"
+#include "common/subtransaction.h"
 
 PG_FUNCTION_INFO_V1(venice_is_store_member);
 
@@ -79,6 +81,13 @@ bool
 VersionStateIsFuture(VersionState state)
 {
 	return state <= VERSION_WAITING_FOR_DUMP;
+}
+
+bool
+VersionStateIsComplete(VersionState state)
+{
+	return state == VERSION_READY || state == VERSION_WAITING_FOR_DUMP ||
+		state == VERSION_CURRENT || state == VERSION_BACKUP || state == VERSION_ROLLED_BACK;
 }
 
 bool
@@ -337,8 +346,11 @@ read_version(Relation relation, HeapTuple tuple)
 {
 	Version    *version = palloc0(sizeof(Version));
 	bool		is_null;
+	bool		is_null_start;
 	Datum		swapped = RegistryField(relation, tuple, "swapped_time", &is_null);
 
+	version->started_time = DatumGetTimestampTz(RegistryField(relation, tuple, "started_time",
+															  &is_null_start));
 	version->swapped_time = is_null ? 0 : DatumGetTimestampTz(swapped);
 	version->store = read_name(relation, tuple, "store_name");
 	version->number = read_int4(relation, tuple, "version");
@@ -359,13 +371,13 @@ read_version(Relation relation, HeapTuple tuple)
 
 /* Of one number, or all; newest first. */
 static List *
-read_versions(const char *store, int number)
+read_versions(const char *store, int number, Snapshot snapshot)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	RegistryScan scan;
 	HeapTuple	tuple;
 	List	   *versions = NIL;
 
+	snapshot = RegisterSnapshot(snapshot);
 	RegistryScanBegin(&scan, "store_version", store, number, snapshot);
 	while ((tuple = RegistryScanNext(&scan)) != NULL)
 		versions = lcons(read_version(scan.relation, tuple), versions);
@@ -378,7 +390,8 @@ Version *
 VersionLookup(const char *store, int number, bool missing_ok)
 {
 	/* A negative number is nobody's. */
-	List	   *versions = number < 0 ? NIL : read_versions(store, number);
+	List	   *versions = number < 0 ? NIL :
+		read_versions(store, number, GetTransactionSnapshot());
 
 	if (versions == NIL && !missing_ok)
 		ereport(ERROR,
@@ -392,7 +405,13 @@ VersionLookup(const char *store, int number, bool missing_ok)
 List *
 VersionList(const char *store)
 {
-	return read_versions(store, NO_VERSION);
+	return read_versions(store, NO_VERSION, GetTransactionSnapshot());
+}
+
+List *
+VersionListLatest(const char *store)
+{
+	return read_versions(store, NO_VERSION, GetLatestSnapshot());
 }
 
 Version *
@@ -536,13 +555,62 @@ VersionTopic(const char *pattern, const char *store, int number)
 	return topic.data;
 }
 
-void
-StoreLock(const char *name, int lock_mode)
+/* Which of a store's locks: the sub-object's number. */
+#define LOCK_OF_STORE	0
+#define LOCK_OF_WRITERS	1
+#define LOCK_OF_LOG		2
+
+static void
+lock_store(const char *name, int which, int lock_mode)
 {
 	Oid			class_oid = get_relname_relid("store", get_namespace_oid("venice", false));
 
-	LockDatabaseObject(class_oid, hash_bytes((const unsigned char *) name, strlen(name)), 0,
+	LockDatabaseObject(class_oid, hash_bytes((const unsigned char *) name, strlen(name)), which,
 					   lock_mode);
+}
+
+void
+StoreLock(const char *name, int lock_mode)
+{
+	lock_store(name, LOCK_OF_STORE, lock_mode);
+}
+
+void
+StoreWritersLock(const char *name)
+{
+	lock_store(name, LOCK_OF_WRITERS, ShareLock);
+}
+
+void
+StoreLogLock(const char *name)
+{
+	lock_store(name, LOCK_OF_LOG, ExclusiveLock);
+}
+
+typedef struct TimedLock
+{
+	const char *name;
+	int			timeout_ms;
+} TimedLock;
+
+static void
+lock_within(void *argument)
+{
+	TimedLock  *lock = argument;
+	int			nest_level = NewGUCNestLevel();
+
+	(void) set_config_option("lock_timeout", psprintf("%d", lock->timeout_ms), PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	lock_store(lock->name, LOCK_OF_WRITERS, ExclusiveLock);
+	AtEOXact_GUC(true, nest_level);
+}
+
+bool
+StoreWritersLockAlone(const char *name, int timeout_ms)
+{
+	TimedLock	lock = {name, timeout_ms};
+
+	return SubtransactionTry(lock_within, &lock, ERRCODE_LOCK_NOT_AVAILABLE) == NULL;
 }
 
 void

@@ -80,6 +80,7 @@ typedef struct Version
 	bool		end_requested;
 	int64		rows;			/* when it was built, 0 before */
 	Jsonb	   *attachments;	/* what it has because the current one had it, or NULL */
+	TimestampTz started_time;
 	TimestampTz swapped_time;	/* 0: never was current */
 	char	   *error;
 } Version;
@@ -89,6 +90,9 @@ extern VersionState VersionStateParse(const char *name);
 
 /* Not started, not current and not past: a push that may still become current. */
 extern bool VersionStateIsFuture(VersionState state);
+
+/* It has rows that are read, or may be again: writes go to it. */
+extern bool VersionStateIsComplete(VersionState state);
 
 /* The version has no schema any more. */
 extern bool VersionStateIsGone(VersionState state);
@@ -126,6 +130,9 @@ extern Version *VersionLookup(const char *store, int number, bool missing_ok);
 
 /* All versions that the registry has of a store, newest first. */
 extern List *VersionList(const char *store);
+
+/* The same as they are now, whatever the isolation level. */
+extern List *VersionListLatest(const char *store);
 
 /* The store's one version that may still become current, or NULL. */
 extern Version *VersionFuture(const char *store);
@@ -175,5 +182,14 @@ extern char *VersionTopic(const char *pattern, const char *store, int number);
  * half done.  Held to the end of the transaction.
  */
 extern void StoreLock(const char *name, int lock_mode);
+
+/*
+ * Two more of its kind.  Writers of rows share the first, and who makes another version
+ * complete has it alone: StoreWritersLockAlone gives up after a time, false.  Who makes
+ * the log of writes has the second.
+ */
+extern void StoreWritersLock(const char *name);
+extern bool StoreWritersLockAlone(const char *name, int timeout_ms);
+extern void StoreLogLock(const char *name);
 
 #endif							/* VENICE_STORE_H */

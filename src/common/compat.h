@@ -18,11 +18,14 @@
 #include "access/attmap.h"
 #include "access/genam.h"
 #include "access/table.h"
+#include "catalog/pg_class.h"
 #include "commands/alter.h"
 #include "commands/defrem.h"
 #include "common/jsonapi.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_relation.h"
 #include "parser/parse_type.h"
 #include "pgstat.h"
 #include "storage/latch.h"
@@ -196,6 +199,41 @@ ObjectChangeOwner(Oid class_id, Oid object_id, Oid owner)
 #if PG_VERSION_NUM < 180000
 #define index_beginscan(table, index, snapshot, counts, keys, order_bys) \
 	index_beginscan(table, index, snapshot, keys, order_bys)
+#endif
+
+/* 16 keeps rights apart from relations, 18 knows which of these are pruned. */
+static inline void
+ExecInitRelation(EState *estate, Oid relation, LOCKMODE lock_mode)
+{
+	RangeTblEntry *entry = makeNode(RangeTblEntry);
+#if PG_VERSION_NUM >= 160000
+	List	   *permissions = NIL;
+#endif
+
+	entry->rtekind = RTE_RELATION;
+	entry->relid = relation;
+	entry->relkind = RELKIND_RELATION;
+	entry->rellockmode = lock_mode;
+#if PG_VERSION_NUM < 160000
+	ExecInitRangeTable(estate, list_make1(entry));
+#else
+	(void) addRTEPermissionInfo(&permissions, entry);
+#if PG_VERSION_NUM < 180000
+	ExecInitRangeTable(estate, list_make1(entry), permissions);
+#else
+	ExecInitRangeTable(estate, list_make1(entry), permissions, bms_make_singleton(1));
+#endif
+#endif
+}
+
+/* 16 can leave out indexes that only summarize; 18 has the row that is being updated. */
+#if PG_VERSION_NUM < 160000
+#define ExecInsertIndexTuples(result, slot, estate, update, quiet, conflict, arbiters, partly) \
+	ExecInsertIndexTuples(result, slot, estate, update, quiet, conflict, arbiters)
+#endif
+#if PG_VERSION_NUM < 180000
+#define ExecCheckIndexConstraints(result, slot, estate, conflict, row, arbiters) \
+	ExecCheckIndexConstraints(result, slot, estate, conflict, arbiters)
 #endif
 
 #endif							/* VENICE_COMPAT_H */

@@ -55,6 +55,8 @@ static const char *const key_formats[] = {
 };
 static const char *const value_formats[] = {"confluent-avro", "avro", "json", NULL};
 static const char *const duplicate_actions[] = {"error", "last", NULL};
+static const char *const conflict_resolutions[] = {"arrival", "row", "field", NULL};
+static const char *const rewind_origins[] = {"end_of_push", "start_of_push", NULL};
 
 /* In alphabetical order, as the error for an unknown key lists them. */
 static const OptionDefinition definitions[] = {
@@ -62,6 +64,7 @@ static const OptionDefinition definitions[] = {
 	{"backup_retention", OPTION_INTERVAL, APPLIES_AT_ONCE, "\"7 days\""},
 	{"cache", OPTION_BOOL, APPLIES_AT_ONCE, "false"},
 	{"cache_ttl", OPTION_INTERVAL, APPLIES_AT_ONCE, NULL},
+	{"conflict_resolution", OPTION_CHOICE, APPLIES_NEXT_VERSION, "\"arrival\"", 0, 0, conflict_resolutions},
 	{"fields", OPTION_OBJECT, APPLIES_NEXT_VERSION, NULL},
 	{"fillfactor", OPTION_INTEGER, APPLIES_NEXT_VERSION, "100", 10, 100},
 	{"history", OPTION_BOOL, APPLIES_AT_ONCE, "false"},
@@ -72,7 +75,10 @@ static const OptionDefinition definitions[] = {
 	{"max_rejected", OPTION_INTEGER, APPLIES_AT_ONCE, "0", 0, PG_INT64_MAX},
 	{"on_duplicate", OPTION_CHOICE, APPLIES_NEXT_VERSION, "\"error\"", 0, 0, duplicate_actions},
 	{"owner", OPTION_TEXT, APPLIES_AT_ONCE, NULL},
+	{"rewind", OPTION_INTERVAL, APPLIES_NEXT_VERSION, "\"1 day\""},
+	{"rewind_from", OPTION_CHOICE, APPLIES_NEXT_VERSION, "\"end_of_push\"", 0, 0, rewind_origins},
 	{"tablespace", OPTION_TEXT, APPLIES_NEXT_VERSION, NULL},
+	{"tombstone_retention", OPTION_INTERVAL, APPLIES_AT_ONCE, "\"7 days\""},
 	{"unlogged", OPTION_BOOL, APPLIES_NEXT_VERSION, "false"},
 	{"value_format", OPTION_CHOICE, APPLIES_NEXT_VERSION, "\"confluent-avro\"", 0, 0, value_formats},
 	{"version_topic", OPTION_TEXT, APPLIES_NEXT_VERSION, "\"{store}_v{version}\""},
@@ -424,6 +430,11 @@ StoreOptionsParse(const Jsonb *options)
 	result->history = bool_of(effective, "history");
 	result->history_partition = *parse_interval("history_partition",
 												OptionText(effective, "history_partition"));
+	result->conflict_resolution = OptionText(effective, "conflict_resolution");
+	result->rewind = *parse_interval("rewind", OptionText(effective, "rewind"));
+	result->rewind_from_start = strcmp(OptionText(effective, "rewind_from"), "start_of_push") == 0;
+	result->tombstone_retention = *parse_interval("tombstone_retention",
+												  OptionText(effective, "tombstone_retention"));
 	if (retention != NULL)
 		result->history_retention = parse_interval("history_retention", retention);
 	return result;

@@ -39,6 +39,10 @@ typedef struct StoreOptions
 	bool		history;
 	Interval	history_partition;
 	Interval   *history_retention;	/* or NULL: for ever */
+	char	   *conflict_resolution;	/* "arrival", "row" or "field" */
+	Interval	rewind;
+	bool		rewind_from_start;	/* of the push, and not from its end */
+	Interval	tombstone_retention;
 } StoreOptions;
 
 /*

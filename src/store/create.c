@@ -36,6 +36,7 @@
 #include "utils/lsyscache.h"
 
 #include "avro/reader.h"
+#include "apply/log.h"
 #include "catalog/audit.h"
 #include "catalog/node.h"
 #include "catalog/pointer.h"
@@ -248,7 +249,7 @@ create_first_version(Store *store)
 	QueryRunf("ALTER TABLE %s.records ADD CONSTRAINT records_pkey PRIMARY KEY (%s)", schema,
 			  KeyColumnList(store, ""));
 	GateCreate(store->name);
-	VersionSeal(store->name);
+	VersionSeal(store, store->name);
 	QueryEnd(&session);
 	GeneratedFunctionsCreate(store, store->schema_oid);
 
@@ -851,6 +852,7 @@ StoreDrop(const Store *store, bool force)
 		drop_version_or_say_how(store, version);
 	}
 
+	LogDrop(store);
 	HistoryDrop(store, force);
 	VersionPointerRemove(store->name);
 	QueryBeginRegistry(&session);

@@ -46,7 +46,7 @@ venice_refuse_direct_dml(PG_FUNCTION_ARGS)
 						get_namespace_name(RelationGetNamespace(trigger->tg_relation)),
 						RelationGetRelationName(trigger->tg_relation)),
 				 errdetail("The version is complete."),
-				 errhint("Push a new version with venice.push or venice.start_push.")));
+				 errhint("Write rows with put, update and delete in the store's schema, or push a new version.")));
 	PG_RETURN_POINTER(NULL);
 }
 

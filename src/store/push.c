@@ -27,10 +27,12 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "apply/log.h"
 #include "catalog/node.h"
 #include "catalog/store.h"
 #include "common/compat.h"
@@ -40,6 +42,7 @@
 #include "common/shmem.h"
 #include "read/warm.h"
 #include "store/arguments.h"
+#include "store/put.h"
 #include "version/build.h"
 #include "version/dependents.h"
 #include "version/layout.h"
@@ -51,6 +54,8 @@ PG_FUNCTION_INFO_V1(venice_start_push);
 PG_FUNCTION_INFO_V1(venice_end_push);
 PG_FUNCTION_INFO_V1(venice_abort_push);
 PG_FUNCTION_INFO_V1(venice_push);
+PG_FUNCTION_INFO_V1(venice_incremental_push);
+PG_FUNCTION_INFO_V1(venice_repush);
 PG_FUNCTION_INFO_V1(venice_wait_for_push);
 
 #define PUSH_ID_MAX_BYTES		1000	/* it is a key */
@@ -61,6 +66,32 @@ PG_FUNCTION_INFO_V1(venice_wait_for_push);
 
 static const char *const push_options[] = {"origin", "version_topic", NULL};
 
+pg_noreturn static void
+refuse_push_id(const Store *store, const char *push_id, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 errmsg("store \"%s\" has had a push \"%s\" of another kind", store->name, push_id),
+			 errdetail_internal("%s", detail),
+			 errhint("Use another push id for another push.")));
+	pg_unreachable();
+}
+
+/* The id that was given, or a new one. */
+static char *
+make_push_id(char *push_id)
+{
+	if (push_id != NULL && (push_id[0] == '\0' || strlen(push_id) > PUSH_ID_MAX_BYTES))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid push id: \"%s\"", push_id),
+				 errdetail("A push id has 1 to %d bytes.", PUSH_ID_MAX_BYTES)));
+	if (push_id != NULL)
+		return push_id;
+	return DatumGetCString(DirectFunctionCall1(uuid_out, DirectFunctionCall1(gen_random_uuid,
+																			 (Datum) 0)));
+}
+
 /* The version of an earlier push with this id, or NULL. */
 static Version *
 find_push(const Store *store, const char *push_id)
@@ -69,20 +100,24 @@ find_push(const Store *store, const char *push_id)
 	QueryArgs	args = {0};
 	int			number = -1;
 	char	   *state = NULL;
+	bool		incremental = false;
 	Version    *version;
 
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, store->name);
 	QueryArgText(&args, push_id);
-	if (QueryRun("SELECT version, state FROM venice.push WHERE store_name = $1::name AND push_id = $2",
-				 &args) == 1)
+	if (QueryRun("SELECT version, state, origin = 'incremental' FROM venice.push "
+				 "WHERE store_name = $1::name AND push_id = $2", &args) == 1)
 	{
 		number = QueryInt4(0, 1, -1);
 		state = QueryText(0, 2, session.result_context);
+		incremental = QueryBool(0, 3);
 	}
 	QueryEnd(&session);
 	if (number < 0)
 		return NULL;
+	if (incremental)
+		refuse_push_id(store, push_id, "It was incremental.");
 
 	version = VersionLookup(store->name, number, true);
 	if (version == NULL || VersionStateIsGone(version->state))
@@ -154,8 +189,9 @@ check_node(void)
  * StoreLock is held.
  */
 static Version *
-start_push(Store *store, char *push_id, bool kafka, const char *topic_pattern, bool *found)
+start_push(Store *store, char *push_id, const char *origin, const char *topic_pattern, bool *found)
 {
+	bool		kafka = strcmp(origin, "kafka") == 0;
 	Version    *version = push_id != NULL ? find_push(store, push_id) : NULL;
 	int			number = store->last_version + 1;
 	char	   *topic = NULL;
@@ -179,15 +215,7 @@ start_push(Store *store, char *push_id, bool kafka, const char *topic_pattern, b
 						   version->number, VersionStateName(version->state)),
 				 errhint("Finish it first, or stop it with venice.abort_push(%s).",
 						 quote_literal_cstr(store->name))));
-	if (push_id != NULL && (push_id[0] == '\0' || strlen(push_id) > PUSH_ID_MAX_BYTES))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid push id: \"%s\"", push_id),
-				 errdetail("A push id has 1 to %d bytes.", PUSH_ID_MAX_BYTES)));
-	if (push_id == NULL)
-		push_id = DatumGetCString(DirectFunctionCall1(uuid_out,
-													  DirectFunctionCall1(gen_random_uuid,
-																		  (Datum) 0)));
+	push_id = make_push_id(push_id);
 	if (kafka)
 	{
 		WorkersRequire("a push through Kafka");
@@ -203,8 +231,8 @@ start_push(Store *store, char *push_id, bool kafka, const char *topic_pattern, b
 				 errmsg("a push without a topic to an unlogged version could not be loaded again"),
 				 errhint("Accept its loss in a crash by the option accept_loss, or reset unlogged.")));
 
-	VersionInsert(store, number, kafka ? "kafka" : "sql", push_id, true, topic);
-	(void) VersionCreate(store, number, VERSION_STARTED, kafka ? "kafka" : "sql");
+	VersionInsert(store, number, origin, push_id, true, topic);
+	(void) VersionCreate(store, number, VERSION_STARTED, origin);
 	store->last_version = number;
 	version = VersionLookup(store->name, number, false);
 	VersionDescribe(store, version);
@@ -230,7 +258,7 @@ venice_start_push(PG_FUNCTION_ARGS)
 	bool		nulls[2] = {false};
 	bool		found;
 
-	version = start_push(store, push_id, push_uses_kafka(store, options),
+	version = start_push(store, push_id, push_uses_kafka(store, options) ? "kafka" : "sql",
 						 OptionString(options, "version_topic"), &found);
 	namestrcpy(&schema, VersionSchemaName(store->name, version->number, version->state));
 	InitMaterializedSRF(fcinfo, 0);
@@ -244,7 +272,7 @@ void
 PushAgain(Store *store, const Version *lost)
 {
 	bool		found;
-	Version    *version = start_push(store, NULL, true, lost->topic, &found);
+	Version    *version = start_push(store, NULL, "kafka", lost->topic, &found);
 
 	VersionRequestEnd(version, true);
 	VersionSetDetail(version, psprintf("It replaces version %d, which a crash has emptied.",
@@ -269,13 +297,21 @@ argument_push(FunctionCallInfo fcinfo, const Store *store)
 	return version;
 }
 
+/* Make a version complete that the transaction has filled. */
 static void
-end_sql_push(Store *store, Version *version, bool swap)
+build_here(Store *store, Version *version, bool swap)
 {
 	VersionRequestEnd(version, swap);
 	VersionSetState(version, VERSION_BUILDING);
 	VersionBuild(store, version, NULL, NULL);
+	VersionCatchUp(store, version);
 	DependentsWarn(store);
+}
+
+static void
+end_sql_push(Store *store, Version *version, bool swap)
+{
+	build_here(store, version, swap);
 	if (swap)
 	{
 		(void) VersionWarm(store, version);
@@ -401,7 +437,7 @@ venice_push(PG_FUNCTION_ARGS)
 
 	OptionsCheckKeys(options, no_options, NULL);
 	check_query(query);
-	version = start_push(store, push_id, false, NULL, &found);
+	version = start_push(store, push_id, "sql", NULL, &found);
 	if (found && VersionStateIsFuture(version->state))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
@@ -424,6 +460,162 @@ venice_push(PG_FUNCTION_ARGS)
 		SPI_finish();
 		end_sql_push(store, version, true);
 	}
+	PG_RETURN_INT32(version->number);
+}
+
+/* Has a push that makes no version this id?  It is done then. */
+static bool
+incremental_push_is_done(const Store *store, const char *push_id)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	bool		incremental;
+	bool		found;
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store->name);
+	QueryArgText(&args, push_id);
+	found = QueryRun("SELECT origin = 'incremental' FROM venice.push "
+					 "WHERE store_name = $1::name AND push_id = $2", &args) > 0;
+	incremental = found && QueryBool(0, 1);
+	QueryEnd(&session);
+	if (found && !incremental)
+		refuse_push_id(store, push_id, "It made a version.");
+	return found;
+}
+
+static void
+finish_incremental_push(const Store *store, const char *push_id, int64 rows)
+{
+	const char *started_by = GetUserNameFromId(GetOuterUserId(), false);
+	QuerySession session;
+	QueryArgs	args = {0};
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store->name);
+	QueryArgText(&args, push_id);
+	QueryArgText(&args, started_by);
+	QueryArgInt8(&args, rows);
+	(void) QueryRun("INSERT INTO venice.push (store_name, push_id, version, origin, state, started_by, "
+					"ended_time, rows) SELECT store_name, $2, version, 'incremental', 'completed', "
+					"$3::name, pg_catalog.clock_timestamp(), $4 "
+					"FROM venice.version_pointer WHERE store_name = $1::name", &args);
+	QueryEnd(&session);
+}
+
+/*
+ * venice_incremental_push
+ *		incremental_push(store, query, push_id): the push's id.
+ *
+ * The query runs as the caller, as that of a push does.
+ */
+Datum
+venice_incremental_push(PG_FUNCTION_ARGS)
+{
+	Store	   *store = ArgumentOwnedStore(fcinfo);
+	char	   *query = ArgumentText(fcinfo, 1, "query", true);
+	char	   *push_id = make_push_id(ArgumentText(fcinfo, 2, "push_id", false));
+
+	check_query(query);
+	if (!incremental_push_is_done(store, push_id))
+		finish_incremental_push(store, push_id, StorePutQuery(store, query));
+	PG_RETURN_TEXT_P(cstring_to_text(push_id));
+}
+
+/* What is known of deleted rows is known of the copy, too. */
+static void
+copy_tombstones(const Store *store, const char *from, const char *to)
+{
+	QuerySession session;
+
+	if (!OidIsValid(get_relname_relid("tombstones", get_namespace_oid(from, false))) ||
+		!OidIsValid(get_relname_relid("tombstones", get_namespace_oid(to, false))))
+		return;
+	QueryBegin(&session, store->owner);
+	QueryRunf("INSERT INTO %s SELECT t.* FROM %s t LEFT JOIN %s r USING (%s) WHERE r IS NULL "
+			  "ON CONFLICT DO NOTHING",
+			  quote_qualified_identifier(to, "tombstones"),
+			  quote_qualified_identifier(from, "tombstones"),
+			  quote_qualified_identifier(to, "records"), KeyColumnList(store, ""));
+	QueryEnd(&session);
+}
+
+/* "q.k::bigint, q.v::text", or with "c." and no casts. */
+static char *
+prefixed_columns(const Store *store, const char *prefix, bool casts)
+{
+	StringInfoData list;
+	ListCell   *cell;
+
+	initStringInfo(&list);
+	foreach(cell, store->columns)
+	{
+		const StoreColumn *column = lfirst(cell);
+
+		ItemListAppend(&list, "%s.%s%s%s", prefix, quote_identifier(column->name), casts ? "::" : "",
+					   casts ? column->type_name : "");
+	}
+	return list.data;
+}
+
+/*
+ * Fill a version with the rows of a query over the current one, which it knows as "current".
+ * A row that it leaves as it is keeps what is known of when it was written.
+ */
+static char *
+repush_statement(const Store *store, const char *query, const char *current, const char *future)
+{
+	char	   *columns = column_list(store);
+	bool		dated = OidIsValid(get_relname_relid("tombstones",
+													 get_namespace_oid(current, false))) &&
+		strcmp(store->options->conflict_resolution, "arrival") != 0;
+	char	   *from = quote_qualified_identifier(current, "records");
+
+	if (query == NULL)
+		query = "TABLE current";
+	if (!dated)
+		return psprintf("INSERT INTO %s (%s) WITH current AS (SELECT %s FROM %s) SELECT * FROM (%s) AS q",
+						quote_qualified_identifier(future, "records"), columns, columns, from, query);
+	return psprintf("INSERT INTO %s (%s, _meta) WITH current AS (SELECT %s FROM %s) "
+					"SELECT %s, CASE WHEN pg_catalog.record_image_eq(ROW(%s), ROW(%s)) THEN c._meta END "
+					"FROM (%s) AS q (%s) LEFT JOIN %s c USING (%s)",
+					quote_qualified_identifier(future, "records"), columns, columns, from,
+					prefixed_columns(store, "q", true), prefixed_columns(store, "q", true),
+					prefixed_columns(store, "c", false), query, columns, from,
+					KeyColumnList(store, ""));
+}
+
+/*
+ * venice_repush
+ *		repush(store, query, options): the version.
+ */
+Datum
+venice_repush(PG_FUNCTION_ARGS)
+{
+	Store	   *store = ArgumentOwnedStore(fcinfo);
+	char	   *query = ArgumentText(fcinfo, 1, "query", false);
+	Jsonb	   *options = ArgumentOptions(fcinfo, 2);
+	static const char *const no_options[] = {NULL};
+	Version    *version;
+	char	   *schema;
+	char	   *sql;
+	bool		found;
+
+	OptionsCheckKeys(options, no_options, NULL);
+	if (query != NULL)
+		check_query(query);
+	version = start_push(store, NULL, "repush", NULL, &found);
+	schema = VersionSchemaName(store->name, version->number, version->state);
+	sql = repush_statement(store, query, store->name, schema);
+	SPI_connect();
+	if (SPI_execute(sql, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not execute \"%s\"", sql);
+	SPI_finish();
+	build_here(store, version, true);
+	copy_tombstones(store, store->name, schema);
+	(void) VersionWarm(store, version);
+	(void) VersionSwap(store, version, SWAP_PUSH);
+	SupervisorWakeAtCommit();
 	PG_RETURN_INT32(version->number);
 }
 

@@ -62,6 +62,20 @@ CREATE PROCEDURE venice.wait_for_push(store text, version integer DEFAULT NULL, 
 COMMENT ON PROCEDURE venice.wait_for_push(text, integer, interval) IS
     'Wait until a push is finished, with its progress as NOTICEs. Raises the push''s own error if it failed, 57014 after the timeout (the push goes on).';
 
+CREATE FUNCTION venice.incremental_push(store text, query text, push_id text DEFAULT NULL)
+    RETURNS text
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'venice_incremental_push';
+COMMENT ON FUNCTION venice.incremental_push(text, text, text) IS
+    'Put the rows of a query into every complete version; keys that it does not have stay.  Returns the push id.';
+
+CREATE FUNCTION venice.repush(store text, query text DEFAULT NULL, options jsonb DEFAULT '{}')
+    RETURNS integer
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'venice_repush';
+COMMENT ON FUNCTION venice.repush(text, text, jsonb) IS
+    'Push the rows of a query over the current version, which it knows as "current"; without one all of them.  Returns the version.';
+
 CREATE FUNCTION venice.push(store text, query text, push_id text DEFAULT NULL, options jsonb DEFAULT '{}')
     RETURNS integer
     LANGUAGE c VOLATILE PARALLEL UNSAFE

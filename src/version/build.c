@@ -257,9 +257,9 @@ VersionBuild(Store *store, Version *version, BuildProgress progress, void *argum
 	report_progress(progress, version, BUILD_ANALYZING, argument);
 	QueryRunf("ALTER TABLE %s RESET (autovacuum_enabled)", records);
 	QueryRunf("ANALYZE %s", records);
-	VersionSeal(schema);
 	if (tombstones != NULL)
 		QueryRunf("DROP TABLE %s", tombstones);
+	VersionSeal(store, schema);
 
 	QueryEnd(&session);
 	GeneratedFunctionsCreate(store, schema_oid);

@@ -67,19 +67,20 @@ typedef struct Definition
 	const char *comment;
 	int			rows;			/* estimate, for a table */
 	bool		in_client_encoding; /* which parallel workers do not have */
+	bool		writes;
 } Definition;
 
-#define DEFINITION_COUNT 7
+#define DEFINITION_COUNT 10
 #define ROW_DEFINITION_COUNT 2	/* the first ones return the version's columns */
 
 /* Behind those that follow from the version's columns: what follows from the store's past. */
-#define FUNCTION_COUNT	9
-#define AS_OF	7
-#define SNAPSHOT	8
+#define FUNCTION_COUNT	12
+#define AS_OF	10
+#define SNAPSHOT	11
 
 static const char *const function_names[FUNCTION_COUNT] =
 {"get", "batch_get", "get_packed", "batch_get_packed", "compute", "compute_packed",
-"top_k", "as_of", "snapshot"};
+"top_k", "put", "update", "delete", "as_of", "snapshot"};
 
 PastFunctions *(*StorePastHook) (const Store *store) = NULL;
 
@@ -105,6 +106,35 @@ our_name(const Store *store, const char *name)
 	return is_key(store, name) ? psprintf("_%s", name) : name;
 }
 
+/* What a column is that is not given: SQL text. */
+static const char *
+column_default(const Store *store, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, store->columns)
+	{
+		StoreColumn *column = lfirst(cell);
+
+		if (strcmp(column->name, name) == 0 && column->default_expression != NULL)
+			return column->default_expression;
+	}
+	return "NULL";
+}
+
+/* A literal of type text[]. */
+static char *
+name_array(const List *names)
+{
+	StringInfoData array;
+	ListCell   *cell;
+
+	initStringInfo(&array);
+	foreach(cell, names)
+		ItemListAppend(&array, "%s", quote_literal_cstr(lfirst(cell)));
+	return psprintf("ARRAY[%s]", array.data);
+}
+
 static void
 make_definitions(const Store *store, Oid records, Definition *definitions)
 {
@@ -121,6 +151,12 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 	StringInfoData after_query; /* $4, where the keys of compute begin */
 	StringInfoData after_k;		/* $5, where those of top_k do */
 	StringInfoData optional_arrays; /* user_id bigint[] DEFAULT NULL */
+	StringInfoData optional_values; /* clicks bigint DEFAULT NULL */
+	StringInfoData value_types; /* bigint */
+	StringInfoData cast_keys;	/* $1::bigint */
+	StringInfoData cast_values; /* $2::bigint */
+	List	   *key_names = NIL;
+	List	   *value_names = NIL;
 	char	   *query;			/* the arguments that compute and top_k begin with */
 	const char *ordinality = "ordinality";
 	int			key_count = 0;
@@ -137,6 +173,10 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 	initStringInfo(&after_query);
 	initStringInfo(&after_k);
 	initStringInfo(&optional_arrays);
+	initStringInfo(&optional_values);
+	initStringInfo(&value_types);
+	initStringInfo(&cast_keys);
+	initStringInfo(&cast_values);
 	for (int i = 0; i < descriptor->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
@@ -164,9 +204,21 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 			ItemListAppend(&after_query, "$%d", key_count + 3);
 			ItemListAppend(&after_k, "$%d", key_count + 4);
 			ItemListAppend(&optional_arrays, "%s %s[] DEFAULT NULL", quoted, bare);
+			ItemListAppend(&cast_keys, "$%d::%s", key_count, bare);
+			key_names = lappend(key_names, pstrdup(name));
 		}
 		else
+		{
+			const char *bare = format_type_extended(attribute->atttypid, -1,
+													FORMAT_TYPE_FORCE_QUALIFY);
+
+			value_names = lappend(value_names, pstrdup(name));
 			ItemListAppend(&values, "%s %s", quoted, type);
+			ItemListAppend(&optional_values, "%s %s DEFAULT %s", quoted, bare,
+						   column_default(store, name));
+			ItemListAppend(&value_types, "%s", bare);
+			ItemListAppend(&cast_values, "$%d::%s", key_count + list_length(value_names), bare);
+		}
 		ItemListAppend(&all, "%s %s", quoted, type);
 	}
 	table_close(relation, AccessShareLock);
@@ -253,6 +305,43 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 		.comment = "The k of many keys, or of all, whose column is nearest to a query vector, nearest first.",
 		.rows = 10
 	};
+	definitions[7] = (Definition)
+	{
+		.name = function_names[7],
+		.arguments = psprintf("%s, %s, _logical_time timestamptz DEFAULT NULL", keys.data,
+							  optional_values.data),
+		.argument_types = psprintf("%s, %s, timestamptz", key_types.data, value_types.data),
+		.returns = "void",
+		.body = psprintf("SELECT venice_internal.put(%s, %s, $%d, %s, %s)", literal,
+						 name_array(list_concat_copy(key_names, value_names)),
+						 key_count + list_length(value_names) + 1, cast_keys.data,
+						 cast_values.data),
+		.comment = "Write a row to every complete version, in the place of the one that the key has.",
+		.writes = true
+	};
+	definitions[8] = (Definition)
+	{
+		.name = function_names[8],
+		.arguments = psprintf("%s, %s jsonb, _logical_time timestamptz DEFAULT NULL", keys.data,
+							  our_name(store, "patch")),
+		.argument_types = psprintf("%s, jsonb, timestamptz", key_types.data),
+		.returns = "void",
+		.body = psprintf("SELECT venice_internal.update(%s, %s, $%d, $%d, %s)", literal,
+						 name_array(key_names), key_count + 2, key_count + 1, cast_keys.data),
+		.comment = "Change columns of a key's row in every complete version: {\"column\": value}, or an operation such as {\"$add\": 1}.",
+		.writes = true
+	};
+	definitions[9] = (Definition)
+	{
+		.name = function_names[9],
+		.arguments = psprintf("%s, _logical_time timestamptz DEFAULT NULL", keys.data),
+		.argument_types = psprintf("%s, timestamptz", key_types.data),
+		.returns = "void",
+		.body = psprintf("SELECT venice_internal.delete(%s, %s, $%d, %s)", literal,
+						 name_array(key_names), key_count + 1, cast_keys.data),
+		.comment = "Delete a key's row from every complete version.",
+		.writes = true
+	};
 }
 
 static void
@@ -267,8 +356,10 @@ create_functions(const Store *store, Oid schema_oid, const Definition *definitio
 		const Definition *definition = &definitions[i];
 		const char *rows = definition->rows > 0 ? psprintf("ROWS %d ", definition->rows) : "";
 
-		QueryRunf("CREATE FUNCTION %s.%s(%s) RETURNS %s LANGUAGE sql STABLE PARALLEL %s %sAS %s",
+		QueryRunf("CREATE FUNCTION %s.%s(%s) RETURNS %s LANGUAGE sql %s PARALLEL %s %sAS %s",
 				  schema, definition->name, definition->arguments, definition->returns,
+				  definition->writes ? "VOLATILE" : "STABLE",
+				  definition->writes ? "UNSAFE" :
 				  definition->in_client_encoding ? "RESTRICTED" : "SAFE", rows,
 				  quote_literal_cstr(definition->body));
 		QueryRunf("COMMENT ON FUNCTION %s.%s(%s) IS %s", schema, definition->name,

@@ -66,16 +66,32 @@
 #define PERIOD_ORIGIN	(2 * USECS_PER_DAY)
 
 Oid
-HistoryRelation(const Store *store)
+HistorySchema(const Store *store)
 {
 	Oid			schema = get_namespace_oid(psprintf("%s" HISTORY_SUFFIX, store->name), true);
+
+	return OidIsValid(schema) && SchemaOwner(schema) == store->owner ? schema : InvalidOid;
+}
+
+Oid
+HistoryRelation(const Store *store)
+{
+	Oid			schema = HistorySchema(store);
 	Oid			rows;
 
-	if (!OidIsValid(schema) || SchemaOwner(schema) != store->owner)
+	if (!OidIsValid(schema))
 		return InvalidOid;
 	rows = get_relname_relid("rows", schema);
 	return OidIsValid(rows) && get_rel_relkind(rows) == RELKIND_PARTITIONED_TABLE ? rows :
 		InvalidOid;
+}
+
+Oid
+HistoryLog(const Store *store)
+{
+	Oid			schema = HistorySchema(store);
+
+	return OidIsValid(schema) ? get_relname_relid("log", schema) : InvalidOid;
 }
 
 char *
@@ -595,6 +611,80 @@ HistoryAppend(const Store *store, const Version *old, const Version *target, boo
 	QueryEnd(&session);
 }
 
+/* What was written, as a table "n": the arguments from $3 on. */
+static char *
+written_row(const Store *store, TupleDesc columns)
+{
+	StringInfoData list;
+	ListCell   *cell;
+
+	initStringInfo(&list);
+	foreach(cell, store->columns)
+	{
+		const StoreColumn *column = lfirst(cell);
+		int			argument = 0;
+
+		for (int i = 0; i < columns->natts; i++)
+			if (strcmp(NameStr(TupleDescAttr(columns, i)->attname), column->name) == 0)
+				argument = i + 3;
+		if (argument > 0)
+			ItemListAppend(&list, "$%d::%s AS %s", argument, history_type(column),
+						   quote_identifier(column->name));
+		else if (is_value(column))
+			ItemListAppend(&list, "NULL::%s AS %s", history_type(column),
+						   quote_identifier(column->name));
+	}
+	return psprintf("(SELECT %s)", list.data);
+}
+
+void
+HistoryAppendWrite(const Store *store, HistoryEvent event, TupleDesc columns, Datum *values,
+				   const bool *isnull, TimestampTz event_time, bool in_order)
+{
+	Difference	difference = {.store = store,.may_be_late = in_order || event == HISTORY_UPDATE};
+	int			count = columns->natts + 2;
+	Oid		   *types = palloc(count * sizeof(Oid));
+	Datum	   *arguments = palloc(count * sizeof(Datum));
+	char	   *nulls = palloc(count);
+	const char *written = written_row(store, columns);
+	VersionPointer pointer;
+	QuerySession session;
+	char	   *sql;
+
+	difference.history = HistoryRelation(store);
+	if (!OidIsValid(difference.history) ||
+		!VersionPointerRead(store->name, GetLatestSnapshot(), &pointer))
+		return;
+	difference.rows = table_name(difference.history);
+	difference.new = pointer.records;
+	if (event == HISTORY_UPDATE)
+		written = psprintf("(SELECT r.* FROM %s n JOIN %s r ON %s)", written,
+						   table_name(difference.new), keys_equal(&difference, "r", "n"));
+	else
+		difference.new = difference.history;
+	types[0] = types[1] = TIMESTAMPTZOID;
+	arguments[0] = TimestampTzGetDatum(event_time);
+	arguments[1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	nulls[0] = nulls[1] = ' ';
+	for (int i = 0; i < columns->natts; i++)
+	{
+		types[i + 2] = TupleDescAttr(columns, i)->atttypid;
+		arguments[i + 2] = values[i];
+		nulls[i + 2] = isnull[i] ? 'n' : ' ';
+	}
+	sql = psprintf("INSERT INTO %s (%s, %s, %s, %s, _deleted) SELECT %s, %s, %s, $2, %s FROM %s n",
+				   difference.rows, KeyColumnList(store, ""), value_names(store),
+				   quote_identifier(HistoryColumn(difference.history, "event_time")),
+				   quote_identifier(HistoryColumn(difference.history, "created_time")),
+				   KeyColumnList(store, "n."), value_list(&difference, difference.new, "n"),
+				   true_from(&difference, "n", "$1"),
+				   event == HISTORY_DELETE ? "true" : "false", written);
+	QueryBegin(&session, store->owner);
+	if (SPI_execute_with_args(sql, count, types, arguments, nulls, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not execute \"%s\"", sql);
+	QueryEnd(&session);
+}
+
 /* What is current has been true since it was swapped in, as far as is known. */
 static void
 append_current(const Store *store, const Version *current)
@@ -619,18 +709,27 @@ append_current(const Store *store, const Version *current)
 }
 
 void
-HistoryCreate(const Store *store)
+HistorySchemaMake(const Store *store)
 {
-	VersionPointer pointer;
 	QuerySession session;
 
+	if (OidIsValid(HistorySchema(store)))
+		return;
 	QueryBeginRegistry(&session);
 	QueryRunf("CREATE SCHEMA %s AUTHORIZATION %s", history_schema(store),
 			  quote_identifier(GetUserNameFromId(store->owner, false)));
 	QueryRunf("COMMENT ON SCHEMA %s IS %s", history_schema(store),
 			  quote_literal_cstr(psprintf("venice store %s, history", store->name)));
 	QueryEnd(&session);
+}
 
+void
+HistoryCreate(const Store *store)
+{
+	VersionPointer pointer;
+	QuerySession session;
+
+	HistorySchemaMake(store);
 	QueryBegin(&session, store->owner);
 	create_tables(store);
 	if (VersionPointerRead(store->name, GetLatestSnapshot(), &pointer))
@@ -711,35 +810,42 @@ HistoryFollowColumns(const Store *store)
 void
 HistoryChangeOwner(const Store *store, Oid owner)
 {
+	Oid			schema = HistorySchema(store);
 	Oid			history = HistoryRelation(store);
+	Oid			log = HistoryLog(store);
 	UserContext user;
 	ListCell   *cell;
 
-	if (!OidIsValid(history))
+	if (!OidIsValid(schema))
 		return;
 	UserContextEnter(&user, ExtensionOwner());
-	lock_history(history);
-	foreach(cell, find_all_inheritors(history, AccessExclusiveLock, NULL))
-		ATExecChangeOwner(lfirst_oid(cell), owner, false, AccessExclusiveLock);
-	AlterSchemaOwner_oid(get_rel_namespace(history), owner);
+	if (OidIsValid(history))
+	{
+		lock_history(history);
+		foreach(cell, find_all_inheritors(history, AccessExclusiveLock, NULL))
+			ATExecChangeOwner(lfirst_oid(cell), owner, false, AccessExclusiveLock);
+	}
+	if (OidIsValid(log))
+		ATExecChangeOwner(log, owner, false, AccessExclusiveLock);
+	AlterSchemaOwner_oid(schema, owner);
 	UserContextLeave(&user);
 }
 
 void
 HistoryDrop(const Store *store, bool force)
 {
-	Oid			history = HistoryRelation(store);
 	const char *schema = history_schema(store);
 	QuerySession session;
 
-	if (!OidIsValid(history))
+	if (!OidIsValid(HistorySchema(store)))
 		return;
 	QueryBegin(&session, store->owner);
 	if (force)
 		(void) set_config_option("client_min_messages", "warning", PGC_USERSET, PGC_S_SESSION,
 								 GUC_ACTION_SAVE, true, 0, false);
-	else
+	else if (OidIsValid(HistoryRelation(store)))
 		QueryRunf("DROP TABLE %s.rows", schema);
-	QueryRunf("DROP SCHEMA %s%s", schema, force ? " CASCADE" : "");
+	if (force || !OidIsValid(HistoryLog(store)))
+		QueryRunf("DROP SCHEMA %s%s", schema, force ? " CASCADE" : "");
 	QueryEnd(&session);
 }

@@ -8,9 +8,22 @@
 #ifndef VENICE_HISTORY_H
 #define VENICE_HISTORY_H
 
+#include "access/tupdesc.h"
 #include "datatype/timestamp.h"
 
 #include "catalog/store.h"
+
+/*
+ * Where the store's history and its log of writes are; InvalidOid when there is no such
+ * schema, also where somebody else has made one of its name.
+ */
+extern Oid	HistorySchema(const Store *store);
+
+/* Make it unless it is there. */
+extern void HistorySchemaMake(const Store *store);
+
+/* The log of writes, or InvalidOid. */
+extern Oid	HistoryLog(const Store *store);
 
 /*
  * The store's history, a table partitioned by event time; InvalidOid when there is none,
@@ -41,6 +54,23 @@ extern void HistoryCreate(const Store *store);
  */
 extern void HistoryAppend(const Store *store, const Version *old, const Version *target,
 						  bool is_push);
+
+/*
+ * Append a row that was written, in columns of which the keys come first; or that a key is
+ * gone; or, of an update, the row as it is now, of which columns has the keys only.
+ * in_order: writes replace each other as they come, so that this one is not before the
+ * last.  As the store's owner.
+ */
+typedef enum HistoryEvent
+{
+	HISTORY_PUT,
+	HISTORY_UPDATE,
+	HISTORY_DELETE
+} HistoryEvent;
+
+extern void HistoryAppendWrite(const Store *store, HistoryEvent event, TupleDesc columns,
+							   Datum *values, const bool *isnull, TimestampTz event_time,
+							   bool in_order);
 
 extern bool HistoryHasRows(const Store *store);
 

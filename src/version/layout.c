@@ -54,6 +54,9 @@
 #define RECORD_TIME_COLUMN "_record_time"
 #define ARRIVAL_COLUMN "_arrival"
 
+/* When and where from what is in a row was written, where that decides between writes. */
+#define METADATA_COLUMN "_meta"
+
 bool
 VersionHasArrival(const StoreOptions *options, const char *origin)
 {
@@ -162,6 +165,8 @@ VersionCreate(const Store *store, int number, VersionState state, const char *or
 	if (arrival)
 		appendStringInfoString(&sql, ", " RECORD_TIME_COLUMN " pg_catalog.timestamptz, "
 							   ARRIVAL_COLUMN " pg_catalog.int8");
+	if (strcmp(store->options->conflict_resolution, "arrival") != 0)
+		appendStringInfoString(&sql, ", " METADATA_COLUMN " pg_catalog.bytea");
 	/* Nothing but the push writes before the build, and ANALYZE is part of that. */
 	appendStringInfo(&sql, ") WITH (fillfactor = %d%s)", store->options->fillfactor,
 					 number > 0 ? ", autovacuum_enabled = false" : "");
@@ -215,8 +220,34 @@ VersionCreate(const Store *store, int number, VersionState state, const char *or
 	return schema;
 }
 
+/*
+ * What is known of rows that were deleted, where late writes are to find it.  A load has
+ * a table of that name for another purpose, until the version is built.
+ */
+static void
+create_tombstones(const Store *store, const char *schema)
+{
+	Oid			records = get_relname_relid("records", get_namespace_oid(schema, false));
+	char		persistence = get_rel_persistence(records);
+	StringInfoData sql;
+
+	if (get_attnum(records, METADATA_COLUMN) == InvalidAttrNumber)
+		return;
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE %sTABLE %s.tombstones (",
+					 persistence == RELPERSISTENCE_UNLOGGED ? "UNLOGGED " : "",
+					 quote_identifier(schema));
+	append_columns(&sql, store, true);
+	appendStringInfo(&sql, ", " METADATA_COLUMN " pg_catalog.bytea, _deleted_time pg_catalog.timestamptz, "
+					 "PRIMARY KEY (%s))", KeyColumnList(store, ""));
+	QueryRunf("%s", sql.data);
+	QueryRunf("CREATE INDEX ON %s.tombstones (_deleted_time)", quote_identifier(schema));
+	revoke_all("TABLE", get_namespace_oid(schema, false),
+			   get_relname_relid("tombstones", get_namespace_oid(schema, false)));
+}
+
 void
-VersionSeal(const char *schema)
+VersionSeal(const Store *store, const char *schema)
 {
 	const char *quoted = quote_identifier(schema);
 
@@ -226,6 +257,7 @@ VersionSeal(const char *schema)
 			  "FOR EACH ROW EXECUTE FUNCTION venice_internal.forget_row()", quoted);
 	QueryRunf("ALTER TABLE %s.records ENABLE ALWAYS TRIGGER venice_seal, "
 			  "ENABLE ALWAYS TRIGGER venice_forget", quoted);
+	create_tombstones(store, schema);
 }
 
 void
@@ -365,7 +397,8 @@ is_store_column(const Store *store, const char *name)
 	foreach(cell, store->columns)
 		if (strcmp(((StoreColumn *) lfirst(cell))->name, name) == 0)
 			return true;
-	return strcmp(name, RECORD_TIME_COLUMN) == 0 || strcmp(name, ARRIVAL_COLUMN) == 0;
+	return strcmp(name, RECORD_TIME_COLUMN) == 0 || strcmp(name, ARRIVAL_COLUMN) == 0 ||
+		strcmp(name, METADATA_COLUMN) == 0;
 }
 
 /* What somebody has done to records that no other table can have, or that a store does not have. */

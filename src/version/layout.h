@@ -19,10 +19,11 @@ extern char *VersionCreate(const Store *store, int number, VersionState state,
 						   const char *origin);
 
 /*
- * Refuse plain DML on a complete version: the ENABLE ALWAYS trigger on its
- * records.  As the store's owner.
+ * Make a version ready for writes one by one: plain DML on its records is refused from now
+ * on, by an ENABLE ALWAYS trigger, and deleted rows have their tombstones.  As the
+ * store's owner.
  */
-extern void VersionSeal(const char *schema);
+extern void VersionSeal(const Store *store, const char *schema);
 
 /* COMMENT ON SCHEMA, so that \dn+ explains itself. */
 extern void VersionDescribe(const Store *store, const Version *version);

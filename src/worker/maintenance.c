@@ -47,6 +47,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "apply/log.h"
 #include "catalog/node.h"
 #include "catalog/pointer.h"
 #include "catalog/store.h"
@@ -503,7 +504,7 @@ bool
 MaintenanceIsNeeded(void)
 {
 	return list_tasks() != NIL || something_expired() || ServedLogHasWork() ||
-		HistoryCareIsNeeded();
+		HistoryCareIsNeeded() || OldWritesAreThere();
 }
 
 static void
@@ -675,19 +676,33 @@ write_served_log(void)
 	return error == NULL;
 }
 
-typedef struct HistoryTask
+/* What is done for stores again and again. */
+typedef struct Care
 {
+	const char *what;
+	List	   *(*stores_in_need) (void);
+	bool		(*act) (const char *store);
+} Care;
+
+static const Care cares[] = {
+	{"history", HistoriesInNeed, HistoryCare},
+	{"old writes", StoresWithOldWrites, OldWritesDelete},
+};
+
+typedef struct CareTask
+{
+	const Care *care;
 	const char *store;
 	bool		done;
-} HistoryTask;
+} CareTask;
 
 static void
-care_for_history(void *argument)
+take_care(void *argument)
 {
-	HistoryTask *task = argument;
+	CareTask   *task = argument;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
-	task->done = HistoryCare(task->store);
+	task->done = task->care->act(task->store);
 	PopActiveSnapshot();
 }
 
@@ -703,7 +718,8 @@ typedef struct RoundResult
 
 /* Rewriting what is there takes long: after what somebody may be waiting for. */
 static void
-care_for_histories(NextTransaction next_transaction, MemoryContext context, RoundResult *result)
+care_for_stores(const Care *care, NextTransaction next_transaction, MemoryContext context,
+				RoundResult *result)
 {
 	List	   *stores = NIL;
 	ListCell   *cell;
@@ -712,21 +728,21 @@ care_for_histories(NextTransaction next_transaction, MemoryContext context, Roun
 	{
 		MemoryContextSwitchTo(context);
 		PushActiveSnapshot(GetTransactionSnapshot());
-		stores = HistoriesInNeed();
+		stores = care->stores_in_need();
 		PopActiveSnapshot();
 	}
 	next_transaction();
 	foreach(cell, stores)
 	{
-		HistoryTask task = {lfirst(cell)};
+		CareTask	task = {care, lfirst(cell)};
 		ErrorData  *error;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!ExtensionHold())
 			break;
 		MemoryContextSwitchTo(context);
-		pgstat_report_activity(STATE_RUNNING, psprintf("history: store %s", task.store));
-		error = SubtransactionTry(care_for_history, &task, SUBTRANSACTION_ANY_ERROR);
+		pgstat_report_activity(STATE_RUNNING, psprintf("%s: store %s", care->what, task.store));
+		error = SubtransactionTry(take_care, &task, SUBTRANSACTION_ANY_ERROR);
 		if (error != NULL)
 			report_error(error, false);
 		result->done += error == NULL && task.done;
@@ -802,7 +818,8 @@ run_round(NextTransaction next_transaction, MemoryContext context)
 	if (ExtensionHold() && !write_served_log())
 		result.failed++;
 	next_transaction();
-	care_for_histories(next_transaction, context, &result);
+	for (int i = 0; i < lengthof(cares); i++)
+		care_for_stores(&cares[i], next_transaction, context, &result);
 	return result;
 }
 

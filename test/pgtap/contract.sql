@@ -22,6 +22,8 @@ INSERT INTO routine VALUES
     ('abort_push', 'store text, version integer DEFAULT NULL::integer', 'void'),
     ('wait_for_push', 'IN store text, IN version integer DEFAULT NULL::integer, IN timeout interval DEFAULT NULL::interval', NULL),
     ('push', 'store text, query text, push_id text DEFAULT NULL::text, options jsonb DEFAULT ''{}''::jsonb', 'integer'),
+    ('incremental_push', 'store text, query text, push_id text DEFAULT NULL::text', 'text'),
+    ('repush', 'store text, query text DEFAULT NULL::text, options jsonb DEFAULT ''{}''::jsonb', 'integer'),
     -- versions
     ('swap_version', 'store text, version integer', 'void'),
     ('rollback_version', 'store text, version integer DEFAULT NULL::integer', 'integer'),
@@ -349,14 +351,18 @@ SELECT results_eq('SELECT name, arguments, result, prorows::integer FROM generat
     ('compute', 'operation text, field text, query real[], user_id bigint[], country text[]',
      'TABLE(ordinality bigint, user_id bigint, country text, result real)', 100),
     ('compute_packed', 'operation text, field text, query real[], user_id bigint[], country text[]', 'bytea', 0),
+    ('delete', 'user_id bigint, country text, _logical_time timestamp with time zone DEFAULT NULL::timestamp with time zone', 'void', 0),
     ('get', 'user_id bigint, country text', 'TABLE(clicks bigint, ctr double precision, embedding real[], ordinality integer)', 1),
     ('get_packed', 'user_id bigint, country text', 'bytea', 0),
+    ('put', 'user_id bigint, country text, clicks bigint DEFAULT NULL::bigint, ctr double precision DEFAULT NULL::double precision, embedding real[] DEFAULT NULL::real[], ordinality integer DEFAULT NULL::integer, _logical_time timestamp with time zone DEFAULT NULL::timestamp with time zone', 'void', 0),
     ('top_k', 'operation text, field text, query real[], k integer, user_id bigint[] DEFAULT NULL::bigint[], country text[] DEFAULT NULL::text[]',
-     'TABLE(user_id bigint, country text, result real)', 10)$$,
-    'a store has get, batch_get, compute, the packed forms of them, and top_k, typed by its columns, to which our names give way, and nothing else');
+     'TABLE(user_id bigint, country text, result real)', 10),
+    ('update', 'user_id bigint, country text, patch jsonb, _logical_time timestamp with time zone DEFAULT NULL::timestamp with time zone', 'void', 0)$$,
+    'a store has get, batch_get, compute, the packed forms of them, top_k, put, update and delete, typed by its columns, to which our names give way, and nothing else');
 SELECT is_empty($$
-    SELECT name FROM generated WHERE lanname <> 'sql' OR provolatile <> 's' OR proisstrict OR prosecdef
-        OR proparallel <> CASE WHEN name IN ('get_packed', 'batch_get_packed') THEN 'r' ELSE 's' END
+    SELECT name FROM generated WHERE lanname <> 'sql' OR proisstrict OR prosecdef
+        OR provolatile <> CASE WHEN name IN ('put', 'update', 'delete') THEN 'v' ELSE 's' END
+        OR proparallel <> CASE WHEN name IN ('put', 'update', 'delete') THEN 'u' WHEN name IN ('get_packed', 'batch_get_packed') THEN 'r' ELSE 's' END
         OR proconfig IS NOT NULL OR proowner <> 'contract_owner'::regrole OR NOT has_function_privilege('public', oid, 'EXECUTE')
         OR obj_description(oid, 'pg_proc') IS NULL OR probin IS NOT NULL OR prosqlbody IS NOT NULL$$,
     'they are inlinable SQL of the store''s owner with a string body and a comment, which everybody may call');
@@ -385,15 +391,15 @@ SELECT results_eq($$
     'venice.stores describes it');
 SELECT is((SELECT options FROM venice.stores WHERE store = 'contract_sample'),
     '{"accept_loss": false, "backup_retention": "7 days", "fillfactor": 100, "key_format": "confluent-avro", "max_record_bytes": 16777216,
-      "cache": false, "history": false, "history_partition": "1 month", "max_rejected": 0, "on_duplicate": "error", "unlogged": false, "value_format": "confluent-avro",
+      "cache": false, "conflict_resolution": "arrival", "rewind": "1 day", "rewind_from": "end_of_push", "tombstone_retention": "7 days", "history": false, "history_partition": "1 month", "max_rejected": 0, "on_duplicate": "error", "unlogged": false, "value_format": "confluent-avro",
       "version_topic": "{store}_v{version}", "versions_to_keep": 2}',
     'options have the defaults of the contract');
-SELECT lives_ok($$SELECT venice.alter_store('contract_sample', '{"accept_loss": true, "backup_retention": "1 day", "cache": true, "cache_ttl": "1 hour", "fields": {"clicks": "c"},
-    "fillfactor": 90, "history": true, "history_partition": "7 days", "history_retention": "1 year", "key_format": "value", "max_record_bytes": 1000, "max_rejected": 1, "on_duplicate": "last", "owner": "contract_owner",
+SELECT lives_ok($$SELECT venice.alter_store('contract_sample', '{"accept_loss": true, "backup_retention": "1 day", "cache": true, "cache_ttl": "1 hour", "conflict_resolution": "field", "fields": {"clicks": "c"},
+    "rewind": "2 days", "rewind_from": "start_of_push", "tombstone_retention": "1 day", "fillfactor": 90, "history": true, "history_partition": "7 days", "history_retention": "1 year", "key_format": "value", "max_record_bytes": 1000, "max_rejected": 1, "on_duplicate": "last", "owner": "contract_owner",
     "tablespace": "pg_default", "unlogged": true, "value_format": "json", "version_topic": "t", "versions_to_keep": 3}')$$, 'and these are all');
 SELECT throws_ok(format($$SELECT venice.alter_store('contract_sample', '{%s: null}')$$, to_json(name)), '22023', NULL,
     format('option %s is refused by name: it is of a later release', name))
-  FROM unnest('{real_time_topics,rewind,rewind_from,max_lag,max_lag_time,write_mode,conflict_resolution,tombstone_retention,ttl,storage_quota,write_quota,partitioner,partitions,ingest_mode}'::text[]) AS name;
+  FROM unnest('{real_time_topics,max_lag,max_lag_time,write_mode,ttl,storage_quota,write_quota,partitioner,partitions,ingest_mode}'::text[]) AS name;
 SELECT lives_ok(format('SELECT venice.create_store(%L, %L, %L, options => %L)', 'contract_' || key || '_' || value, key_columns, value_columns,
                        json_build_object('key_format', key, 'value_format', value)),
     format('key_format takes %s, value_format %s', key, value))

@@ -1,0 +1,224 @@
+-- Theme: rows written one by one.
+SET client_min_messages = warning;
+
+-- A write is seen at once; a column that is not given takes its default.
+SELECT venice.create_store('w', 'id bigint', 'clicks bigint, tags text[], attrs jsonb, ctr double precision DEFAULT 0.5');
+SELECT w.put(1, 10, '{a,b}', '{"x": 1}');
+SELECT w.put(id => 2, clicks => 20);
+SELECT id, r.* FROM generate_series(1, 3) id, w.get(id) r ORDER BY 1;
+SELECT w.put(2, 21);
+SELECT w.delete(1);
+SELECT w.delete(1);
+SELECT * FROM w.records;
+
+-- Every operation of a patch, and several on one column.
+SELECT w.put(1, 10, '{a,b,a}', '{"x": 1, "z": 3}');
+SELECT w.update(1, '{"clicks": {"$add": -3}, "ctr": 2, "tags": {"$union": ["c", "b", "c"], "$diff": ["a"]}, "attrs": {"$merge": {"x": {"deep": [1]}, "y": null}, "$remove": ["z", "q"]}}');
+SELECT * FROM w.get(1);
+SELECT w.update(1, '{"tags": null, "attrs": {"plain": "object"}, "clicks": null}');
+SELECT * FROM w.get(1);
+SELECT w.update(1, '{}');
+SELECT w.update(1, '{"tags": {"$union": ["n", "n"]}, "attrs": {"$remove": ["plain"]}, "clicks": {"$add": 5}}');
+SELECT * FROM w.get(1);
+
+-- An update of an absent key begins with the defaults; operations on it are applied to them.
+SELECT w.update(7, '{"clicks": {"$add": 1}, "tags": {"$diff": ["x"]}}');
+SELECT * FROM w.get(7);
+
+-- Several writes of one key in one statement, and in one transaction, apply one after the other.
+SELECT count(w.update(8, '{"clicks": {"$add": 1}}')) FROM generate_series(1, 5);
+BEGIN;
+SELECT w.update(8, '{"clicks": {"$add": 1}}');
+SELECT w.delete(8);
+SELECT w.update(8, '{"clicks": {"$add": 1}}');
+SELECT clicks FROM w.get(8);
+ROLLBACK;
+SELECT clicks FROM w.get(8);
+
+-- What is no patch says so, and changes nothing.
+\set SHOW_CONTEXT never
+SELECT w.update(1, '[]');
+SELECT w.update(1, '{"nothing": 1}');
+SELECT w.update(1, '{"id": 1}');
+SELECT w.update(1, '{"tags": {"$add": 1}}');
+SELECT w.update(1, '{"clicks": {"$union": [1]}}');
+SELECT w.update(1, '{"clicks": {"$sub": 1}}');
+SELECT w.update(1, '{"clicks": {"$add": 1, "other": 2}}');
+SELECT w.update(1, '{"attrs": {"$merge": [1]}}');
+SELECT w.update(1, '{"attrs": {"$remove": [1]}}');
+SELECT w.update(1, '{"attrs": {"$remove": "plain"}}');
+SELECT w.update(1, '{"clicks": 1.5}');
+SELECT w.update(1, '{"clicks": {"$add": 9223372036854775807}}');
+SELECT w.update(1, NULL);
+SELECT w.put(NULL);
+SELECT w.put(1, _logical_time => 'infinity');
+SET timezone = 'UTC';
+SELECT w.put(1, _logical_time => '1969-12-31');
+SELECT venice_internal.put('w', '{id,clicks}', NULL, 1);
+SELECT venice_internal.put('nowhere', '{id}', NULL, 1);
+SELECT * FROM w.get(1);
+
+-- A push replaces the rows, and what was written lately is written again to its version; a roll-back has it, too.
+SELECT venice.push('w', 'SELECT g, g * 100, NULL::text[], NULL::jsonb, 1 FROM generate_series(1, 9) g');
+SELECT id, clicks, tags, attrs, ctr FROM w.records ORDER BY 1;
+SELECT w.put(99, 99);
+SELECT version AS next FROM venice.start_push('w') \gset
+SELECT w.update(99, '{"clicks": {"$add": 1}}');
+SELECT venice.end_push('w', swap => false);
+SELECT w.update(99, '{"clicks": {"$add": 1}}');
+SELECT format('SELECT count(*), max(clicks) FILTER (WHERE id = 99) FROM %s', records) FROM venice.versions WHERE store = 'w' ORDER BY version \gexec
+SELECT venice.swap_version('w', :next);
+SELECT clicks FROM w.get(99);
+SELECT venice.rollback_version('w');
+SELECT clicks FROM w.get(99);
+
+-- Only the last while is written again, as the option says.
+SELECT venice.alter_store('w', '{"rewind": "0 seconds"}');
+SELECT venice.push('w', 'SELECT 1, 2, NULL::text[], NULL::jsonb, 3');
+SELECT id, clicks FROM w.records;
+
+-- Values survive the log as they are: binary digits, infinities, time zones, nested arrays' types, intervals, bytes.
+SELECT venice.create_store('exact', 'k text, d date', 'f4 real, f8 double precision, n numeric, t timestamptz, i interval, b bytea, u uuid, a real[], j jsonb, v varchar(3)');
+SET extra_float_digits = -3;
+SET intervalstyle = sql_standard;
+SET datestyle = 'SQL, DMY';
+SELECT exact.put('x"\y', '2026-02-01', 0.1::real, 'NaN', 12345678901234567890.123456789, '2026-01-02 03:04:05.678901+05', '-1 day 2 hours', '\xdeadbeef',
+                 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '{1.1,NULL,-Infinity}', '{"a": [1.10, "x"]}', 'abc');
+RESET extra_float_digits;
+RESET intervalstyle;
+RESET datestyle;
+CREATE TEMP TABLE before AS SELECT * FROM exact.records;
+SELECT venice.push('exact', 'SELECT ''y'', ''2026-02-02''::date, 3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL');
+SELECT count(*) FROM exact.records r, before o WHERE record_image_eq(r, o);
+SELECT exact.put('x', '2026-02-01', v => 'abcd');
+
+-- A constraint, a trigger and an index of a user's see the write in each version.
+ALTER TABLE exact.records ADD CHECK (f4 < 100);
+SELECT exact.put('x', '2026-02-01', f4 => 100);
+SELECT venice.push('exact', 'SELECT ''y'', ''2026-02-02''::date, 3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL');
+SELECT exact.update('y', '2026-02-02', '{"f4": 101}');
+
+-- Resolved by time, whatever the order of arrival: the later write of a row wins, and a deleted row does not come back.
+SELECT venice.create_store('by_row', 'id int', 'a int, b int', options => '{"conflict_resolution": "row"}');
+SELECT by_row.put(1, 1, 1, _logical_time => '2026-01-01 00:00:10+00'), by_row.put(1, 2, 2, _logical_time => '2026-01-01 00:00:09+00');
+SELECT * FROM by_row.get(1);
+SELECT by_row.delete(1, '2026-01-01 00:00:08+00'), by_row.delete(2, '2026-01-01 00:00:08+00');
+SELECT by_row.put(2, 2, 2, _logical_time => '2026-01-01 00:00:07+00'), by_row.put(2, 2, 2, _logical_time => '2026-01-01 00:00:08+00');
+SELECT id, a, b FROM by_row.records ORDER BY 1;
+SELECT by_row.put(2, 3, 3, _logical_time => '2026-01-01 00:00:09+00');
+SELECT id, a, b FROM by_row.records ORDER BY 1;
+SELECT count(*) FROM by_row.tombstones;
+SELECT by_row.update(1, '{"a": 3}');
+
+-- By field, member by member: an addition and a removal that come late change just what they are later than.
+SELECT venice.create_store('by_field', 'id int', 'name text, tags text[], attrs jsonb', options => '{"conflict_resolution": "field"}');
+CREATE FUNCTION at(seconds int) RETURNS timestamptz LANGUAGE sql IMMUTABLE AS $$SELECT timestamptz '2026-01-01 00:00:00+00' + seconds * interval '1 second'$$;
+SELECT by_field.put(1, 'n', '{a,b}', _logical_time => at(10));
+SELECT by_field.update(1, '{"tags": {"$union": ["c"]}}', at(12));
+SELECT by_field.update(1, '{"tags": {"$diff": ["a"]}}', at(11));
+SELECT name, tags FROM by_field.get(1);
+SELECT by_field.update(1, '{"tags": {"$union": ["a"]}}', at(11));
+SELECT name, tags FROM by_field.get(1);
+SELECT by_field.update(1, '{"tags": {"$union": ["a"]}}', at(13));
+SELECT by_field.put(1, 'm', '{x,c}', _logical_time => at(11));
+SELECT name, tags FROM by_field.get(1);
+SELECT by_field.delete(1, at(12));
+SELECT name, tags FROM by_field.get(1);
+SELECT by_field.delete(1, at(13));
+SELECT count(*) FROM by_field.records;
+SELECT by_field.update(1, '{"name": "late"}', at(12));
+SELECT count(*) FROM by_field.records;
+SELECT by_field.update(1, '{"attrs": {"$merge": {"k": 2}}}', at(14)), by_field.update(1, '{"attrs": {"$merge": {"k": 1}}}', at(14));
+SELECT * FROM by_field.get(1);
+SELECT by_field.update(1, '{"id": {"$add": 1}}'), by_field.update(1, '{"name": {"$add": 1}}');
+
+-- A push comes before all that was ever written, and what is resolved by time stays so in its version.
+SELECT venice.push('by_field', 'SELECT 1, ''pushed'', ''{p}''::text[], NULL');
+SELECT * FROM by_field.get(1);
+SELECT by_field.update(1, '{"attrs": {"$remove": ["k"]}}', at(13));
+SELECT * FROM by_field.get(1);
+
+-- An incremental push is a number of writes; with the same id it is one. Keys that it does not have stay.
+SELECT venice.incremental_push('w', 'SELECT g, g * 10, NULL, NULL, 4 FROM generate_series(1, 2) g', 'increment');
+SELECT venice.incremental_push('w', 'SELECT 1, 77, NULL, NULL, 4', 'increment');
+SELECT venice.incremental_push('w', 'SELECT g, 0, NULL, NULL, 4 FROM generate_series(1001, 3000) g', 'large');
+SELECT count(*), count(*) FILTER (WHERE clicks = 0) FROM w.records;
+SELECT id, clicks FROM w.batch_get('{1,2,3}') r(o, id, clicks);
+SELECT version, state, rows FROM venice.pushes WHERE store = 'w' AND push_id = 'increment';
+SELECT venice.push('w', 'SELECT 1, 2, NULL::text[], NULL::jsonb, 3', 'increment');
+SELECT venice.incremental_push('w', 'SELECT 1');
+SELECT venice.incremental_push('w', 'SELECT NULL::bigint, 1, NULL, NULL, NULL');
+SELECT venice.incremental_push('w', 'DELETE FROM w.records');
+
+-- A repush makes a version of the current one: of all of it, of a part, of another shape. What was written lately comes after it.
+SELECT venice.alter_store('w', '{"rewind": "0 seconds"}');
+SELECT venice.repush('w', 'SELECT * FROM current WHERE id < 10');
+SELECT venice.repush('w', 'WITH c AS (TABLE current) SELECT id, clicks + 1, tags, attrs, ctr FROM c');
+SELECT venice.repush('w');
+SELECT id, clicks FROM w.records ORDER BY id;
+SELECT venice.repush('w', 'SELECT 1');
+SELECT origin, count(*) FROM venice.pushes WHERE store = 'w' GROUP BY 1 ORDER BY 1;
+CALL venice.run_maintenance();
+SELECT venice.alter_store('w', '{"rewind": null}');
+SELECT w.put(1, 1000);
+SELECT venice.repush('w', 'SELECT id, 0, tags, attrs, ctr FROM current WHERE id < 3');
+SELECT id, clicks FROM w.records WHERE id < 1000 ORDER BY id;
+
+-- What a repush leaves as it is keeps when it was written, and what was deleted stays so against late writes.
+SELECT venice.alter_store('by_field', '{"rewind": "0 seconds"}');
+SELECT by_field.put(2, 'two', '{a}', _logical_time => at(20)), by_field.put(3, 'three', NULL, _logical_time => at(20)), by_field.delete(3, at(21));
+SELECT venice.repush('by_field');
+SELECT by_field.put(2, 'late', NULL, _logical_time => at(19)), by_field.put(3, 'late', NULL, _logical_time => at(19));
+SELECT id, name, tags FROM by_field.records WHERE id > 1;
+SELECT venice.repush('by_field', 'SELECT id, upper(name), tags, attrs FROM current');
+SELECT by_field.put(2, 'not late', NULL, _logical_time => at(19));
+SELECT id, name, tags FROM by_field.records WHERE id > 1;
+
+-- What no push can ask for, and no late write is waited for any more, is forgotten.
+SELECT by_field.delete(4, at(22));
+SELECT venice.alter_store('by_field', '{"tombstone_retention": "0 seconds"}');
+CALL venice.run_maintenance();
+SELECT count(*) AS logged, (SELECT count(*) FROM by_field.tombstones) AS tombstones FROM by_field_history.log;
+
+-- A store that keeps its past remembers each write: none is before what it has replaced, so that the last one is what the store answers.
+SELECT venice.create_store('past', 'id int', 'v int, t text', options => '{"history": true}');
+SELECT past.put(1, 1, 'a'), past.update(1, '{"v": 2}'), past.update(1, '{"v": 3}', now() - interval '1 day'), past.delete(1), past.put(2, 2, _logical_time => at(0));
+SELECT past.update(3, '{"v": {"$add": 1}}');
+SELECT id, v, t, _deleted, event_time = at(0) AS early, event_time >= lag(event_time) OVER (PARTITION BY id ORDER BY arrival) AS in_order FROM past_history.rows ORDER BY arrival;
+
+-- Writing needs what INSERT, UPDATE and DELETE need, on records; policies leave no way.
+CREATE ROLE writes_stranger;
+SET ROLE writes_stranger;
+SELECT venice_internal.put('w', '{id,clicks}', NULL, 1::bigint, 1::bigint);
+RESET ROLE;
+GRANT USAGE ON SCHEMA w TO writes_stranger;
+SET ROLE writes_stranger;
+SELECT w.put(1, 1);
+RESET ROLE;
+GRANT INSERT ON w.records TO writes_stranger;
+SET ROLE writes_stranger;
+SELECT w.put(1, 1);
+SELECT w.update(1, '{"clicks": 2}');
+SELECT w.delete(1);
+RESET ROLE;
+GRANT UPDATE, DELETE ON w.records TO writes_stranger;
+SET ROLE writes_stranger;
+SELECT w.update(1, '{"clicks": 2}');
+SELECT w.delete(1);
+SELECT * FROM w_history.log;
+RESET ROLE;
+ALTER TABLE w.records ENABLE ROW LEVEL SECURITY;
+SET ROLE writes_stranger;
+SELECT w.put(1, 1);
+RESET ROLE;
+
+-- A read-only transaction, and one whose snapshot is old, do as UPDATE would: refuse, or see what is there now.
+BEGIN READ ONLY;
+SELECT w.put(1, 1);
+ROLLBACK;
+
+-- The log and its schema go with the store.
+SELECT venice.drop_store(s) FROM unnest('{w,exact,by_row,by_field,past}'::text[]) s;
+SELECT nspname FROM pg_namespace WHERE nspname ~ '^(w|exact|by_row|by_field|past)(_|$)';
+DROP FUNCTION at;
+DROP ROLE writes_stranger;

@@ -1,0 +1,341 @@
+/*-------------------------------------------------------------------------
+ *
+ * change.c
+ *		Writes as JSON: what a caller patches, and what the log keeps.
+ *
+ * JSON and not the columns' own types, because the log outlives the shape that the
+ * store had when something was written to it: it is read by names.  Values go through
+ * the types' input functions, as in records from a topic, so that what does not fit
+ * is an error and never rounded.
+ *
+ * Locks: none.
+ * Must not know: which versions there are, and what becomes of a write.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "apply/change.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/typcache.h"
+
+#include "common/compat.h"
+#include "wire/json.h"
+
+struct ChangeReader
+{
+	TupleDesc	columns;
+	int			key_count;
+	RecordColumn *fields;		/* of all columns */
+	JsonReader **readers;		/* of each column alone */
+	MemoryContext context;
+};
+
+ChangeReader *
+ChangeReaderCreate(TupleDesc columns, int key_count, MemoryContext context)
+{
+	ChangeReader *reader = MemoryContextAllocZero(context, sizeof(ChangeReader));
+
+	reader->columns = columns;
+	reader->key_count = key_count;
+	reader->context = context;
+	reader->fields = MemoryContextAllocZero(context, columns->natts * sizeof(RecordColumn));
+	reader->readers = MemoryContextAllocZero(context, columns->natts * sizeof(JsonReader *));
+	for (int i = 0; i < columns->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(columns, i);
+
+		reader->fields[i].name = NameStr(attribute->attname);
+		reader->fields[i].type = attribute->atttypid;
+		reader->fields[i].typmod = attribute->atttypmod;
+		reader->fields[i].is_key = i < key_count;
+		reader->fields[i].default_isnull = true;
+	}
+	return reader;
+}
+
+/* One value for a column, which stands under the column's name in an object of its own. */
+static Datum
+read_value(ChangeReader *reader, int column, JsonbValue *value, bool *isnull)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue	name;
+	Jsonb	   *object;
+	char	   *text;
+	Datum		result;
+	DecodeError error;
+
+	if (reader->readers[column] == NULL)
+		reader->readers[column] = JsonReaderCreate(&reader->fields[column], 1, "value",
+												   reader->context);
+	name.type = jbvString;
+	name.val.string.val = unconstify(char *, reader->fields[column].name);
+	name.val.string.len = strlen(reader->fields[column].name);
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	pushJsonbValue(&state, WJB_KEY, &name);
+	pushJsonbValue(&state, WJB_VALUE, value);
+	object = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	text = JsonbToCString(NULL, &object->root, VARSIZE(object));
+	if (!JsonReaderDecode(reader->readers[column], text, strlen(text), &result, isnull, &error))
+		ereport(ERROR,
+				(errcode(error.sqlstate),
+				 errmsg("%s", error.message)));
+	return result;
+}
+
+static int
+find_column(ChangeReader *reader, const JsonbValue *name)
+{
+	for (int i = 0; i < reader->columns->natts; i++)
+		if (strlen(reader->fields[i].name) == name->val.string.len &&
+			memcmp(reader->fields[i].name, name->val.string.val, name->val.string.len) == 0)
+			return i;
+	return -1;
+}
+
+static int
+find_field(ChangeReader *reader, const JsonbValue *name)
+{
+	int			column = find_column(reader, name);
+
+	if (column < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("there is no column \"%.*s\" to write to", name->val.string.len,
+						name->val.string.val)));
+	if (column < reader->key_count)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column \"%s\" is a key", reader->fields[column].name),
+				 errhint("Put a row with the other key, and delete this one.")));
+	return column;
+}
+
+pg_noreturn static void
+refuse_operation(ChangeReader *reader, int column, const JsonbValue *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unrecognized operation \"%.*s\" on column \"%s\"", name->val.string.len,
+					name->val.string.val, reader->fields[column].name),
+			 errhint("It takes a value, or {\"$add\": number}, {\"$union\": array, \"$diff\": array} of an array, "
+					 "{\"$merge\": object, \"$remove\": array of keys} of a jsonb object.")));
+	pg_unreachable();
+}
+
+static bool
+is_named(const JsonbValue *name, const char *operation)
+{
+	return name->val.string.len == strlen(operation) &&
+		memcmp(name->val.string.val, operation, name->val.string.len) == 0;
+}
+
+/* Keys of a map, as text[]. */
+static Datum
+read_keys(ChangeReader *reader, int column, const JsonbValue *value)
+{
+	ArrayBuildState *keys = initArrayResult(TEXTOID, CurrentMemoryContext, false);
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	element;
+
+	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"$remove\" of column \"%s\" is no array of keys", reader->fields[column].name)));
+	iterator = JsonbIteratorInit(value->val.binary.data);
+	while ((token = JsonbIteratorNext(&iterator, &element, true)) != WJB_DONE)
+	{
+		if (token != WJB_ELEM)
+			continue;
+		if (element.type != jbvString)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("\"$remove\" of column \"%s\" has a key that is no string",
+							reader->fields[column].name)));
+		keys = accumArrayResult(keys,
+								PointerGetDatum(cstring_to_text_with_len(element.val.string.val,
+																		 element.val.string.len)),
+								false, TEXTOID, CurrentMemoryContext);
+	}
+	return makeArrayResult(keys, CurrentMemoryContext);
+}
+
+static void
+read_operation(ChangeReader *reader, int column, const JsonbValue *name, JsonbValue *value,
+			   FieldWrite *field)
+{
+	MergeColumn merged = {.name = reader->fields[column].name,.type = reader->fields[column].type};
+	bool		is_map = getBaseType(merged.type) == JSONBOID;
+	FieldChange change = FIELD_MEMBERS;
+
+	if (is_named(name, "$add"))
+		change = FIELD_ADD;
+	else if (!is_named(name, is_map ? "$merge" : "$union") &&
+			 !is_named(name, is_map ? "$remove" : "$diff"))
+		refuse_operation(reader, column, name);
+	if (field->change != FIELD_KEEP && field->change != change)
+		refuse_operation(reader, column, name);
+	if (field->change == FIELD_KEEP)
+		field->isnull = field->removed_isnull = true;
+	MergeCheckChange(&merged, change);
+	field->change = change;
+	if (is_named(name, "$remove"))
+	{
+		field->removed = read_keys(reader, column, value);
+		field->removed_isnull = false;
+	}
+	else if (is_named(name, "$diff"))
+		field->removed = read_value(reader, column, value, &field->removed_isnull);
+	else
+	{
+		if (is_named(name, "$merge") &&
+			(value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("\"$merge\" of column \"%s\" is no object", merged.name)));
+		field->value = read_value(reader, column, value, &field->isnull);
+	}
+}
+
+/* Operations begin with "$"; an object without any is a value of a jsonb column. */
+static bool
+has_operations(const JsonbValue *value)
+{
+	JsonbIterator *iterator;
+	JsonbValue	name;
+
+	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
+		return false;
+	iterator = JsonbIteratorInit(value->val.binary.data);
+	(void) JsonbIteratorNext(&iterator, &name, true);
+	return JsonbIteratorNext(&iterator, &name, true) == WJB_KEY &&
+		name.val.string.len > 0 && name.val.string.val[0] == '$';
+}
+
+static void
+read_field(ChangeReader *reader, int column, JsonbValue *value, FieldWrite *field)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	name;
+	JsonbValue	argument;
+
+	if (!has_operations(value))
+	{
+		field->change = FIELD_SET;
+		field->value = read_value(reader, column, value, &field->isnull);
+		return;
+	}
+	iterator = JsonbIteratorInit(value->val.binary.data);
+	(void) JsonbIteratorNext(&iterator, &name, true);
+	while ((token = JsonbIteratorNext(&iterator, &name, true)) == WJB_KEY)
+	{
+		(void) JsonbIteratorNext(&iterator, &argument, true);
+		read_operation(reader, column, &name, &argument, field);
+	}
+}
+
+FieldWrite *
+ChangeReadPatch(ChangeReader *reader, const Jsonb *patch)
+{
+	FieldWrite *fields = palloc0((reader->columns->natts - reader->key_count) * sizeof(FieldWrite));
+	JsonbIterator *iterator;
+	JsonbValue	name;
+	JsonbValue	value;
+
+	if (!JB_ROOT_IS_OBJECT(patch))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a patch must be a JSON object"),
+				 errhint("For example '{\"clicks\": {\"$add\": 1}}'.")));
+	iterator = JsonbIteratorInit(unconstify(JsonbContainer *, &patch->root));
+	(void) JsonbIteratorNext(&iterator, &name, true);
+	while (JsonbIteratorNext(&iterator, &name, true) == WJB_KEY)
+	{
+		int			column = find_field(reader, &name);
+
+		(void) JsonbIteratorNext(&iterator, &value, true);
+		read_field(reader, column, &value, &fields[column - reader->key_count]);
+	}
+	return fields;
+}
+
+FieldWrite *
+ChangeReadRow(ChangeReader *reader, const Jsonb *row)
+{
+	FieldWrite *fields = palloc0((reader->columns->natts - reader->key_count) * sizeof(FieldWrite));
+	JsonbIterator *iterator = JsonbIteratorInit(unconstify(JsonbContainer *, &row->root));
+	JsonbValue	name;
+	JsonbValue	value;
+
+	(void) JsonbIteratorNext(&iterator, &name, true);
+	while (JsonbIteratorNext(&iterator, &name, true) == WJB_KEY)
+	{
+		int			column = find_column(reader, &name);
+		FieldWrite *field;
+
+		(void) JsonbIteratorNext(&iterator, &value, true);
+		if (column < reader->key_count)
+			continue;
+		field = &fields[column - reader->key_count];
+		field->change = FIELD_SET;
+		field->value = read_value(reader, column, &value, &field->isnull);
+	}
+	return fields;
+}
+
+Datum *
+ChangeReadKey(ChangeReader *reader, const Jsonb *key)
+{
+	Datum	   *values = palloc(reader->key_count * sizeof(Datum));
+
+	for (int i = 0; i < reader->key_count; i++)
+	{
+		const char *name = reader->fields[i].name;
+		JsonbValue	buffer;
+		JsonbValue *value = getKeyJsonValueFromContainer(unconstify(JsonbContainer *, &key->root),
+														 name, strlen(name), &buffer);
+		bool		isnull = true;
+
+		if (value != NULL)
+			values[i] = read_value(reader, i, value, &isnull);
+		if (isnull)
+			ereport(ERROR,
+					(errcode(ERRCODE_NOT_NULL_VIOLATION),
+					 errmsg("key column \"%s\" has no value", name)));
+	}
+	return values;
+}
+
+Jsonb *
+ChangeToJson(TupleDesc columns, int first, int count, const Datum *values, const bool *isnull)
+{
+	TupleDesc	descriptor = CreateTemplateTupleDesc(count);
+	int			nest_level = NewGUCNestLevel();
+	HeapTuple	tuple;
+	Datum		json;
+
+	/* Whoever reads it has other settings. */
+	(void) set_config_option("extra_float_digits", "3", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("intervalstyle", "postgres", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	for (int i = 0; i < count; i++)
+		TupleDescCopyEntry(descriptor, i + 1, columns, first + i + 1);
+	tuple = heap_form_tuple(BlessTupleDesc(descriptor), unconstify(Datum *, values),
+							unconstify(bool *, isnull));
+	json = DirectFunctionCall1(row_to_json, HeapTupleGetDatum(tuple));
+	AtEOXact_GUC(true, nest_level);
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+											  CStringGetDatum(TextDatumGetCString(json))));
+}

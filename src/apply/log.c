@@ -1,0 +1,441 @@
+/*-------------------------------------------------------------------------
+ *
+ * log.c
+ *		The log of writes to a store: <store>_history.log.
+ *
+ * A push replaces the rows of a store, and what was written to them lately is to be
+ * in its version all the same: it is written to it again, from the log.
+ *
+ * Writers share a lock, to the end of their transactions.  The new version first
+ * gets what was committed when it began to look, without any lock; then it takes
+ * the lock for itself, and gets the rest.  What the rest is, the transactions' ids say:
+ * positions could not, because a transaction that took an early one may commit late.
+ * Within a key positions are in the order of the writes, as they are taken
+ * while the key's row is locked.
+ *
+ * Locks: StoreWritersLock, to itself; StoreLogLock where the log is made.
+ * Must not know: who writes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "apply/log.h"
+
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "apply/change.h"
+#include "apply/write.h"
+#include "common/compat.h"
+#include "common/query.h"
+#include "version/history.h"
+
+/* Rows of the log that are read at once. */
+#define READ_ROWS		1000
+
+/* How long writers are made to wait at once for a version that wants to keep them out. */
+#define LOCK_TRY_MS		200
+#define LOCK_PAUSE_MS	50
+
+/* Between two looks for what is old. */
+#define LOOK_EVERY_MS	(60 * 1000)
+
+List *
+CompleteVersions(const Store *store)
+{
+	List	   *complete = NIL;
+	ListCell   *cell;
+
+	foreach(cell, VersionListLatest(store->name))
+	{
+		Version    *version = lfirst(cell);
+
+		if (version->state == VERSION_CURRENT)
+			complete = lcons(version, complete);
+		else if (VersionStateIsComplete(version->state))
+			complete = lappend(complete, version);
+	}
+	return complete;
+}
+
+TupleDesc
+WriteColumns(const Store *store, Oid records)
+{
+	Relation	relation = table_open(records, AccessShareLock);
+	TupleDesc	descriptor = RelationGetDescr(relation);
+	TupleDesc	columns;
+	int			count = 0;
+
+	for (int i = 0; i < descriptor->natts; i++)
+		count += !TupleDescAttr(descriptor, i)->attisdropped &&
+			NameStr(TupleDescAttr(descriptor, i)->attname)[0] != '_';
+	columns = CreateTemplateTupleDesc(count);
+	count = 0;
+	for (int i = 0; i < descriptor->natts; i++)
+		if (!TupleDescAttr(descriptor, i)->attisdropped &&
+			NameStr(TupleDescAttr(descriptor, i)->attname)[0] != '_')
+			TupleDescCopyEntry(columns, ++count, descriptor, i + 1);
+	table_close(relation, AccessShareLock);
+	return columns;
+}
+
+/* The log's name, quoted; NULL when there is none. */
+static char *
+log_name(const Store *store)
+{
+	Oid			log = HistoryLog(store);
+
+	if (!OidIsValid(log))
+		return NULL;
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(log)), "log");
+}
+
+/* Make the log for the first write; whoever else does waits. */
+static char *
+make_log(const Store *store)
+{
+	QuerySession session;
+	char	   *name;
+
+	StoreLogLock(store->name);
+	name = log_name(store);
+	if (name != NULL)
+		return name;
+	HistorySchemaMake(store);
+	name = quote_qualified_identifier(get_namespace_name(HistorySchema(store)), "log");
+	QueryBegin(&session, store->owner);
+	QueryRunf("CREATE TABLE %s (position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "
+			  "transaction_id xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(), "
+			  "written_time timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), "
+			  "kind \"char\" NOT NULL, key jsonb NOT NULL, fields jsonb, "
+			  "write_time bigint NOT NULL, event_time timestamptz NOT NULL, tie_hash integer NOT NULL)",
+			  name);
+	QueryRunf("CREATE INDEX ON %s (written_time)", name);
+	QueryRunf("COMMENT ON TABLE %s IS 'What was put, updated and deleted: written again to the version of a push.'",
+			  name);
+	QueryEnd(&session);
+	return name;
+}
+
+static char
+kind_letter(WriteKind kind)
+{
+	return kind == WRITE_PUT ? 'p' : kind == WRITE_UPDATE ? 'u' : 'd';
+}
+
+void
+LogAppend(const Store *store, WriteKind kind, const Jsonb *key, const Jsonb *fields, int64 time,
+		  TimestampTz event_time, int32 tie_hash)
+{
+	char	   *name = log_name(store);
+	QuerySession session;
+	QueryArgs	args = {0};
+
+	if (name == NULL)
+		name = make_log(store);
+	QueryBegin(&session, store->owner);
+	QueryArgDatum(&args, CHAROID, CharGetDatum(kind_letter(kind)), false);
+	QueryArgJsonb(&args, key);
+	QueryArgJsonb(&args, fields);
+	QueryArgInt8(&args, time);
+	QueryArgDatum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(event_time), false);
+	QueryArgInt4(&args, tie_hash);
+	(void) QueryRun(psprintf("INSERT INTO %s (kind, key, fields, write_time, event_time, tie_hash) "
+							 "VALUES ($1, $2, $3, $4, $5, $6)", name), &args);
+	QueryEnd(&session);
+}
+
+/* A version that is written to from the log. */
+typedef struct Replay
+{
+	const Version *version;
+	VersionWriter *writer;
+	ChangeReader *reader;
+	const char *log;
+	Datum		since;			/* the oldest that counts */
+	Datum		seen;			/* pg_snapshot: what was committed when it began */
+	MemoryContext row_context;
+} Replay;
+
+static void
+replay_row(Replay *replay, HeapTuple row, TupleDesc descriptor)
+{
+	RowWrite	write = {0};
+	bool		isnull;
+	char		letter = DatumGetChar(SPI_getbinval(row, descriptor, 1, &isnull));
+	Jsonb	   *key = DatumGetJsonbP(SPI_getbinval(row, descriptor, 2, &isnull));
+	Datum		fields = SPI_getbinval(row, descriptor, 3, &isnull);
+
+	write.kind = letter == 'p' ? WRITE_PUT : letter == 'u' ? WRITE_UPDATE : WRITE_DELETE;
+	if (write.kind == WRITE_PUT)
+		write.fields = ChangeReadRow(replay->reader, DatumGetJsonbP(fields));
+	else if (write.kind == WRITE_UPDATE)
+		write.fields = ChangeReadPatch(replay->reader, DatumGetJsonbP(fields));
+	write.time = DatumGetInt64(SPI_getbinval(row, descriptor, 4, &isnull));
+	write.tie_hash = DatumGetInt32(SPI_getbinval(row, descriptor, 6, &isnull));
+	(void) VersionWriterApply(replay->writer, ChangeReadKey(replay->reader, key), &write,
+							  DatumGetTimestampTz(SPI_getbinval(row, descriptor, 5, &isnull)));
+}
+
+/* Write what is in the log by now, and was seen at the beginning, or was not. */
+static void
+replay(Replay *replay, bool seen)
+{
+	Oid			types[] = {TIMESTAMPTZOID, PG_SNAPSHOTOID};
+	Datum		values[] = {replay->since, replay->seen};
+	Portal		portal;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	portal = SPI_cursor_open_with_args(NULL,
+									   psprintf("SELECT kind, key, fields, write_time, event_time, tie_hash "
+												"FROM %s WHERE written_time >= $1 "
+												"AND pg_catalog.pg_visible_in_snapshot(transaction_id, $2) = %s "
+												"ORDER BY position", replay->log, seen ? "true" : "false"),
+									   2, types, values, NULL, true, CURSOR_OPT_NO_SCROLL);
+	for (;;)
+	{
+		SPI_cursor_fetch(portal, true, READ_ROWS);
+		if (SPI_processed == 0)
+			break;
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			MemoryContext old = MemoryContextSwitchTo(replay->row_context);
+
+			CHECK_FOR_INTERRUPTS();
+			replay_row(replay, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+			MemoryContextSwitchTo(old);
+			MemoryContextReset(replay->row_context);
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+	SPI_cursor_close(portal);
+	PopActiveSnapshot();
+}
+
+/*
+ * Writers that come wait for us while we wait for those that are there, so that we
+ * wait in short pieces.
+ */
+static void
+keep_writers_out(const Store *store)
+{
+	while (!StoreWritersLockAlone(store->name, LOCK_TRY_MS))
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOCK_PAUSE_MS,
+						 WaitEventNamed("VeniceWriters"));
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+static Datum
+time_before(TimestampTz time, const Interval *interval)
+{
+	return DirectFunctionCall2(timestamptz_mi_interval, TimestampTzGetDatum(time),
+							   IntervalPGetDatum(interval));
+}
+
+/* The beginning of what is written again. */
+static Datum
+replay_start(const Version *version)
+{
+	return time_before(version->options->rewind_from_start ? version->started_time :
+					   GetCurrentTimestamp(), &version->options->rewind);
+}
+
+void
+VersionCatchUp(const Store *store, const Version *version)
+{
+	Replay		state = {.version = version,.log = log_name(store)};
+	QuerySession session;
+	TupleDesc	columns;
+	QueryArgs	args = {0};
+	bool		isnull;
+
+	if (state.log == NULL)
+	{
+		keep_writers_out(store);
+		state.log = log_name(store);
+		if (state.log == NULL)
+			return;
+	}
+	QueryBegin(&session, store->owner);
+	columns = WriteColumns(store, VersionRecords(version));
+	state.since = replay_start(version);
+	(void) QueryRunLatest("SELECT pg_catalog.pg_current_snapshot()", &args);
+	state.seen = datumCopy(QueryDatum(0, 1, &isnull), false, -1);
+	state.reader = ChangeReaderCreate(columns, store->key_count, CurrentMemoryContext);
+	state.row_context = AllocSetContextCreate(CurrentMemoryContext, "venice replay",
+											  ALLOCSET_DEFAULT_SIZES);
+	state.writer = VersionWriterOpen(store, version, columns);
+	replay(&state, true);
+	keep_writers_out(store);
+	replay(&state, false);
+	VersionWriterClose(state.writer);
+	QueryEnd(&session);
+}
+
+/* Where deletions from a store's log, and from the tombstones of its versions, have come to. */
+typedef struct Expiry
+{
+	char	   *table;			/* quoted */
+	const char *column;
+	Datum		before;
+} Expiry;
+
+/* What is kept of a store's writes, and until when: a version to come may ask for it. */
+static List *
+expiries(const Store *store)
+{
+	char	   *log = log_name(store);
+	List	   *result = NIL;
+	ListCell   *cell;
+
+	if (log != NULL)
+	{
+		Version    *future = VersionFuture(store->name);
+		Expiry	   *expiry = palloc(sizeof(Expiry));
+
+		expiry->table = log;
+		expiry->column = "written_time";
+		expiry->before = future == NULL ?
+			time_before(GetCurrentTimestamp(), &store->options->rewind) :
+			time_before(future->started_time, &future->options->rewind);
+		result = lappend(result, expiry);
+	}
+	foreach(cell, CompleteVersions(store))
+	{
+		Oid			records = VersionRecords(lfirst(cell));
+		Oid			schema = OidIsValid(records) ? get_rel_namespace(records) : InvalidOid;
+		Oid			tombstones = OidIsValid(schema) ? get_relname_relid("tombstones", schema) : InvalidOid;
+		Expiry	   *expiry = palloc(sizeof(Expiry));
+
+		if (!OidIsValid(tombstones))
+			continue;
+		expiry->table = quote_qualified_identifier(get_namespace_name(schema), "tombstones");
+		expiry->column = "_deleted_time";
+		expiry->before = time_before(GetCurrentTimestamp(), &store->options->tombstone_retention);
+		result = lappend(result, expiry);
+	}
+	return result;
+}
+
+static bool
+something_expired(const Store *store)
+{
+	List	   *list = expiries(store);
+	ListCell   *cell;
+	QuerySession session;
+	bool		found = false;
+
+	QueryBegin(&session, store->owner);
+	foreach(cell, list)
+	{
+		const Expiry *expiry = lfirst(cell);
+		QueryArgs	args = {0};
+
+		QueryArgDatum(&args, TIMESTAMPTZOID, expiry->before, false);
+		found = found || QueryRun(psprintf("SELECT FROM %s WHERE %s < $1 LIMIT 1", expiry->table,
+										   expiry->column), &args) > 0;
+	}
+	QueryEnd(&session);
+	return found;
+}
+
+List *
+StoresWithOldWrites(void)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	List	   *written = NIL;
+	List	   *result = NIL;
+	ListCell   *cell;
+	uint64		rows;
+
+	QueryBeginRegistry(&session);
+	rows = QueryRunLatest("SELECT s.store_name::text FROM venice.store s WHERE EXISTS "
+						  "(SELECT FROM pg_catalog.pg_class c WHERE c.relkind = 'r' AND "
+						  "(c.relname = 'log' AND c.relnamespace = (SELECT n.oid FROM pg_catalog.pg_namespace n "
+						  "WHERE n.nspname = (s.store_name || '_history')::pg_catalog.name) OR "
+						  "c.relname = 'tombstones' AND c.relnamespace = (SELECT n.oid FROM pg_catalog.pg_namespace n "
+						  "WHERE n.nspname = s.store_name)))", &args);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(session.result_context);
+
+		written = lappend(written, QueryText(row, 1, CurrentMemoryContext));
+		MemoryContextSwitchTo(old);
+	}
+	QueryEnd(&session);
+	foreach(cell, written)
+	{
+		Store	   *store = StoreLookup(lfirst(cell), true);
+
+		if (store != NULL && OidIsValid(store->schema_oid) && something_expired(store))
+			result = lappend(result, store->name);
+	}
+	return result;
+}
+
+bool
+OldWritesAreThere(void)
+{
+	static TimestampTz next_look = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (now < next_look)
+		return false;
+	next_look = TimestampTzPlusMilliseconds(now, LOOK_EVERY_MS);
+	return StoresWithOldWrites() != NIL;
+}
+
+bool
+OldWritesDelete(const char *name)
+{
+	Store	   *store = StoreLookup(name, true);
+	List	   *list;
+	ListCell   *cell;
+	QuerySession session;
+	uint64		rows = 0;
+
+	if (store == NULL || !OidIsValid(store->schema_oid))
+		return false;
+	list = expiries(store);
+	QueryBegin(&session, store->owner);
+	foreach(cell, list)
+	{
+		const Expiry *expiry = lfirst(cell);
+		QueryArgs	args = {0};
+
+		QueryArgDatum(&args, TIMESTAMPTZOID, expiry->before, false);
+		rows += QueryRun(psprintf("DELETE FROM %s WHERE %s < $1", expiry->table, expiry->column), &args);
+	}
+	QueryEnd(&session);
+	return rows > 0;
+}
+
+void
+LogDrop(const Store *store)
+{
+	char	   *name = log_name(store);
+	QuerySession session;
+
+	if (name == NULL)
+		return;
+	QueryBegin(&session, store->owner);
+	QueryRunf("DROP TABLE %s", name);
+	QueryEnd(&session);
+}

@@ -1,0 +1,52 @@
+/*-------------------------------------------------------------------------
+ *
+ * log.h
+ *		The log of writes to a store: <store>_history.log.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_APPLY_LOG_H
+#define VENICE_APPLY_LOG_H
+
+#include "access/tupdesc.h"
+#include "utils/jsonb.h"
+
+#include "catalog/store.h"
+#include "merge/merge.h"
+
+/* Versions that take writes, the current one first, as they are now: under StoreWritersLock. */
+extern List *CompleteVersions(const Store *store);
+
+/* The names and types of a version's columns, keys first, without bookkeeping; palloc'd. */
+extern TupleDesc WriteColumns(const Store *store, Oid records);
+
+/*
+ * Append a write, after it was applied, as the store's owner.  fields: as in
+ * ChangeReadPatch or ChangeReadRow; NULL of a delete.
+ */
+extern void LogAppend(const Store *store, WriteKind kind, const Jsonb *key, const Jsonb *fields,
+					  int64 time, TimestampTz event_time, int32 tie_hash);
+
+/*
+ * Write to a version that is built what the log has of the store's last rewind, then
+ * keep writers out, and what has come meanwhile; from the end of the transaction on it is
+ * complete.  As the store's owner.
+ */
+extern void VersionCatchUp(const Store *store, const Version *version);
+
+/*
+ * Stores (char *) whose log has what no version to come can ask for, or whose versions
+ * remember deletions that no late write is waited for any more.
+ */
+extern List *StoresWithOldWrites(void);
+
+/* Is there one?  For who asks all the time: the answer may be a minute old. */
+extern bool OldWritesAreThere(void);
+
+/* Delete that; says whether there was anything. */
+extern bool OldWritesDelete(const char *store);
+
+/* Drop the log, so that its schema can go. */
+extern void LogDrop(const Store *store);
+
+#endif							/* VENICE_APPLY_LOG_H */

@@ -1,0 +1,39 @@
+/*-------------------------------------------------------------------------
+ *
+ * write.h
+ *		Writing to the rows of a complete version, key by key.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_APPLY_WRITE_H
+#define VENICE_APPLY_WRITE_H
+
+#include "access/tupdesc.h"
+
+#include "catalog/store.h"
+#include "merge/merge.h"
+
+typedef struct VersionWriter VersionWriter;
+
+/*
+ * Open a complete version for writes within the current transaction, under its active
+ * snapshot, as the current user, who is the store's owner.  columns describes the keys
+ * and fields that writes will have.  NULL when the version's table is gone.  At an
+ * error nothing needs to be called.
+ */
+extern VersionWriter *VersionWriterOpen(const Store *store, const Version *version,
+										TupleDesc columns);
+
+/*
+ * Apply a write to the row of a key: values of the key columns, none of them NULL, and
+ * in the write a field for each other column.  Waits for whoever else writes to the
+ * key, and returns whether anything has changed.  event_time goes where the version keeps
+ * one.  Raises what constraints, triggers and the columns' types raise.
+ */
+extern bool VersionWriterApply(VersionWriter *writer, const Datum *key, const RowWrite *write,
+							   TimestampTz event_time);
+
+/* Fire what triggers have put off, and close. */
+extern void VersionWriterClose(VersionWriter *writer);
+
+#endif							/* VENICE_APPLY_WRITE_H */

@@ -1,0 +1,86 @@
+/*-------------------------------------------------------------------------
+ *
+ * merge.h
+ *		A write meets what is stored: write compute and conflict resolution.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef VENICE_MERGE_H
+#define VENICE_MERGE_H
+
+#include "merge/metadata.h"
+
+typedef enum MergePolicy
+{
+	MERGE_BY_ARRIVAL,			/* the later in the log wins; no metadata */
+	MERGE_BY_ROW,				/* the later by time wins, rows as a whole */
+	MERGE_BY_FIELD				/* column by column, arrays and maps member by member */
+} MergePolicy;
+
+/* A value column. */
+typedef struct MergeColumn
+{
+	const char *name;
+	Oid			type;
+	Datum		default_value;	/* of a row that an update begins, or a delete leaves */
+	bool		default_isnull;
+} MergeColumn;
+
+typedef enum FieldChange
+{
+	FIELD_KEEP,
+	FIELD_SET,
+	FIELD_ADD,					/* a number to a number; by arrival only */
+	FIELD_MEMBERS				/* of an array, or of a JSON object */
+} FieldChange;
+
+typedef struct FieldWrite
+{
+	FieldChange change;
+	Datum		value;			/* what is set, or added; of members an array or an object */
+	bool		isnull;
+	Datum		removed;		/* members to take out: an array of the type, or text[] of keys */
+	bool		removed_isnull;
+} FieldWrite;
+
+typedef enum WriteKind
+{
+	WRITE_PUT,					/* every column is set */
+	WRITE_UPDATE,
+	WRITE_DELETE
+} WriteKind;
+
+typedef struct RowWrite
+{
+	WriteKind	kind;
+	FieldWrite *fields;			/* one for each column; not of a delete */
+	int64		time;			/* when it was made, in any unit that all writes share; > 0 */
+	int32		region;			/* where; >= 0 */
+	int32		tie_hash;		/* of a row put: decides among rows of one time */
+} RowWrite;
+
+/* What is stored under a key. */
+typedef struct MergeRow
+{
+	bool		exists;
+	Datum	   *values;			/* of the columns, unless it does not exist */
+	bool	   *isnull;
+	bytea	   *metadata;		/* or NULL; of a row that does not exist: its tombstone */
+} MergeRow;
+
+typedef struct Merge Merge;
+
+/* Lives in context, and refers to columns. */
+extern Merge *MergeCreate(const MergeColumn *columns, int count, MergePolicy policy,
+						  MemoryContext context);
+
+/* 42804 unless columns of that type can be written to in that way. */
+extern void MergeCheckChange(const MergeColumn *column, FieldChange change);
+
+/*
+ * Apply a write to a row, in place; values come to lie in the current context, or are
+ * the write's.  False when the write has lost, and nothing changed.
+ */
+extern bool MergeApply(Merge *merge, const RowWrite *write, MergeRow *row);
+
+#endif							/* VENICE_MERGE_H */
