@@ -114,6 +114,16 @@ SELECT k, v FROM past_history.rows;
 SELECT venice.alter_store('past', '{"history": true}');
 DROP SCHEMA past_history CASCADE;
 SELECT venice.drop_store('past');
+-- It is where the store's rows are.
+SET allow_in_place_tablespaces = on;
+CREATE TABLESPACE history_space LOCATION '';
+SELECT venice.create_store('past', 'k int', 'v int', options => '{"history": true, "tablespace": "history_space"}');
+SELECT venice.create_store('past_too', 'k int', 'v int', options => '{"history": true, "tablespace": "pg_default"}');
+SELECT relnamespace::regnamespace, spcname, count(*) FROM pg_class LEFT JOIN pg_tablespace s ON s.oid = reltablespace
+ WHERE relnamespace IN ('past_history'::regnamespace, 'past_too_history'::regnamespace) AND relkind IN ('p', 'r') GROUP BY 1, 2 ORDER BY 1::text, 2;
+SELECT venice.drop_store('past'), venice.drop_store('past_too');
+DROP TABLESPACE history_space;
+RESET allow_in_place_tablespaces;
 -- Options change together with the owner.
 SELECT venice.create_store('past', 'k int', 'v int');
 SELECT venice.alter_store('past', '{"owner": "history_reader", "history": true}');

@@ -46,6 +46,7 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_tablespace.h"
 #include "catalog/pg_type.h"
 
 static inline bool
@@ -74,6 +75,8 @@ object_aclcheck(Oid class_id, Oid object_id, Oid role_id, AclMode mode)
 			return pg_database_aclcheck(object_id, role_id, mode);
 		case ForeignServerRelationId:
 			return pg_foreign_server_aclcheck(object_id, role_id, mode);
+		case TableSpaceRelationId:
+			return pg_tablespace_aclcheck(object_id, role_id, mode);
 		case TypeRelationId:
 			return pg_type_aclcheck(object_id, role_id, mode);
 		default:

@@ -194,13 +194,11 @@ utc_text(TimestampTz time, const char *format)
 	return psprintf(format, tm.tm_year, tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
-/* "TABLESPACE x", of the history; nothing where it is the database's. */
+/* "TABLESPACE x"; nothing for the database's, which cannot be said of a partitioned table. */
 static char *
-tablespace_clause(Oid history)
+tablespace_clause(Oid tablespace)
 {
-	Oid			tablespace = get_rel_tablespace(history);
-
-	return OidIsValid(tablespace) ?
+	return OidIsValid(tablespace) && tablespace != MyDatabaseTableSpace ?
 		psprintf(" TABLESPACE %s", quote_identifier(get_tablespace_name(tablespace))) : pstrdup("");
 }
 
@@ -228,7 +226,8 @@ HistoryPartitionMake(Oid history, TimestampTz start, TimestampTz end)
 	QueryRunf("CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING STORAGE INCLUDING COMPRESSION, "
 			  "CONSTRAINT " BOUNDS_CONSTRAINT " CHECK (%s >= %s AND %s < %s))%s",
 			  quote_qualified_identifier(get_namespace_name(schema), free), table_name(history),
-			  event_time, instant(start), event_time, instant(end), tablespace_clause(history));
+			  event_time, instant(start), event_time, instant(end),
+			  tablespace_clause(get_rel_tablespace(history)));
 	return get_relname_relid(free, schema);
 }
 
@@ -330,10 +329,10 @@ create_tables(const Store *store)
 	QueryRunf("CREATE TABLE %s.rows (%s%s pg_catalog.timestamptz NOT NULL, "
 			  "%s pg_catalog.timestamptz DEFAULT pg_catalog.clock_timestamp(), "
 			  "%s pg_catalog.int8 NOT NULL DEFAULT venice_internal.next_arrival(), "
-			  "_deleted pg_catalog.bool NOT NULL DEFAULT false) PARTITION BY RANGE (%s)%s%s",
+			  "_deleted pg_catalog.bool NOT NULL DEFAULT false) PARTITION BY RANGE (%s)%s",
 			  schema, columns.data, event_time, created_time, arrival, event_time,
-			  store->options->tablespace != NULL ? " TABLESPACE " : "",
-			  store->options->tablespace != NULL ? quote_identifier(store->options->tablespace) : "");
+			  tablespace_clause(store->options->tablespace == NULL ? InvalidOid :
+								get_tablespace_oid(store->options->tablespace, false)));
 	QueryRunf("COMMENT ON TABLE %s.rows IS 'What was true of each key from when on. Rows may be added with INSERT.'",
 			  schema);
 	QueryRunf("CREATE INDEX rows_as_of ON %s.rows (%s, %s DESC, %s DESC NULLS LAST, %s DESC) INCLUDE (%s)",
