@@ -135,6 +135,13 @@ SELECT * FROM venice.get_historical_features('SELECT 1 AS buyer, 4 AS seller, ti
                  {"view": "last_event", "keys": {"customer": "buyer"}}]}')
     AS (buyer integer, seller integer, event_time timestamptz, edge__n bigint, edge__s double precision, seller_edge__s double precision, last_event__code text);
 
+-- R8: windows about no entity are of all events, whatever way they are found.
+SELECT venice.create_feature_view('everybody', '{}', 'windows_events', online => false,
+    options => '{"aggregations": [{"name": "n", "function": "count", "window": "1 day"}, {"name": "kinds", "function": "distinct_count", "column": "customer", "window": "1 day"}]}');
+SELECT plan, q.* FROM unnest('{probe,merge}'::text[]) AS plan, venice.get_historical_features(
+    'SELECT t AS event_time FROM unnest(''{2026-03-02 00:00+00, 2026-03-03 12:00:01+00, 2026-03-05+00}''::timestamptz[]) AS t', '{everybody}',
+    options => jsonb_build_object('plan', plan, 'preserve_order', true)) AS q (event_time timestamptz, n bigint, kinds bigint);
+
 -- Who may not read the events may not read what is made of them.
 CREATE ROLE windows_stranger;
 GRANT SELECT (customer, at) ON windows_events TO windows_stranger;
@@ -263,7 +270,7 @@ SELECT venice.create_on_demand_view('windows_demand', '{spending:events_1d}', 'e
 SELECT more FROM venice.get_historical_features('SELECT 9 AS customer, now() AS event_time', '{windows_demand}') AS (customer integer, event_time timestamptz, more bigint);
 SELECT feature, value, status FROM venice.get_online_features('{windows_demand}', '{"customer": 9}');
 
-SELECT venice.drop_service('windows_model'), venice.drop_on_demand_view('windows_demand'), venice.drop_feature_view('spending'), venice.drop_feature_view('last_event'), venice.drop_feature_view('edge'), venice.drop_feature_view('edge_inclusive'),
+SELECT venice.drop_service('windows_model'), venice.drop_on_demand_view('windows_demand'), venice.drop_feature_view('spending'), venice.drop_feature_view('last_event'), venice.drop_feature_view('everybody'), venice.drop_feature_view('edge'), venice.drop_feature_view('edge_inclusive'),
        venice.drop_feature_view('hops'), venice.drop_feature_view('nothing'), venice.drop_feature_view('windows_exclusive'), venice.drop_feature_view('windows_inclusive');
 SELECT venice.drop_source('windows_events'), venice.drop_source('windows_random'), venice.drop_entity('customer'), venice.drop_entity('windows_k');
 DROP FUNCTION windows_differ, windows_in_sql;

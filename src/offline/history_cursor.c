@@ -29,7 +29,7 @@
 struct HistoryCursor
 {
 	SelectCursor *select;
-	int			key_count;		/* of the key that is asked for; 0: all keys */
+	int			key_count;		/* of the key that is asked for; 0: it is not asked for one */
 	Oid		   *types;			/* of the parameters */
 	ParamListInfo params;
 };
@@ -141,12 +141,13 @@ set_param(HistoryCursor *cursor, int param, Datum value, bool is_known)
 
 static HistoryCursor *
 prepare(const HistorySource *source, const List *expressions, TimestampTz from, TimestampTz to,
-		bool newest_first, int key_count, const HistoryKey *keys)
+		bool newest_first, bool is_keyed, const HistoryKey *keys)
 {
 	HistoryCursor *cursor = palloc0(sizeof(HistoryCursor));
 	const char *alias = quote_identifier(source->alias);
 	const char *direction = newest_first ? "DESC NULLS LAST" : "ASC NULLS FIRST";
 	int			column_count = list_length(source->key_columns);
+	int			key_count = is_keyed ? column_count : 0;
 	StringInfoData sql;
 	const ListCell *cell;
 	int			i;
@@ -161,9 +162,9 @@ prepare(const HistorySource *source, const List *expressions, TimestampTz from, 
 	set_param(cursor, PARAM_FROM, TimestampTzGetDatum(from), true);
 	set_param(cursor, PARAM_LOCAL_FROM, TimestampTzGetDatum(shifted(from, -2 * USECS_PER_DAY)),
 			  true);
-	set_param(cursor, PARAM_TO, TimestampTzGetDatum(to), key_count == 0);
+	set_param(cursor, PARAM_TO, TimestampTzGetDatum(to), !is_keyed);
 	set_param(cursor, PARAM_LOCAL_TO, TimestampTzGetDatum(shifted(to, 2 * USECS_PER_DAY)),
-			  key_count == 0);
+			  !is_keyed);
 	for (i = 0; i < key_count; i++)
 		set_param(cursor, PARAM_KEYS + i, (Datum) 0, false);
 
@@ -180,14 +181,14 @@ prepare(const HistorySource *source, const List *expressions, TimestampTz from, 
 
 		i = foreach_current_index(cell);
 		appendStringInfoString(&sql, " AND ");
-		if (key_count == 0)
+		if (!is_keyed)
 			appendStringInfo(&sql, "%s IS NOT NULL", column);
 		else
 			generate_operator_clause(&sql, column, keys[i].column_type, keys[i].equal,
 									 psprintf("$%d", PARAM_KEYS + 1 + i), keys[i].type);
 	}
 	appendStringInfoString(&sql, " ORDER BY ");
-	for (i = 1; key_count == 0 && i <= column_count; i++)
+	for (i = 1; !is_keyed && i <= column_count; i++)
 		appendStringInfo(&sql, "%d, ", i);
 
 	/* The nulls' place of the event time, which has none, is the index's. */
@@ -206,7 +207,7 @@ HistoryCursor *
 HistoryCursorOpen(const HistorySource *source, List *expressions, TimestampTz from,
 				  TimestampTz to, bool newest_first)
 {
-	HistoryCursor *cursor = prepare(source, expressions, from, to, newest_first, 0, NULL);
+	HistoryCursor *cursor = prepare(source, expressions, from, to, newest_first, false, NULL);
 
 	SelectStart(cursor->select, cursor->params);
 	return cursor;
@@ -216,8 +217,7 @@ HistoryCursor *
 HistoryCursorOpenKeyed(const HistorySource *source, List *expressions, TimestampTz from,
 					   bool newest_first, const HistoryKey *keys)
 {
-	return prepare(source, expressions, from, 0, newest_first, list_length(source->key_columns),
-				   keys);
+	return prepare(source, expressions, from, 0, newest_first, true, keys);
 }
 
 void
