@@ -91,9 +91,12 @@ key_count(const JoinViewRun *run, const JoinLeaf *leaf, double rows, bool *is_or
 	return Max(distinct, 1);
 }
 
-/* What an index costs that so many rows of the spine are looked up in, with or without workers. */
+/*
+ * What an index costs that so many rows of the spine are looked up in, with or without
+ * workers; and how it is gone through.
+ */
 static double
-probe_cost(const JoinViewRun *run, const JoinLeaf *leaf, double rows, double keys, double wanted,
+probe_cost(const JoinViewRun *run, JoinLeaf *leaf, double rows, double keys, double wanted,
 		   double processes)
 {
 	double		pages = RelationGetNumberOfBlocks(leaf->relation);
@@ -103,6 +106,9 @@ probe_cost(const JoinViewRun *run, const JoinLeaf *leaf, double rows, double key
 	double		descents = gap > JOIN_PROBE_STEPS ? wanted : entered;
 	double		entries = wanted * Min(gap, JOIN_PROBE_STEPS);
 	double		fetches = wanted;
+	double		descent_cost = (ceil(log(Max(rows, 2)) / log(2.0)) + DESCENT_OPERATORS) *
+	cpu_operator_cost;
+	double		entry_cost = cpu_index_tuple_cost + cpu_operator_cost;
 	double		cost;
 
 	if (run->least_time == run->greatest_time)
@@ -110,8 +116,14 @@ probe_cost(const JoinViewRun *run, const JoinLeaf *leaf, double rows, double key
 	if (leaf->covering)
 		fetches *= 1 - Min(leaf->relation->rd_rel->relallvisible / Max(pages, 1), 1);
 	entries = Min(entries, rows);
-	cost = descents * (ceil(log(Max(rows, 2)) / log(2.0)) + DESCENT_OPERATORS) * cpu_operator_cost;
-	cost += entries * (cpu_index_tuple_cost + cpu_operator_cost);
+	cost = descents * descent_cost + entries * entry_cost;
+	leaf->sweeps = leaf->keys_ordered && leaf->ties_ordered && rows * entry_cost < cost;
+	if (leaf->sweeps)
+	{
+		descents = 0;
+		entries = rows;
+		cost = entries * entry_cost;
+	}
 	cost += fetches * cpu_tuple_cost;
 	cost /= processes;
 	cost += page_cost(leaf->index->rd_rel->reltablespace,

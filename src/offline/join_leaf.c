@@ -231,8 +231,13 @@ take_index(const JoinViewRun *run, JoinLeaf *leaf, Relation index)
 	if (leaf->arrival != 0 && leaf->ties_ordered)
 		leaf->ties_ordered = goes_by_time(index, at, leaf->arrival) &&
 			(index->rd_indoption[at] & INDOPTION_DESC) == direction;
+	leaf->keys_ordered = run->key_count > 0 && leaf->newest_first == ForwardScanDirection;
 	for (i = 0; i < run->key_count; i++)
+	{
 		leaf->index_keys[i] = index_column(index, leaf->keys[i]);
+		if (leaf->index_keys[i] != i + 1 || (index->rd_indoption[i] & INDOPTION_DESC) != 0)
+			leaf->keys_ordered = false;
+	}
 	leaf->index_created_time = index_column(index, leaf->created_time);
 	leaf->index_arrival = index_column(index, leaf->arrival);
 	leaf->index_deleted = index_column(index, leaf->deleted);
@@ -434,6 +439,8 @@ JoinLeavesClose(List *leaves)
 		FreeExprContext(leaf->expressions, true);
 		if (leaf->scan != NULL)
 			index_endscan(leaf->scan);
+		if (leaf->sweep != NULL)
+			index_endscan(leaf->sweep);
 		if (BufferIsValid(leaf->visibility))
 			ReleaseBuffer(leaf->visibility);
 		if (leaf->index != NULL)

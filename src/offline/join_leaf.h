@@ -56,12 +56,14 @@ typedef struct JoinLeaf
 	AttrNumber	deleted;		/* or 0 */
 	JoinLeafFeature *features;
 	TupleTableSlot *slot;
-	struct IndexScanDescData *scan; /* of the index, once it was needed */
+	struct IndexScanDescData *scan; /* of the index, once it was needed: for one key */
+	struct IndexScanDescData *sweep;	/* likewise, from one key on */
 	Buffer		visibility;		/* of the map of rows that all see */
 	ExprContext *expressions;
 	JoinStep   *step;
 	bool		is_empty;		/* as far as anybody sees */
 	double		alone_cost;		/* of the index, without workers */
+	bool		sweeps;			/* the index is followed from key to key */
 	bool		merges;			/* is read as a whole, rather than by the index */
 	JoinZones  *zones;			/* of join_merge.c */
 
@@ -69,6 +71,7 @@ typedef struct JoinLeaf
 	Relation	index;
 	ScanDirection newest_first;
 	bool		ties_ordered;	/* rows of one event time come in the order of preference */
+	bool		keys_ordered;	/* keys rise as the view has them, along with newest_first */
 	bool		covering;		/* the table is not needed where all see the row */
 	AttrNumber *index_keys;		/* columns of the index, from 1, or 0; all below likewise */
 	AttrNumber	index_event_time;

@@ -9,6 +9,10 @@
  * Where the next one wanted is far it is entered again, which costs about as much as
  * passing by JOIN_PROBE_STEPS entries.
  *
+ * Where most keys of the table are asked for, entering is what costs most, and the index
+ * is rather swept: followed from one key to the next.  A sweep is left for the key at
+ * hand when it leads too far, and begun again with the next.
+ *
  * Entries tell the event time, so that rows are only fetched which are candidates; and
  * not even those, where the index has all that is wanted and the map of visibility says
  * that everybody sees them.
@@ -46,9 +50,14 @@ typedef struct Probe
 	JoinSearch *search;
 	ScanKeyData scan_keys[INDEX_MAX_KEYS];
 	int			scan_key_count;
+	ScanKeyData sweep_key;
+	IndexScanDesc scan;			/* the leaf's scan or sweep, or NULL: not begun */
+	const Datum *key;			/* that it is at; NULL: none */
 
 	/* The entry of the index in hand, and the row that it is of. */
-	bool		on_entry;
+	bool		at_end;			/* of the scan */
+	Datum		entry_keys[INDEX_MAX_KEYS];	/* in a sweep */
+	bool		on_entry;		/* it is of the key */
 	TimestampTz entry_time;
 	bool		read;			/* the row is, and is there for us */
 	bool		in_slot;		/* it had to be fetched; else, of the entry: */
@@ -98,19 +107,65 @@ prepare_scan(Probe *probe)
 									 probe->scan_key_count, 0);
 		leaf->scan->xs_want_itup = true;
 	}
+	if (!leaf->sweeps)
+		return;
+	ScanKeyEntryInitialize(&probe->sweep_key, 0, 1, BTGreaterEqualStrategyNumber,
+						   run->keys[0].spine_type, run->keys[0].collation,
+						   get_opcode(get_opfamily_member(run->keys[0].opfamily,
+														  run->keys[0].history_type,
+														  run->keys[0].spine_type,
+														  BTGreaterEqualStrategyNumber)), (Datum) 0);
+	if (leaf->sweep == NULL)
+	{
+		leaf->sweep = index_beginscan(leaf->relation, leaf->index, GetActiveSnapshot(), NULL, 1, 0);
+		leaf->sweep->xs_want_itup = true;
+	}
+}
+
+/* The keys of the entry in hand; the first is not NULL, and stands first. */
+static void
+read_keys(Probe *probe)
+{
+	IndexTuple	entry = probe->scan->xs_itup;
+	TupleDesc	columns = probe->scan->xs_itupdesc;
+	bool		is_null;
+	int			i;
+
+	probe->entry_keys[0] = fetchatt(TupleDescAttr(columns, 0),
+									(char *) entry + IndexInfoFindDataOffset(entry->t_info));
+	for (i = 1; i < probe->run->key_count; i++)
+		probe->entry_keys[i] = index_getattr(entry, i + 1, columns, &is_null);
+}
+
+/* NULL is last, or first, among keys of the sweep; such an entry is nobody's. */
+static bool
+has_null_key(const Probe *probe)
+{
+	IndexTuple	entry = probe->scan->xs_itup;
+	int			i;
+
+	for (i = 1; IndexTupleHasNulls(entry) && i < probe->run->key_count; i++)
+		if (att_isnull(i, (bits8 *) entry + sizeof(IndexTupleData)))
+			return true;
+	return false;
 }
 
 static void
 next_entry(Probe *probe)
 {
-	IndexScanDesc scan = probe->leaf->scan;
+	IndexScanDesc scan = probe->scan;
+	bool		is_sweep = scan == probe->leaf->sweep;
 	bool		is_null;
 
 	probe->read = false;
-	probe->on_entry = index_getnext_tid(scan, probe->leaf->newest_first) != NULL;
-	if (!probe->on_entry)
-		return;
-	probe->leaf->step->entries_read++;
+	do
+	{
+		probe->at_end = index_getnext_tid(scan, probe->leaf->newest_first) == NULL;
+		probe->on_entry = !probe->at_end;
+		if (probe->at_end)
+			return;
+		probe->leaf->step->entries_read++;
+	} while (is_sweep && has_null_key(probe));
 	if (probe->leaf->index_time_offset >= 0)
 		memcpy(&probe->entry_time, (char *) scan->xs_itup +
 			   IndexInfoFindDataOffset(scan->xs_itup->t_info) + probe->leaf->index_time_offset,
@@ -119,6 +174,11 @@ next_entry(Probe *probe)
 		probe->entry_time =
 			DatumGetTimestampTz(index_getattr(scan->xs_itup, probe->leaf->index_event_time,
 											  scan->xs_itupdesc, &is_null));
+	if (is_sweep)
+	{
+		read_keys(probe);
+		probe->on_entry = JoinKeysCompare(probe->run, probe->key, probe->entry_keys) == 0;
+	}
 }
 
 /* Enter the index at the newest that a row of the batch may have. */
@@ -132,9 +192,38 @@ descend(Probe *probe, int row)
 		probe->scan_keys[probe->leaf->index_keys[i] - 1].sk_argument =
 			probe->search->batch->keys[row * run->key_count + i];
 	probe->scan_keys[i].sk_argument = TimestampTzGetDatum(probe->search->latest[row]);
-	index_rescan(probe->leaf->scan, probe->scan_keys, probe->scan_key_count, NULL, 0);
+	probe->scan = probe->leaf->scan;
+	index_rescan(probe->scan, probe->scan_keys, probe->scan_key_count, NULL, 0);
 	probe->leaf->step->descents++;
 	next_entry(probe);
+}
+
+/* Follow the index to the first entry of the key of a row of the batch. */
+static void
+sweep(Probe *probe, int row)
+{
+	int			steps = 0;
+
+	if (probe->scan != probe->leaf->sweep)
+	{
+		probe->scan = probe->leaf->sweep;
+		probe->sweep_key.sk_argument = probe->key[0];
+		index_rescan(probe->scan, &probe->sweep_key, 1, NULL, 0);
+		probe->leaf->step->descents++;
+		next_entry(probe);
+	}
+	else if (!probe->at_end)
+		probe->on_entry = JoinKeysCompare(probe->run, probe->key, probe->entry_keys) == 0;
+	while (!probe->at_end && !probe->on_entry &&
+		   JoinKeysCompare(probe->run, probe->key, probe->entry_keys) > 0)
+	{
+		if (steps++ == JOIN_PROBE_STEPS)
+		{
+			descend(probe, row);
+			return;
+		}
+		next_entry(probe);
+	}
 }
 
 static bool
@@ -148,7 +237,7 @@ static bool
 read_row(Probe *probe)
 {
 	JoinLeaf   *leaf = probe->leaf;
-	IndexScanDesc scan = leaf->scan;
+	IndexScanDesc scan = probe->scan;
 
 	if (probe->read)
 		return true;
@@ -264,7 +353,6 @@ JoinProbe(const JoinViewRun *run, JoinLeaf *leaf, JoinSearch *search)
 {
 	const JoinBatch *batch = search->batch;
 	Probe		probe = {run, leaf, search};
-	const Datum *entered = NULL;	/* the key that the index was entered for */
 	int			row;
 
 	prepare_scan(&probe);
@@ -272,16 +360,18 @@ JoinProbe(const JoinViewRun *run, JoinLeaf *leaf, JoinSearch *search)
 	{
 		const Datum *key = &batch->keys[row * run->key_count];
 		TimestampTz latest = search->latest[row];
+		bool		is_other;
 		int			steps = 0;
 
 		if (!JoinLeafWanted(leaf, search, row))
 			continue;
 		CHECK_FOR_INTERRUPTS();
-		if (entered == NULL || !leaf->ties_ordered || !JoinKeysEqual(run, key, entered))
-		{
+		is_other = probe.key == NULL || !JoinKeysEqual(run, key, probe.key);
+		probe.key = key;
+		if (is_other && leaf->sweeps)
+			sweep(&probe, row);
+		else if (is_other || !leaf->ties_ordered)
 			descend(&probe, row);
-			entered = key;
-		}
 		for (; probe.on_entry && probe.entry_time > latest; next_entry(&probe))
 			if (steps++ == JOIN_PROBE_STEPS)
 			{
@@ -295,7 +385,9 @@ JoinProbe(const JoinViewRun *run, JoinLeaf *leaf, JoinSearch *search)
 	}
 
 	/* Let the pages go: whoever takes the rows may take his time. */
-	if (entered != NULL)
+	if (probe.scan != NULL)
 		index_rescan(leaf->scan, probe.scan_keys, probe.scan_key_count, NULL, 0);
+	if (leaf->sweep != NULL)
+		index_rescan(leaf->sweep, &probe.sweep_key, 1, NULL, 0);
 	ExecClearTuple(leaf->slot);
 }
