@@ -165,6 +165,7 @@ write_view(const JoinViewRun *run)
 	nodes = lappend(nodes, number_node(view->with_status));
 	nodes = lappend(nodes, number_node(run->least_time));
 	nodes = lappend(nodes, number_node(run->greatest_time));
+	nodes = lappend(nodes, number_node(run->spine_rows));
 	return nodes;
 }
 
@@ -199,6 +200,7 @@ read_view(const List *nodes, TupleDesc keys)
 	view->with_status = node_number(nodes, 15);
 	run = JoinViewPrepare(view, keys);
 	run->plan = JOIN_PLAN_PROBE;
+	run->spine_rows = node_number(nodes, 18);
 	run->report_context = CurrentMemoryContext;
 	JoinViewRange(run, node_number(nodes, 16), node_number(nodes, 17));
 	return run;
