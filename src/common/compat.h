@@ -19,6 +19,7 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_class.h"
 #include "commands/alter.h"
 #include "commands/defrem.h"
 #include "common/jsonapi.h"
@@ -181,6 +182,18 @@ ObjectChangeOwner(Oid class_id, Oid object_id, Oid owner)
 #if PG_VERSION_NUM < 170000
 #define estimate_array_length(root, array)	estimate_array_length(array)
 #endif
+
+/* 18 counts the pages that are frozen. */
+static inline void
+ClassExchangeFrozenPages(Form_pg_class one, Form_pg_class other)
+{
+#if PG_VERSION_NUM >= 180000
+	int32		saved = one->relallfrozen;
+
+	one->relallfrozen = other->relallfrozen;
+	other->relallfrozen = saved;
+#endif
+}
 
 /* 18 says it as C11 does, before everything else. */
 #if PG_VERSION_NUM < 180000

@@ -187,6 +187,7 @@ exchange_files(Oid one, Oid other, const Rewrite *limits)
 	b->relpages = saved.relpages;
 	b->reltuples = saved.reltuples;
 	b->relallvisible = saved.relallvisible;
+	ClassExchangeFrozenPages(a, b);
 	if (limits != NULL)
 	{
 		a->relfrozenxid = limits->freeze_limit;
