@@ -75,9 +75,8 @@ begin_compaction(const Store *store, Oid history, List *partitions)
 	return rewrites;
 }
 
-/* Waiting for readers is worth as long as the work has taken that would be lost. */
 static void
-end_compaction(const Store *store, List *rewrites, TimestampTz started)
+end_compaction(const Store *store, List *rewrites, int timeout_ms)
 {
 	ListCell   *cell;
 
@@ -86,10 +85,17 @@ end_compaction(const Store *store, List *rewrites, TimestampTz started)
 		Rewrite    *rewrite = lfirst(cell);
 		Oid			table = RelationGetRelid(rewrite->table);
 
-		RewriteSwap(rewrite, Max(Settings.drop_lock_timeout_ms,
-								 TimestampDifferenceMilliseconds(started, GetCurrentTimestamp())));
+		RewriteSwap(rewrite, timeout_ms);
 		PartitionNoteCompaction(store, table);
 	}
+}
+
+/* Waiting for readers is worth as long as the work has taken that would be lost. */
+static int
+patience_ms(TimestampTz started)
+{
+	return Max(Settings.drop_lock_timeout_ms,
+			   TimestampDifferenceMilliseconds(started, GetCurrentTimestamp()));
 }
 
 static bool
@@ -97,11 +103,12 @@ compact_next(const Store *store, Oid history)
 {
 	TimestampTz started = GetCurrentTimestamp();
 	List	   *partitions = scattered_partitions(store, history, started - GRACE_US);
+	List	   *rewrites;
 
 	if (partitions == NIL)
 		return false;
-	end_compaction(store, begin_compaction(store, history, list_make1(linitial(partitions))),
-				   started);
+	rewrites = begin_compaction(store, history, list_make1(linitial(partitions)));
+	end_compaction(store, rewrites, patience_ms(started));
 	return true;
 }
 
@@ -223,8 +230,9 @@ venice_compact_history(PG_FUNCTION_ARGS)
 				 errhint("Give the relation that it is read from an index on keys and event time, and CLUSTER it by that.")));
 	QueryBegin(&session, store->owner);
 	rewrites = begin_compaction(store, history, scattered_partitions(store, history, started));
-	(void) PartitionsSplitDefault(store, history);
-	end_compaction(store, rewrites, started);
+	/* When that is done, the history is locked, and nobody is to wait for long. */
+	end_compaction(store, rewrites, PartitionsSplitDefault(store, history) ?
+				   Settings.drop_lock_timeout_ms : patience_ms(started));
 	QueryEnd(&session);
 	PG_RETURN_VOID();
 }

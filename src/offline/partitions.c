@@ -9,11 +9,13 @@
  * Rows that came without a partition are moved out of the default one as if they had
  * always been where they go to: frozen, once every snapshot sees them.  Deleting them
  * here and inserting them there would take them from a snapshot of before, which asks
- * for a time and is not led to the default partition any more.
+ * for a time and is not led to the default partition any more.  Nor does anybody who has
+ * looked up which partitions there are read, or write, across the moment when they are
+ * moved: the whole history is locked for it.
  *
  * Locks: ShareUpdateExclusiveLock on the history by the callers; ExclusiveLock on the
  * default partition while it is split; AccessExclusiveLock, for a moment, on the default
- * partition to attach another one, and on the history to drop one.
+ * partition to attach another one, and on the history to split that one or drop one.
  * Must not know: what rows mean.
  *
  *-------------------------------------------------------------------------
@@ -550,6 +552,9 @@ PartitionsSplitDefault(const Store *store, Oid history)
 	foreach(cell, targets)
 		close_target(lfirst(cell), store, history);
 	RewriteFinish(rewrite);
+
+	/* Who has planned a query over the partitions as they were is not to wait for one here. */
+	lock_unqueued(history);
 	RewriteSwap(rewrite, Settings.drop_lock_timeout_ms);
 	foreach(cell, targets)
 	{
