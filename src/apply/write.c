@@ -104,7 +104,7 @@ open_keyed_table(KeyedTable *table, Oid oid, TupleDesc columns, int key_count)
 	table->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(table->result, table->relation, 1, NULL, 0);
 	ExecOpenIndices(table->result, true);
-	EvalPlanQualInit(&table->epq, table->estate, NULL, NIL, -1);
+	EvalPlanQualInit(&table->epq, table->estate, NULL, NIL, -1, NIL);
 	table->search = table_slot_create(table->relation, &table->estate->es_tupleTable);
 	table->found = table_slot_create(table->relation, &table->estate->es_tupleTable);
 	table->changed = table_slot_create(table->relation, &table->estate->es_tupleTable);

@@ -102,6 +102,12 @@ object_aclcheck(Oid class_id, Oid object_id, Oid role_id, AclMode mode)
 #define ExecCheckPermissions(range_table, permissions, raise) ExecCheckRTPerms(range_table, raise)
 #endif
 
+/* 16 can be told which of the relations are the statement's own. */
+#if PG_VERSION_NUM < 160000
+#define EvalPlanQualInit(epq, estate, plan, marks, parameter, relations) \
+	EvalPlanQualInit(epq, estate, plan, marks, parameter)
+#endif
+
 /* 16 renamed the look into what backends are doing. */
 #if PG_VERSION_NUM < 160000
 #define BackendStatusByIndex(i)	(&pgstat_fetch_stat_local_beentry(i)->backendStatus)

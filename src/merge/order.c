@@ -21,6 +21,8 @@
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
+#include "common/compat.h"
+
 void
 ValueTypeInit(ValueType *type, Oid oid, MemoryContext context)
 {
