@@ -29,6 +29,7 @@
 #include "utils/typcache.h"
 
 #include "common/compat.h"
+#include "common/json_input.h"
 #include "wire/json.h"
 
 struct ChangeReader
@@ -68,7 +69,6 @@ static Datum
 read_value(ChangeReader *reader, int column, JsonbValue *value, bool *isnull)
 {
 	JsonbParseState *state = NULL;
-	JsonbValue	name;
 	Jsonb	   *object;
 	char	   *text;
 	Datum		result;
@@ -77,11 +77,8 @@ read_value(ChangeReader *reader, int column, JsonbValue *value, bool *isnull)
 	if (reader->readers[column] == NULL)
 		reader->readers[column] = JsonReaderCreate(&reader->fields[column], 1, "value",
 												   reader->context);
-	name.type = jbvString;
-	name.val.string.val = unconstify(char *, reader->fields[column].name);
-	name.val.string.len = strlen(reader->fields[column].name);
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	pushJsonbValue(&state, WJB_KEY, &name);
+	JsonbPushString(&state, WJB_KEY, reader->fields[column].name);
 	pushJsonbValue(&state, WJB_VALUE, value);
 	object = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 	text = JsonbToCString(NULL, &object->root, VARSIZE(object));

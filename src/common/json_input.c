@@ -50,3 +50,13 @@ JsonInputCall(JsonInput *input, const Jsonb *object, bool *is_null)
 
 	return GetAttributeByNum(DatumGetHeapTupleHeader(row), 1, is_null);
 }
+
+void
+JsonbPushString(JsonbParseState **state, JsonbIteratorToken token, const char *string)
+{
+	JsonbValue	value = {.type = jbvString};
+
+	value.val.string.val = unconstify(char *, string);
+	value.val.string.len = strlen(string);
+	(void) pushJsonbValue(state, token, &value);
+}

@@ -29,4 +29,8 @@ extern void JsonInputInit(JsonInput *input, const char *name, Oid type, int32 ty
  */
 extern Datum JsonInputCall(JsonInput *input, const Jsonb *object, bool *is_null);
 
+/* pushJsonbValue of a key, or of a string. */
+extern void JsonbPushString(JsonbParseState **state, JsonbIteratorToken token,
+							const char *string);
+
 #endif							/* VENICE_JSON_INPUT_H */

@@ -199,15 +199,14 @@ OptionsCheckKeys(const Jsonb *options, const char *const *valid, const char *arg
 	}
 }
 
-pg_noreturn static void
-refuse_value(const OptionDefinition *definition, const Jsonb *options, const char *wanted)
+void
+OptionRefuse(const Jsonb *options, const char *key, const char *wanted)
 {
-	char	   *given = OptionText(options, definition->name);
+	char	   *given = OptionText(options, key);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid value for option \"%s\": \"%s\"", definition->name,
-					given ? given : "null"),
+			 errmsg("invalid value for option \"%s\": \"%s\"", key, given ? given : "null"),
 			 errhint("It takes %s.", wanted)));
 	pg_unreachable();
 }
@@ -223,7 +222,7 @@ check_integer(const OptionDefinition *definition, const Jsonb *options)
 	value = strtoi64(text, &end, 10);
 	if (errno != 0 || end == text || *end != '\0' ||
 		value < definition->minimum || value > definition->maximum)
-		refuse_value(definition, options,
+		OptionRefuse(options, definition->name,
 					 definition->maximum == PG_INT64_MAX ?
 					 psprintf("a whole number of at least " INT64_FORMAT, definition->minimum) :
 					 psprintf("a whole number from " INT64_FORMAT " to " INT64_FORMAT,
@@ -272,11 +271,11 @@ check_object(const OptionDefinition *definition, const Jsonb *options)
 	JsonbIteratorToken kind;
 
 	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
-		refuse_value(definition, options, "an object, column name to field path");
+		OptionRefuse(options, definition->name, "an object, column name to field path");
 	iterator = JsonbIteratorInit(value->val.binary.data);
 	while ((kind = JsonbIteratorNext(&iterator, &token, true)) != WJB_DONE)
 		if (kind == WJB_VALUE && (token.type != jbvString || token.val.string.len == 0))
-			refuse_value(definition, options, "an object, column name to field path");
+			OptionRefuse(options, definition->name, "an object, column name to field path");
 }
 
 void
@@ -319,21 +318,21 @@ StoreOptionsCheck(const Jsonb *options)
 							found = true;
 					}
 					if (!found)
-						refuse_value(definition, options, list.data);
+						OptionRefuse(options, definition->name, list.data);
 					break;
 				}
 			case OPTION_BOOL:
 				if (value->type != jbvBool)
-					refuse_value(definition, options, "true or false");
+					OptionRefuse(options, definition->name, "true or false");
 				break;
 			case OPTION_INTEGER:
 				if (value->type != jbvNumeric && value->type != jbvString)
-					refuse_value(definition, options, "a whole number");
+					OptionRefuse(options, definition->name, "a whole number");
 				check_integer(definition, options);
 				break;
 			case OPTION_INTERVAL:
 				if (value->type != jbvString)
-					refuse_value(definition, options, "an interval, such as \"7 days\"");
+					OptionRefuse(options, definition->name, "an interval, such as \"7 days\"");
 				(void) parse_interval(definition->name, OptionText(options, definition->name));
 				break;
 			case OPTION_OBJECT:

@@ -73,6 +73,9 @@ extern char *OptionString(const Jsonb *options, const char *key);
 /* The same of a key that takes an interval, which is a string; 22023 for anything else. */
 extern char *OptionInterval(const Jsonb *options, const char *key);
 
+/* Raise 22023 for a value that is not what the option takes: "true or false". */
+extern void OptionRefuse(const Jsonb *options, const char *key, const char *wanted);
+
 /*
  * Raise 22023 for an unknown key of `options`, where valid is a NULL-terminated list.
  * The hint also lists arguments, which are none of the options; NULL when there are none

@@ -34,6 +34,7 @@
 #include "common/user_context.h"
 #include "offline/source.h"
 #include "registry/entry.h"
+#include "registry/service_definition.h"
 #include "store/definition.h"
 
 #define STATUS_COLUMN	"_status"
@@ -44,16 +45,6 @@ static const char *const valid_options[] = {
 	"with_status", NULL
 };
 
-pg_noreturn static void
-refuse_option(const Jsonb *options, const char *key, const char *wanted)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid value for option \"%s\": \"%s\"", key, OptionText(options, key)),
-			 errhint("It takes %s.", wanted)));
-	pg_unreachable();
-}
-
 static bool
 option_flag(const Jsonb *options, const char *key)
 {
@@ -61,7 +52,7 @@ option_flag(const Jsonb *options, const char *key)
 	bool		flag = false;
 
 	if (text != NULL && !parse_bool(text, &flag))
-		refuse_option(options, key, "true or false");
+		OptionRefuse(options, key, "true or false");
 	return flag;
 }
 
@@ -76,7 +67,8 @@ option_word(const Jsonb *options, const char *key, const char *const *words, con
 	for (int i = 0; words[i] != NULL; i++)
 		if (strcmp(text, words[i]) == 0)
 			return i;
-	refuse_option(options, key, wanted);
+	OptionRefuse(options, key, wanted);
+	return 0;
 }
 
 static JsonbValue *
@@ -127,7 +119,7 @@ ignores_nulls(const Jsonb *options, const char *alias, const char *feature)
 		bool		flag = false;
 
 		if (text != NULL && !parse_bool(text, &flag))
-			refuse_option(options, "ignore_nulls", wanted);
+			OptionRefuse(options, "ignore_nulls", wanted);
 		return flag;
 	}
 	for (int i = 0; i < JsonContainerSize(value->val.binary.data); i++)
@@ -136,7 +128,7 @@ ignores_nulls(const Jsonb *options, const char *alias, const char *feature)
 		Reference	reference;
 
 		if (element->type != jbvString)
-			refuse_option(options, "ignore_nulls", wanted);
+			OptionRefuse(options, "ignore_nulls", wanted);
 		ReferenceParse(pnstrdup(element->val.string.val, element->val.string.len), &reference);
 		if (strcmp(reference.name, alias) == 0 &&
 			(reference.feature == NULL || strcmp(reference.feature, "*") == 0 ||
@@ -344,21 +336,6 @@ make_input(Builder *builder, const FeatureView *view, const char *feature, const
 	return input;
 }
 
-/* The view of an input, whoever may see it: its rows are read with the caller's rights. */
-static FeatureView *
-look_up_input(const Reference *input)
-{
-	Reference	reference = *input;
-	UserContext user;
-	FeatureView *view;
-
-	reference.feature = NULL;
-	UserContextEnter(&user, ExtensionOwner());
-	view = FeatureViewLookup(&reference, false);
-	UserContextLeave(&user);
-	return view;
-}
-
 /* An on-demand view's feature is joined through all that the view computes from. */
 static void
 add_inputs(Builder *builder, RequestFeature *added)
@@ -377,7 +354,7 @@ add_inputs(Builder *builder, RequestFeature *added)
 		const ViewFeature *feature;
 
 		ReferenceParse(lfirst(cell), &input);
-		input_view = look_up_input(&input);
+		input_view = FeatureViewOfInput(&input);
 		feature = FeatureViewFeature(input_view, input.feature, false);
 		added->input_types = lappend(added->input_types, feature->type_name);
 		foreach(key, input_view->key_names)
@@ -424,20 +401,6 @@ add_feature(Builder *builder, const ServiceFeature *feature)
 	builder->request->features = lappend(builder->request->features, added);
 }
 
-/* "<project>.<service>" taken apart, when the text names a service; else NULL. */
-static Service *
-service_named(const char *text)
-{
-	Reference	reference;
-	char	   *project;
-
-	ReferenceParse(text, &reference);
-	if (reference.feature != NULL || reference.view_version != 0)
-		return NULL;
-	project = RegistryFindProject("services", &reference);
-	return project != NULL ? ServiceRead(project, reference.name) : NULL;
-}
-
 /* The features that views are asked for: those between two services together. */
 static void
 add_views(List **features, List *texts, const Jsonb *options)
@@ -467,7 +430,7 @@ resolve_features(List *texts, const Jsonb *options)
 				 errhint("Name services, views, or features as view:feature.")));
 	foreach(cell, texts)
 	{
-		Service    *service = service_named(lfirst(cell));
+		Service    *service = ServiceReadNamed(lfirst(cell));
 
 		if (service == NULL)
 		{

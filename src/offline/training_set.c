@@ -170,20 +170,6 @@ parts_to_jsonb(const TrainingSet *set)
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text.data)));
 }
 
-/* A service's full name, or NULL: the text names none. */
-static char *
-service_named(const char *text)
-{
-	Reference	reference;
-	char	   *project;
-
-	ReferenceParse(text, &reference);
-	if (reference.feature != NULL || reference.view_version != 0)
-		return NULL;
-	project = RegistryFindProject("services", &reference);
-	return project != NULL ? psprintf("%s.%s", project, reference.name) : NULL;
-}
-
 /*
  * What the features mean today, for ever: each by name, of the view version that it is of.
  * Services stay services, whose features are theirs to change.
@@ -199,7 +185,7 @@ make_definite(TrainingSet *set, List *texts)
 
 	foreach(cell, texts)
 	{
-		char	   *name = service_named(lfirst(cell));
+		char	   *name = ServiceNamed(lfirst(cell));
 		Service		resolved = {.offline = true};
 		char	   *prefix;
 		ListCell   *feature;

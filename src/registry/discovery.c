@@ -30,6 +30,7 @@
 #include "utils/varlena.h"
 
 #include "common/compat.h"
+#include "common/json_input.h"
 #include "common/query.h"
 #include "registry/entry.h"
 #include "store/arguments.h"
@@ -687,16 +688,6 @@ venice_lineage_dot(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(dot.data, dot.len));
 }
 
-static void
-push_string(JsonbParseState **state, JsonbIteratorToken token, const char *string)
-{
-	JsonbValue	value = {.type = jbvString};
-
-	value.val.string.val = unconstify(char *, string);
-	value.val.string.len = strlen(string);
-	(void) pushJsonbValue(state, token, &value);
-}
-
 /* A definition under its full name where one is given, instead of that which it has. */
 static void
 push_definition(JsonbParseState **state, Jsonb *definition, const char *full_name)
@@ -709,8 +700,8 @@ push_definition(JsonbParseState **state, Jsonb *definition, const char *full_nam
 		(void) pushJsonbValue(state, token, token == WJB_BEGIN_OBJECT ? NULL : &value);
 	if (full_name != NULL)
 	{
-		push_string(state, WJB_KEY, "name");
-		push_string(state, WJB_VALUE, full_name);
+		JsonbPushString(state, WJB_KEY, "name");
+		JsonbPushString(state, WJB_VALUE, full_name);
 	}
 	(void) pushJsonbValue(state, token, NULL);
 }
@@ -776,15 +767,15 @@ collect_exported(const char *project)
 	JsonbParseState *state = NULL;
 
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	push_string(&state, WJB_KEY, "project");
-	push_string(&state, WJB_VALUE, project);
+	JsonbPushString(&state, WJB_KEY, "project");
+	JsonbPushString(&state, WJB_VALUE, project);
 	for (uint64 i = 0; i < count; i++)
 	{
 		const ExportedEntry *entry = &entries[i];
 
 		if (i == 0 || entry->place != entry[-1].place)
 		{
-			push_string(&state, WJB_KEY, QueryText(entry->row, 2, CurrentMemoryContext));
+			JsonbPushString(&state, WJB_KEY, QueryText(entry->row, 2, CurrentMemoryContext));
 			(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 		}
 		if (entry->project != NULL)

@@ -231,18 +231,6 @@ RegistryUserList(const List *users)
 	return list.data;
 }
 
-pg_noreturn static void
-refuse_option(const Jsonb *options, const char *key, const char *wanted)
-{
-	char	   *given = OptionText(options, key);
-
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid value for option \"%s\": \"%s\"", key, given),
-			 errhint("It takes %s.", wanted)));
-	pg_unreachable();
-}
-
 static void
 check_tags(const Jsonb *options)
 {
@@ -257,11 +245,11 @@ check_tags(const Jsonb *options)
 	if (tags == NULL || tags->type == jbvNull)
 		return;
 	if (tags->type != jbvBinary || !JsonContainerIsObject(tags->val.binary.data))
-		refuse_option(options, "tags", "an object of strings");
+		OptionRefuse(options, "tags", "an object of strings");
 	iterator = JsonbIteratorInit(tags->val.binary.data);
 	while ((kind = JsonbIteratorNext(&iterator, &token, true)) != WJB_DONE)
 		if (kind == WJB_VALUE && token.type != jbvString)
-			refuse_option(options, "tags", "an object of strings");
+			OptionRefuse(options, "tags", "an object of strings");
 }
 
 static int

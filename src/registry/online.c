@@ -567,20 +567,6 @@ answer_service(const char *name, Jsonb *entities)
 	return answer;
 }
 
-/* "<project>.<service>" when the text names a service; else NULL. */
-static char *
-service_named(const char *text)
-{
-	Reference	reference;
-	char	   *project;
-
-	ReferenceParse(text, &reference);
-	if (reference.feature != NULL || reference.view_version != 0)
-		return NULL;
-	project = RegistryFindProject("services", &reference);
-	return project != NULL ? psprintf("%s.%s", project, reference.name) : NULL;
-}
-
 /*
  * venice_get_online_features
  *		get_online_features(features, entities, options): in the order of the
@@ -606,7 +592,7 @@ venice_get_online_features(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	foreach(cell, TextArrayList(PG_GETARG_ARRAYTYPE_P(0)))
 	{
-		char	   *service = service_named(lfirst(cell));
+		char	   *service = ServiceNamed(lfirst(cell));
 
 		if (service == NULL)
 		{

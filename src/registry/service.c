@@ -43,16 +43,6 @@ PG_FUNCTION_INFO_V1(venice_log_service);
 
 static const char *const owner_option[] = {"owner", NULL};
 
-pg_noreturn static void
-refuse_option(const Jsonb *options, const char *key, const char *wanted)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid value for option \"%s\": \"%s\"", key, OptionText(options, key)),
-			 errhint("It takes %s.", wanted)));
-	pg_unreachable();
-}
-
 static void
 check_options(const Jsonb *options)
 {
@@ -67,7 +57,7 @@ check_options(const Jsonb *options)
 	(void) OptionString(options, "model_version");
 	full_names = OptionText(options, "full_names");
 	if (full_names != NULL && strcmp(full_names, "true") != 0 && strcmp(full_names, "false") != 0)
-		refuse_option(options, "full_names", "true or false");
+		OptionRefuse(options, "full_names", "true or false");
 	fraction = OptionText(options, "log_fraction");
 	if (fraction != NULL)
 	{
@@ -75,7 +65,7 @@ check_options(const Jsonb *options)
 		double		value = strtod(fraction, &end);
 
 		if (end == fraction || *end != '\0' || !(value >= 0 && value <= 1))
-			refuse_option(options, "log_fraction", "a number from 0 to 1");
+			OptionRefuse(options, "log_fraction", "a number from 0 to 1");
 	}
 }
 

@@ -29,6 +29,7 @@
 #include "common/json_input.h"
 #include "common/query.h"
 #include "common/store_options.h"
+#include "registry/entry.h"
 
 /* A view as the service calls it. */
 typedef struct ViewJoin
@@ -765,4 +766,32 @@ ServiceWrite(const Service *service)
 						"$4::name, $5, $6::name, $7::name, $8, $9::name, $10::name, $11, $12)", &args);
 	}
 	QueryEnd(&session);
+}
+
+static bool
+find_service(const char *text, Reference *reference)
+{
+	ReferenceParse(text, reference);
+	if (reference->feature != NULL || reference->view_version != 0)
+		return false;
+	reference->project = RegistryFindProject("services", reference);
+	return reference->project != NULL;
+}
+
+char *
+ServiceNamed(const char *text)
+{
+	Reference	reference;
+
+	if (!find_service(text, &reference))
+		return NULL;
+	return psprintf("%s.%s", reference.project, reference.name);
+}
+
+Service *
+ServiceReadNamed(const char *text)
+{
+	Reference	reference;
+
+	return find_service(text, &reference) ? ServiceRead(reference.project, reference.name) : NULL;
 }

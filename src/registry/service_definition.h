@@ -64,6 +64,13 @@ extern void ServiceResolve(Service *service, List *texts, const Jsonb *options,
  */
 extern Service *ServiceRead(const char *project, const char *name);
 
+/*
+ * "<project>.<name>" of the service that "[project.]name" means, or the service itself, if
+ * the current user may see it; NULL when the text names none.
+ */
+extern char *ServiceNamed(const char *text);
+extern Service *ServiceReadNamed(const char *text);
+
 /* Write one into the tables, in the place of what is there. */
 extern void ServiceWrite(const Service *service);
 

@@ -62,6 +62,7 @@
 #include "catalog/store.h"
 #include "common/compat.h"
 #include "common/guc.h"
+#include "common/json_input.h"
 #include "common/length_of_time.h"
 #include "common/store_options.h"
 #include "common/type_input.h"
@@ -148,16 +149,6 @@ FeatureStatusName(FeatureStatus status)
 	return status_names[status];
 }
 
-static void
-push_string(JsonbParseState **state, JsonbIteratorToken token, const char *string)
-{
-	JsonbValue	value = {.type = jbvString};
-
-	value.val.string.val = unconstify(char *, string);
-	value.val.string.len = strlen(string);
-	(void) pushJsonbValue(state, token, &value);
-}
-
 Jsonb *
 FeatureStatusObject(const ServiceColumn *columns, int count, const FeatureStatus *statuses)
 {
@@ -172,8 +163,8 @@ FeatureStatusObject(const ServiceColumn *columns, int count, const FeatureStatus
 	for (int i = 0; i < count; i++)
 		if (statuses[i] != FEATURE_PRESENT)
 		{
-			push_string(&state, WJB_KEY, columns[i].name);
-			push_string(&state, WJB_VALUE, FeatureStatusName(statuses[i]));
+			JsonbPushString(&state, WJB_KEY, columns[i].name);
+			JsonbPushString(&state, WJB_VALUE, FeatureStatusName(statuses[i]));
 		}
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
@@ -397,21 +388,6 @@ computation_result(const Computation *computation)
 static int	add_feature(ServicePlan *plan, FeatureView *view, const ViewFeature *feature,
 						List *arguments);
 
-/* The view of an input, whoever may see it. */
-static FeatureView *
-look_up_input(const Reference *input)
-{
-	Reference	reference = *input;
-	UserContext user;
-	FeatureView *view;
-
-	reference.feature = NULL;
-	UserContextEnter(&user, ExtensionOwner());
-	view = FeatureViewLookup(&reference, false);
-	UserContextLeave(&user);
-	return view;
-}
-
 /* The arguments of an input's view, whose keys are among those of the on-demand view. */
 static List *
 input_arguments(const FeatureView *input, const FeatureView *view, List *arguments)
@@ -509,7 +485,7 @@ add_expression(ServicePlan *plan, const FeatureView *view, const ViewFeature *fe
 			ReferenceParse(lfirst(other), &input);
 			if (strcmp(input.name, alias) != 0)
 				continue;
-			input_view = look_up_input(&input);
+			input_view = FeatureViewOfInput(&input);
 			input_feature = FeatureViewFeature(input_view, input.feature, false);
 			value = add_feature(plan, input_view, input_feature,
 								input_arguments(input_view, view, arguments));

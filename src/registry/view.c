@@ -24,6 +24,7 @@
 #include "common/guc.h"
 #include "common/query.h"
 #include "common/store_options.h"
+#include "common/user_context.h"
 #include "registry/entry.h"
 #include "store/create.h"
 #include "store/definition.h"
@@ -264,6 +265,20 @@ FeatureViewLookup(const Reference *reference, bool missing_ok)
 				 errmsg("feature view \"%s\" does not exist", ReferenceText(&wanted)),
 				 errhint("SELECT name, view_version FROM venice.feature_views lists those that you may see.")));
 	}
+	return view;
+}
+
+FeatureView *
+FeatureViewOfInput(const Reference *input)
+{
+	Reference	reference = *input;
+	UserContext user;
+	FeatureView *view;
+
+	reference.feature = NULL;
+	UserContextEnter(&user, ExtensionOwner());
+	view = FeatureViewLookup(&reference, false);
+	UserContextLeave(&user);
 	return view;
 }
 

@@ -64,6 +64,12 @@ typedef struct FeatureView
  */
 extern FeatureView *FeatureViewLookup(const Reference *reference, bool missing_ok);
 
+/*
+ * The view of an on-demand view's input, whoever may see it: who reads its rows needs rights
+ * of his own.
+ */
+extern FeatureView *FeatureViewOfInput(const Reference *input);
+
 /* "feature view", "on-demand view", "label view". */
 extern const char *FeatureViewKind(const FeatureView *view);
 

@@ -59,6 +59,7 @@
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
 
+#include "common/json_input.h"
 #include "version/catalog_row.h"
 
 /* Is it one of the triggers that VersionSeal makes? */
@@ -258,17 +259,6 @@ object_key(const UserObject *object)
 	return psprintf("%s %s", object->kind->word, object->name);
 }
 
-static void
-push_string(JsonbParseState **state, JsonbIteratorToken token, const char *string)
-{
-	JsonbValue	value;
-
-	value.type = jbvString;
-	value.val.string.val = unconstify(char *, string);
-	value.val.string.len = strlen(string);
-	(void) pushJsonbValue(state, token, &value);
-}
-
 static char *
 string_value(const JsonbValue *value)
 {
@@ -296,9 +286,9 @@ ClonedInReverse(Oid table, const Jsonb *cloned)
 
 		if (object->definition == NULL)
 			continue;
-		push_string(&state, WJB_KEY, key);
+		JsonbPushString(&state, WJB_KEY, key);
 		/* What is not a clone is like nothing but in its name. */
-		push_string(&state, WJB_VALUE, find_string(cloned, key) ? object->definition : "");
+		JsonbPushString(&state, WJB_VALUE, find_string(cloned, key) ? object->definition : "");
 	}
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
@@ -461,8 +451,8 @@ CloneUserObjects(Oid from, Oid to, Jsonb **cloned)
 		}
 		if (known != NULL)
 		{
-			push_string(&state, WJB_KEY, key);
-			push_string(&state, WJB_VALUE, object->definition);
+			JsonbPushString(&state, WJB_KEY, key);
+			JsonbPushString(&state, WJB_VALUE, object->definition);
 		}
 	}
 	*cloned = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
