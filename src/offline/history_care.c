@@ -146,16 +146,10 @@ is_in_need(const char *name)
 {
 	Store	   *store = StoreLookup(name, true);
 	Oid			history = store != NULL ? HistoryRelation(store) : InvalidOid;
-	QuerySession session;
-	bool		needed;
 
-	if (!OidIsValid(history))
-		return false;
-	QueryBegin(&session, store->owner);
-	needed = PartitionsAreDue(store, history) ||
-		scattered_partitions(store, history, GetCurrentTimestamp() - GRACE_US) != NIL;
-	QueryEnd(&session);
-	return needed;
+	return OidIsValid(history) &&
+		(PartitionsAreDue(store, history) ||
+		 scattered_partitions(store, history, GetCurrentTimestamp() - GRACE_US) != NIL);
 }
 
 List *

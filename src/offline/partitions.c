@@ -45,6 +45,7 @@
 #include "utils/datetime.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
@@ -316,29 +317,6 @@ PartitionsRetire(const Store *store, Oid history)
 	return true;
 }
 
-/* Has the default partition rows that could be somewhere else? */
-static bool
-default_is_due(const Store *store, Oid history)
-{
-	Oid			table = get_default_partition_oid(history);
-	const char *event_time = quote_identifier(HistoryColumn(history, "event_time"));
-	Relation	relation;
-	bool		due;
-
-	if (!OidIsValid(table) || !ConditionalLockRelationOid(table, AccessShareLock))
-		return false;
-	relation = try_relation_open(table, NoLock);
-	if (relation == NULL)
-		return false;
-	due = relation->rd_rel->relam == HEAP_TABLE_AM_OID &&
-		RelationGetNumberOfBlocks(relation) > 0 &&
-		list_length(PartitionList(store, history)) < PARTITIONS_MAX;
-	relation_close(relation, NoLock);
-	return due && QueryRun(psprintf("SELECT FROM %s WHERE %s >= '0001-01-01 00:00:00+00' "
-									"AND %s < '9999-01-01 00:00:00+00' LIMIT 1",
-									qualified_name(table), event_time, event_time), NULL) > 0;
-}
-
 /* Rows of the default partition that belong into one partition. */
 typedef struct Target
 {
@@ -405,6 +383,46 @@ static bool
 can_be_moved(TimestampTz time)
 {
 	return time >= SPLIT_FIRST && time < SPLIT_LAST;
+}
+
+static bool
+has_movable_row(Relation table, AttrNumber event_time)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(table, snapshot, 0, NULL);
+	TupleTableSlot *slot = table_slot_create(table, NULL);
+	bool		found = false;
+
+	while (!found && table_scan_getnextslot(scan, ForwardScanDirection, slot))
+		found = can_be_moved(row_time(slot, event_time));
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	return found;
+}
+
+/*
+ * Has the default partition rows that could be somewhere else?  It is asked all the time,
+ * and so without a query, which could run what the owner has attached to the table.
+ */
+static bool
+default_is_due(const Store *store, Oid history)
+{
+	Oid			table = get_default_partition_oid(history);
+	Relation	relation;
+	bool		due;
+
+	if (!OidIsValid(table) || !ConditionalLockRelationOid(table, AccessShareLock))
+		return false;
+	relation = try_relation_open(table, NoLock);
+	if (relation == NULL)
+		return false;
+	due = relation->rd_rel->relam == HEAP_TABLE_AM_OID &&
+		RelationGetNumberOfBlocks(relation) > 0 &&
+		list_length(PartitionList(store, history)) < PARTITIONS_MAX &&
+		has_movable_row(relation, get_attnum(table, HistoryColumn(history, "event_time")));
+	relation_close(relation, NoLock);
+	return due;
 }
 
 /* The partitions that the rows of the default one need, without tables yet. */

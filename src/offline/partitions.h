@@ -45,7 +45,7 @@ extern bool PartitionsRetire(const Store *store, Oid history);
 /* Rows without a partition get one; those that some snapshot may not see yet have to wait. */
 extern bool PartitionsSplitDefault(const Store *store, Oid history);
 
-/* Would one of these do something? */
+/* Would one of these do something?  Runs no code of the owner's. */
 extern bool PartitionsAreDue(const Store *store, Oid history);
 
 #endif							/* VENICE_PARTITIONS_H */
