@@ -117,7 +117,8 @@ prepare_scan(Probe *probe)
 														  BTGreaterEqualStrategyNumber)), (Datum) 0);
 	if (leaf->sweep == NULL)
 	{
-		leaf->sweep = index_beginscan(leaf->relation, leaf->index, GetActiveSnapshot(), NULL, 1, 0);
+		leaf->sweep = index_beginscan(leaf->relation, leaf->index, GetActiveSnapshot(), NULL,
+									  1, 0);
 		leaf->sweep->xs_want_itup = true;
 	}
 }
