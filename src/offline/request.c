@@ -38,6 +38,8 @@
 #include "store/definition.h"
 
 #define STATUS_COLUMN	"_status"
+#define IGNORE_NULLS_WANTED \
+	"true, false, or an array of views and of features (\"view:feature\")"
 
 static const char *const valid_options[] = {
 	"availability_delay", "created_cutoff", "defaults", "full_names", "ignore_nulls", "joins",
@@ -108,7 +110,6 @@ delay_of(const Jsonb *options, const char *alias)
 static bool
 ignores_nulls(const Jsonb *options, const char *alias, const char *feature)
 {
-	const char *wanted = "true, false, or an array of views and of features (\"view:feature\")";
 	JsonbValue	buffer;
 	JsonbValue *value = option_value(options, "ignore_nulls", &buffer);
 
@@ -119,7 +120,7 @@ ignores_nulls(const Jsonb *options, const char *alias, const char *feature)
 		bool		flag = false;
 
 		if (text != NULL && !parse_bool(text, &flag))
-			OptionRefuse(options, "ignore_nulls", wanted);
+			OptionRefuse(options, "ignore_nulls", IGNORE_NULLS_WANTED);
 		return flag;
 	}
 	for (int i = 0; i < JsonContainerSize(value->val.binary.data); i++)
@@ -128,7 +129,7 @@ ignores_nulls(const Jsonb *options, const char *alias, const char *feature)
 		Reference	reference;
 
 		if (element->type != jbvString)
-			OptionRefuse(options, "ignore_nulls", wanted);
+			OptionRefuse(options, "ignore_nulls", IGNORE_NULLS_WANTED);
 		ReferenceParse(pnstrdup(element->val.string.val, element->val.string.len), &reference);
 		if (strcmp(reference.name, alias) == 0 &&
 			(reference.feature == NULL || strcmp(reference.feature, "*") == 0 ||
@@ -237,17 +238,17 @@ is_same_view(const FeatureView *view, const FeatureView *other)
 }
 
 /* What joins are made of while the request is taken apart. */
-typedef struct ViewJoin
+typedef struct RequestJoin
 {
 	JoinView   *join;
 	const FeatureView *view;
-} ViewJoin;
+} RequestJoin;
 
 typedef struct Builder
 {
 	HistoricalRequest *request;
 	const Jsonb *options;
-	List	   *joins;			/* of ViewJoin */
+	List	   *joins;			/* of RequestJoin */
 } Builder;
 
 static JoinView *
@@ -256,7 +257,7 @@ find_join(Builder *builder, const FeatureView *view, const char *alias, List *ar
 	const Jsonb *options = builder->options;
 	List	   *keys = NIL;
 	JoinView   *join;
-	ViewJoin   *made;
+	RequestJoin *made;
 	ListCell   *cell;
 	ListCell   *key;
 
@@ -303,7 +304,7 @@ find_join(Builder *builder, const FeatureView *view, const char *alias, List *ar
 				 errdetail("The option \"created_cutoff\" leaves out what was not known yet."),
 				 errhint("Set created_time of source \"%s\" with venice.alter_source, or ask without the option.",
 						 view->source)));
-	made = palloc(sizeof(ViewJoin));
+	made = palloc(sizeof(RequestJoin));
 	made->join = join;
 	made->view = view;
 	builder->joins = lappend(builder->joins, made);
@@ -446,6 +447,58 @@ resolve_features(List *texts, const Jsonb *options)
 }
 
 static void
+check_joined(const HistoricalRequest *request, const char *option, const char *alias)
+{
+	List	   *labels = NIL;
+	ListCell   *cell;
+
+	foreach(cell, request->join.views)
+	{
+		const JoinView *view = lfirst(cell);
+
+		if (strcmp(view->label, alias) == 0)
+			return;
+		labels = lappend(labels, unconstify(char *, view->label));
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("option \"%s\" names view \"%s\", which is not asked for", option, alias),
+			 errhint("Views that are read are %s.", QuotedNames(labels))));
+}
+
+/* Options that say something of single views: a wrong name would go unnoticed. */
+static void
+check_option_names(const HistoricalRequest *request, const Jsonb *options)
+{
+	JsonbValue	buffer;
+	JsonbValue *value = option_value(options, "ignore_nulls", &buffer);
+	JsonbIterator *iterator;
+	JsonbIteratorToken kind;
+	JsonbValue	token;
+
+	if (value != NULL && value->type == jbvBinary &&
+		JsonContainerIsArray(value->val.binary.data))
+		for (int i = 0; i < JsonContainerSize(value->val.binary.data); i++)
+		{
+			JsonbValue *element = getIthJsonbValueFromContainer(value->val.binary.data, i);
+			Reference	reference;
+
+			if (element->type != jbvString)
+				OptionRefuse(options, "ignore_nulls", IGNORE_NULLS_WANTED);
+			ReferenceParse(pnstrdup(element->val.string.val, element->val.string.len), &reference);
+			check_joined(request, "ignore_nulls", reference.name);
+		}
+	value = option_value(options, "availability_delay", &buffer);
+	if (value == NULL || value->type != jbvBinary)
+		return;
+	iterator = JsonbIteratorInit(value->val.binary.data);
+	while ((kind = JsonbIteratorNext(&iterator, &token, true)) != WJB_DONE)
+		if (kind == WJB_KEY)
+			check_joined(request, "availability_delay",
+						 pnstrdup(token.val.string.val, token.val.string.len));
+}
+
+static void
 collect_times(HistoricalRequest *request)
 {
 	ListCell   *cell;
@@ -583,6 +636,7 @@ HistoricalRequestMake(const char *spine, List *features, const char *event_time,
 	check_event_time(request, event_time);
 	foreach(cell, resolve_features(features, options))
 		add_feature(&builder, lfirst(cell));
+	check_option_names(request, options);
 	if (option_flag(options, "with_event_time"))
 		collect_times(request);
 	make_columns(request);
