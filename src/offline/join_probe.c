@@ -114,7 +114,8 @@ prepare_scan(Probe *probe)
 						   get_opcode(get_opfamily_member(run->keys[0].opfamily,
 														  run->keys[0].history_type,
 														  run->keys[0].spine_type,
-														  BTGreaterEqualStrategyNumber)), (Datum) 0);
+														  BTGreaterEqualStrategyNumber)),
+						   (Datum) 0);
 	if (leaf->sweep == NULL)
 	{
 		leaf->sweep = index_beginscan(leaf->relation, leaf->index, GetActiveSnapshot(), NULL,
