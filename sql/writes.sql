@@ -217,8 +217,20 @@ BEGIN READ ONLY;
 SELECT w.put(1, 1);
 ROLLBACK;
 
+-- A store of more columns than a function can take has no put, and is written with update.
+SELECT string_agg('c' || i || ' int', ', ') AS columns FROM generate_series(1, 96) i \gset
+SELECT venice.create_store('wide', 'k int', :'columns');
+SELECT wide.put(1, 5, c96 => 7);
+SELECT k, c1, c96 FROM wide.records;
+SELECT venice.alter_store('wide', value => :'columns' || ', c97 int');
+SELECT venice.push('wide', 'SELECT *, 97 FROM wide.records');
+SELECT proname FROM pg_proc WHERE pronamespace = 'wide'::regnamespace AND proname IN ('put', 'update');
+SELECT wide.update(1, '{"c1": 6}');
+SELECT k, c1, c96, c97 FROM wide.records;
+SELECT venice.rebuild_functions('wide');
+
 -- The log and its schema go with the store.
-SELECT venice.drop_store(s) FROM unnest('{w,exact,by_row,by_field,past}'::text[]) s;
-SELECT nspname FROM pg_namespace WHERE nspname ~ '^(w|exact|by_row|by_field|past)(_|$)';
+SELECT venice.drop_store(s) FROM unnest('{w,exact,by_row,by_field,past,wide}'::text[]) s;
+SELECT nspname FROM pg_namespace WHERE nspname ~ '^(w|exact|by_row|by_field|past|wide)(_|$)';
 DROP FUNCTION at;
 DROP ROLE writes_stranger;

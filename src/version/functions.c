@@ -59,7 +59,7 @@
 
 typedef struct Definition
 {
-	const char *name;
+	const char *name;			/* NULL: the store has none of this kind */
 	char	   *arguments;		/* with names */
 	char	   *argument_types; /* for DROP and COMMENT */
 	const char *returns;		/* TABLE(...), or a type */
@@ -71,6 +71,7 @@ typedef struct Definition
 } Definition;
 
 #define DEFINITION_COUNT 10
+#define PUT_OWN_ARGUMENTS 3		/* what its body passes on beside the columns */
 #define ROW_DEFINITION_COUNT 2	/* the first ones return the version's columns */
 
 /* Behind those that follow from the version's columns: what follows from the store's past. */
@@ -319,6 +320,9 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 		.comment = "Write a row to every complete version, in the place of the one that the key has.",
 		.writes = true
 	};
+	/* So many columns that no function could take them are written with update. */
+	if (key_count + list_length(value_names) + PUT_OWN_ARGUMENTS > FUNC_MAX_ARGS)
+		definitions[7] = (Definition) {0};
 	definitions[8] = (Definition)
 	{
 		.name = function_names[8],
@@ -356,6 +360,8 @@ create_functions(const Store *store, Oid schema_oid, const Definition *definitio
 		const Definition *definition = &definitions[i];
 		const char *rows = definition->rows > 0 ? psprintf("ROWS %d ", definition->rows) : "";
 
+		if (definition->name == NULL)
+			continue;
 		QueryRunf("CREATE FUNCTION %s.%s(%s) RETURNS %s LANGUAGE sql %s PARALLEL %s %sAS %s",
 				  schema, definition->name, definition->arguments, definition->returns,
 				  definition->writes ? "VOLATILE" : "STABLE",
@@ -474,10 +480,16 @@ GeneratedFunctionsFit(const Store *store, Oid records)
 	find_functions(store->schema_oid, functions);
 	for (int i = 0; i < DEFINITION_COUNT && fit; i++)
 	{
-		HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(functions[i].function));
+		HeapTuple	tuple;
 		Datum		body;
 		bool		is_null = true;
 
+		if (definitions[i].name == NULL)
+		{
+			fit = !OidIsValid(functions[i].function);
+			continue;
+		}
+		tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(functions[i].function));
 		fit = HeapTupleIsValid(tuple);
 		if (!fit)
 			break;
@@ -702,7 +714,7 @@ renew(void *argument)
 	CommandCounterIncrement();
 	find_functions(renewal->schema, functions);
 	for (int i = 0; i < DEFINITION_COUNT; i++)
-		if (!acl_nulls[i])
+		if (!acl_nulls[i] && OidIsValid(functions[i].function))
 			set_function_acl(functions[i].function, renewal->store->owner, acls[i]);
 }
 
