@@ -205,11 +205,15 @@ SELECT * FROM venice.check_consistency('asof_model', NULL);
 SELECT * FROM venice.check_consistency('asof_nothing');
 SELECT * FROM venice.check_consistency('asof_stats:delay');
 
+-- Two services in one place of a statement are each answered for themselves, with the rights of their own owners.
+SELECT venice.create_service('asof_one', '{asof_stats:twice}'), venice.create_service('asof_two', '{asof_stats:twice}', '{"defaults": {"twice": 7}}');
+SELECT s, a.value, a.status FROM unnest('{default.asof_one,default.asof_two,default.asof_one}'::text[]) s, LATERAL venice_internal.service_as_of(s, 'ZZ'::text, now()) AS a (value int, status jsonb);
+
 -- A view of aggregates has its past by the join only.
 SELECT venice.create_feature_view('asof_windows', '{asof_carrier}', 'asof_delays', options => '{"aggregations": [{"function": "sum", "column": "n", "window": "1 day", "name": "n_1d"}]}');
 SELECT count(*) FROM pg_proc WHERE pronamespace = 'asof_windows'::regnamespace AND proname = 'as_of';
 
-SELECT venice.drop_service('asof_model'), venice.drop_service('asof_named');
+SELECT venice.drop_service(s) FROM unnest('{asof_model,asof_named,asof_one,asof_two}'::text[]) s;
 SELECT venice.drop_on_demand_view('asof_late'), venice.drop_on_demand_view('asof_ratio');
 SELECT venice.drop_feature_view(v) FROM unnest('{asof_stats,asof_many,asof_naive,asof_windows}'::text[]) v;
 SELECT venice.drop_store(s) FROM unnest('{asof_users,asof_plain}'::text[]) s;

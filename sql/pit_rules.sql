@@ -251,6 +251,25 @@ SELECT * FROM venice.get_historical_features('SELECT 1 AS k, now() AS event_time
 SELECT venice.get_historical_features('SELECT 1 AS k, now() AS event_time', '{ever}');
 \set VERBOSITY terse
 
+-- A row without an event time is no row of the past, and the end of time is a time like others, by every plan and behind a view.
+CREATE TABLE undated (k integer, at timestamptz, v integer);
+INSERT INTO undated SELECT i % 20000, timestamptz '2020-01-01 00:00+0' + i * interval '1 second', 1 FROM generate_series(1, 60000) AS i;
+INSERT INTO undated SELECT i, NULL, -1 FROM generate_series(1, 20000, 7) AS i;
+INSERT INTO undated VALUES (-5, 'infinity', 7);
+CREATE INDEX ON undated (k, at DESC) INCLUDE (v);
+VACUUM ANALYZE undated;
+CREATE VIEW behind AS TABLE undated;
+SELECT venice.create_source('undated', relation => 'undated', event_time => 'at'), venice.create_source('behind', relation => 'behind', event_time => 'at');
+SELECT venice.create_feature_view('undated', '{thing}', 'undated', 'v', ttl => '1 day'), venice.create_feature_view('behind', '{thing}', 'behind', 'v', ttl => '1 day');
+SELECT r.v, count(*) FROM (SELECT ask($$SELECT k, '2020-01-01 12:00+0'::timestamptz AS event_time FROM generate_series(0, 19999) k$$, '{undated:v}') AS row) a,
+       LATERAL (SELECT split_part(rtrim(a.row, ')'), ',', 3) AS v) r GROUP BY 1 ORDER BY 1;
+SELECT ask($$SELECT -5 AS k, 'infinity'::timestamptz AS event_time$$, '{undated:v,behind:v}', '{"full_names": true}');
+-- Nor is a lock taken that stands in a subquery, and what was never filled is no past without rows.
+SELECT ask('SELECT * FROM (SELECT k, at AS event_time FROM undated LIMIT 1 FOR UPDATE) s', '{undated:v}');
+CREATE MATERIALIZED VIEW unfilled AS TABLE undated WITH NO DATA;
+SELECT venice.create_source('unfilled', relation => 'unfilled', event_time => 'at'), venice.create_feature_view('unfilled', '{thing}', 'unfilled', 'v');
+SELECT ask('SELECT 1 AS k, now() AS event_time', '{unfilled:v}');
+
 -- Nothing stays behind.
 SET client_min_messages = warning;
 SELECT venice.drop_on_demand_view('ratio'), venice.drop_label_view('outcome');

@@ -180,6 +180,20 @@ SELECT venice.drop_feature_view('ts_stats@1');
 SELECT venice.drop_feature_view('ts_stats@1', force => true);
 SELECT count(*) FROM train;
 SELECT venice.refresh_training_set('train');
+-- What somebody has written into the registry's table by hand is not run, whatever the comment says, and takes nobody down.
+RESET ROLE;
+CREATE TABLE ts.forged AS TABLE train;
+ALTER TABLE ts.forged OWNER TO regress_ts_owner;
+INSERT INTO venice.training_set SELECT 'ts.forged', '[]', features, event_time, options, spine_columns, feature_columns, used_features, services, statistics FROM venice.training_set WHERE relation = 'train'::regclass;
+SET ROLE regress_ts_owner;
+SELECT venice.refresh_training_set('ts.forged');
+DROP TABLE ts.forged;
+-- Rows are told apart by what they are, not by what they equal, and by types without an order too.
+CREATE TABLE ts.amounts AS SELECT 'UA'::text AS carrier, timestamptz '2013-06-02 00:00+00' AS event_time, amount, '{"a": 1}'::json AS j FROM unnest('{1.0,1.00}'::numeric[]) AS amount;
+SELECT venice.create_training_set('amounts_1', 'SELECT * FROM ts.amounts ORDER BY scale(amount)', '{ts_stats}'),
+       venice.create_training_set('amounts_2', 'SELECT * FROM ts.amounts ORDER BY scale(amount) DESC', '{ts_stats}');
+SELECT * FROM venice.compare_training_sets('amounts_1', 'amounts_2');
+DROP TABLE amounts_1, amounts_2, ts.amounts;
 -- plan, export and apply leave them alone.
 SELECT count(*) FROM jsonb_each(venice.export()) WHERE value::text LIKE '%training%';
 

@@ -162,7 +162,8 @@ share_of_times(const JoinViewRun *run, const JoinLeaf *leaf)
 static bool
 is_wanted(const JoinViewRun *run, const JoinLeaf *leaf)
 {
-	return !leaf->is_empty && leaf->from <= run->to && leaf->to > run->from;
+	return !leaf->is_empty && leaf->from <= run->to &&
+		(leaf->to > run->from || TIMESTAMP_IS_NOEND(leaf->to));
 }
 
 /*

@@ -381,6 +381,7 @@ collect(Reading *reading, Oid oid, TimestampTz from, TimestampTz to, bool alone)
 	}
 	else if ((relation->rd_rel->relkind == RELKIND_RELATION ||
 			  relation->rd_rel->relkind == RELKIND_MATVIEW) &&
+			 RelationIsScannable(relation) &&
 			 relation->rd_tableam == GetHeapamTableAmRoutine() &&
 			 (relation->rd_rel->relispartition || !has_subclass(oid)))
 		add_leaf(reading, relation, from, to, alone);

@@ -94,7 +94,8 @@ static inline bool
 JoinLeafWanted(const JoinLeaf *leaf, const JoinSearch *search, int row)
 {
 	return search->open[row] && search->latest[row] >= leaf->from &&
-		!(search->has[row] && search->found->event_times[row] >= leaf->to);
+		!(search->has[row] && search->found->event_times[row] >= leaf->to &&
+		  !TIMESTAMP_IS_NOEND(leaf->to));
 }
 
 /* Is a candidate newer than what was found?  created is DT_NOBEGIN for NULL. */

@@ -61,6 +61,7 @@ typedef struct Merge
 
 	/* The row of the table that is the best for a row of the batch, its features not yet read. */
 	int			held_for;		/* -1: none */
+	bool	   *has_read;		/* of each row of the batch: its values are of this table, and its own */
 	TupleTableSlot *held;
 } Merge;
 
@@ -172,6 +173,14 @@ read_held(Merge *merge)
 
 	if (row >= 0 && !search->deleted[row])
 	{
+		Datum	   *values = &search->found->values[(int64) row * count];
+		const bool *nulls = &search->found->nulls[(int64) row * count];
+
+		/* What was better before: there may be as many of these as the table has rows. */
+		for (int i = 0; merge->has_read[row] && i < count; i++)
+			if (!nulls[i] && !merge->leaf->features[i].by_value)
+				pfree(DatumGetPointer(values[i]));
+		merge->has_read[row] = true;
 		merge->leaf->slot = merge->leaf->expressions->ecxt_scantuple = merge->held;
 		JoinLeafReadFeatures(merge->run, merge->leaf, search->batch->context,
 							 &search->found->values[(int64) row * count],
@@ -354,6 +363,7 @@ JoinMerge(const JoinViewRun *run, JoinLeaf *leaf, JoinSearch *search)
 		return;
 	merge.key = MemoryContextAlloc(search->batch->context, sizeof(Datum) * Max(run->key_count, 1));
 	merge.held_for = -1;
+	merge.has_read = MemoryContextAllocZero(search->batch->context, search->batch->row_count);
 	merge.held = other = table_slot_create(leaf->relation, NULL);
 	merge.scan = table_beginscan_strat(leaf->relation, GetActiveSnapshot(), 0, NULL, true, false);
 	if (leaf->zones == NULL)

@@ -35,6 +35,7 @@ typedef struct Ordered
 	int			kept_count;
 	int			kept_space;
 	int			first;			/* those before it are no candidates any more */
+	int		   *next;			/* of each feature: older than what was passed by for good */
 	bool		kept_all;
 } Ordered;
 
@@ -44,6 +45,7 @@ JoinOrderedBegin(JoinViewRun *run)
 	Ordered    *ordered = palloc0(sizeof(Ordered));
 
 	run->state = ordered;
+	ordered->next = palloc0(sizeof(int) * Max(run->feature_count, 1));
 	ordered->cursor = JoinCursorOpen(run, run->expressions);
 	ordered->kept_context = AllocSetContextCreate(CurrentMemoryContext, "venice rows of a key",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -165,8 +167,9 @@ keep_row(JoinViewRun *run, const Datum *spine)
 
 /* Begin with the rows of another key. */
 static void
-keep_key(Ordered *ordered)
+keep_key(Ordered *ordered, int feature_count)
 {
+	memset(ordered->next, 0, sizeof(int) * feature_count);
 	MemoryContextReset(ordered->kept_context);
 	ordered->kept = NULL;
 	ordered->kept_count = ordered->kept_space = ordered->first = 0;
@@ -213,7 +216,7 @@ match_values(JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
 		if (JoinViewSettled(run, batch, i, found) || !JoinViewLatest(run->view, time, &latest))
 			continue;
 		if (JoinCursorSeek(ordered->cursor, spine, latest))
-			keep_key(ordered);
+			keep_key(ordered, run->feature_count);
 		while (ordered->first < ordered->kept_count || keep_row(run, spine))
 		{
 			bool		is_null;
@@ -239,9 +242,12 @@ match_values(JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
 			bool		is_null = true;
 			int			row;
 
-			for (row = ordered->first; row < ordered->kept_count || keep_row(run, spine); row++)
+			for (row = Max(ordered->first, ordered->next[j]);
+				 row < ordered->kept_count || keep_row(run, spine); row++)
 			{
 				bool		ignored;
+
+				CHECK_FOR_INTERRUPTS();
 
 				/* An older row can have been created later. */
 				if (!kept_is_candidate(run, spine, row, time, latest))
@@ -255,6 +261,7 @@ match_values(JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
 				if (!is_null || !run->ignores_nulls[j])
 					break;
 			}
+			ordered->next[j] = row;
 			set_value(run, batch, found, ordered->cursor->columns, i, j, value, is_null);
 		}
 	}

@@ -139,14 +139,14 @@ read_keys(Probe *probe)
 		probe->entry_keys[i] = index_getattr(entry, i + 1, columns, &is_null);
 }
 
-/* NULL is last, or first, among keys of the sweep; such an entry is nobody's. */
+/* NULL is last, or first, among keys and times of the sweep; such an entry is nobody's. */
 static bool
-has_null_key(const Probe *probe)
+has_null(const Probe *probe)
 {
 	IndexTuple	entry = probe->scan->xs_itup;
 	int			i;
 
-	for (i = 1; IndexTupleHasNulls(entry) && i < probe->run->key_count; i++)
+	for (i = 1; IndexTupleHasNulls(entry) && i < probe->leaf->index_event_time; i++)
 		if (att_isnull(i, (bits8 *) entry + sizeof(IndexTupleData)))
 			return true;
 	return false;
@@ -167,7 +167,7 @@ next_entry(Probe *probe)
 		if (probe->at_end)
 			return;
 		probe->leaf->step->entries_read++;
-	} while (is_sweep && has_null_key(probe));
+	} while (is_sweep && has_null(probe));
 	if (probe->leaf->index_time_offset >= 0)
 		memcpy(&probe->entry_time, (char *) scan->xs_itup +
 			   IndexInfoFindDataOffset(scan->xs_itup->t_info) + probe->leaf->index_time_offset,

@@ -41,6 +41,7 @@
 #include "storage/predicate.h"
 #include "storage/procarray.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -137,8 +138,12 @@ IndexesClone(Relation from, Relation to)
 	List	   *clones = NIL;
 	AttrMap    *columns = build_attrmap_by_name(RelationGetDescr(to), RelationGetDescr(from),
 												false);
+	int			nest_level = NewGUCNestLevel();
 	ListCell   *cell;
 
+	/* A definition that names no tablespace means the database's. */
+	(void) set_config_option("default_tablespace", "", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
 	foreach(cell, RelationGetIndexList(from))
 	{
 		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
@@ -150,6 +155,7 @@ IndexesClone(Relation from, Relation to)
 		index_close(index, AccessShareLock);
 		CommandCounterIncrement();
 	}
+	AtEOXact_GUC(false, nest_level);
 	return clones;
 }
 
@@ -178,7 +184,8 @@ exchange_files(Oid one, Oid other, const Rewrite *limits)
 	Form_pg_class b = (Form_pg_class) GETSTRUCT(tuples[1]);
 	FormData_pg_class saved = *a;
 
-	Assert(a->relfilenode != 0 && a->reltablespace == b->reltablespace && a->relam == b->relam);
+	if (a->relfilenode == 0 || a->reltablespace != b->reltablespace || a->relam != b->relam)
+		elog(ERROR, "relations %u and %u cannot exchange their files", one, other);
 	a->relfilenode = b->relfilenode;
 	a->relpages = b->relpages;
 	a->reltuples = b->reltuples;

@@ -152,9 +152,15 @@ SelectRun(Query *query, const char *sql, SelectReceiver receive, void *state)
 {
 	SelectDest	dest;
 	QueryDesc  *running;
+	PlannedStmt *plan = pg_plan_query(query, sql, CURSOR_OPT_PARALLEL_OK, NULL);
 
+	/* Those of subqueries as well. */
+	if (plan->rowMarks != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("spine must not change or lock rows")));
 	init_dest(&dest, receive, state);
-	running = start(pg_plan_query(query, sql, CURSOR_OPT_PARALLEL_OK, NULL), sql, NULL, &dest);
+	running = start(plan, sql, NULL, &dest);
 	ExecutorRun(running, ForwardScanDirection, 0);
 	finish(running);
 }

@@ -134,20 +134,42 @@ put_row(void *state, const Datum *values, const bool *nulls)
 						 unconstify(bool *, nulls) + output->first);
 }
 
+/* What a place in a statement asks: of one service, with the rights of who owned it. */
+typedef struct AsOfSite
+{
+	char	   *service;
+	Oid			owner;
+	HistoricalRequest *request;
+} AsOfSite;
+
+/* Take the request apart, in memory of the statement's. */
+static AsOfSite *
+make_site(MemoryContext context, const char *spine, const char *service, Oid owner)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+	AsOfSite   *site = palloc(sizeof(AsOfSite));
+
+	site->service = pstrdup(service);
+	site->owner = owner;
+	site->request = make_request(spine, service);
+	MemoryContextSwitchTo(old);
+	return site;
+}
+
 /*
  * venice_service_as_of
  *		service_as_of(service text, VARIADIC arguments "any"), of which the last is the
  *		time: one row.
  *
- * What is asked differs from call to call in its spine only, which has the same columns:
- * the calls of a statement take the request apart once.
+ * What is asked of one service differs from call to call in its spine only, which has the
+ * same columns: the calls of a statement take the request apart once.
  */
 Datum
 venice_service_as_of(PG_FUNCTION_ARGS)
 {
 	char	   *service = ArgumentText(fcinfo, 0, "service", true);
 	Output		output = {.result = (ReturnSetInfo *) fcinfo->resultinfo};
-	HistoricalRequest *request = fcinfo->flinfo->fn_extra;
+	AsOfSite   *site = fcinfo->flinfo->fn_extra;
 	const ServiceColumn *arguments;
 	char	   *spine;
 	UserContext user;
@@ -162,19 +184,14 @@ venice_service_as_of(PG_FUNCTION_ARGS)
 	(void) set_config_option("extra_float_digits", "3", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 	spine = call_spine(fcinfo, arguments, count);
-	if (request == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-
-		request = make_request(spine, service);
-		MemoryContextSwitchTo(old);
-	}
+	if (site == NULL || site->owner != owner || strcmp(site->service, service) != 0)
+		site = make_site(fcinfo->flinfo->fn_mcxt, spine, service, owner);
 	output.first = count + 1;
-	if (!result_fits(output.result->setDesc, request->columns, output.first))
+	if (!result_fits(output.result->setDesc, site->request->columns, output.first))
 		refuse_call(service);
-	fcinfo->flinfo->fn_extra = request;
-	request->join.spine = spine;
-	AnswerRun(request, put_row, &output, NULL);
+	fcinfo->flinfo->fn_extra = site;
+	site->request->join.spine = spine;
+	AnswerRun(site->request, put_row, &output, NULL);
 	UserContextLeave(&user);
 	return (Datum) 0;
 }

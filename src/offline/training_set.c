@@ -161,8 +161,9 @@ parts_to_jsonb(const TrainingSet *set)
 							 setting_names[i]);
 			escape_json(&text, part->settings[i]);
 		}
-		appendStringInfo(&text, "}, \"rows\": " INT64_FORMAT ", \"snapshot\": \"%s\", \"time\": ",
-						 part->rows, part->snapshot);
+		appendStringInfo(&text, "}, \"rows\": " INT64_FORMAT ", \"snapshot\": ", part->rows);
+		escape_json(&text, part->snapshot);
+		appendStringInfoString(&text, ", \"time\": ");
 		escape_json(&text, part->time);
 		appendStringInfoChar(&text, '}');
 	}
@@ -468,6 +469,25 @@ refuse_table(Oid relation)
 	pg_unreachable();
 }
 
+/* Rows of the table that no function of ours has written may have anything in them. */
+static bool
+is_complete(const List *parts)
+{
+	ListCell   *cell;
+
+	foreach(cell, parts)
+	{
+		const Part *part = lfirst(cell);
+
+		if (part->spine == NULL || part->snapshot == NULL || part->time == NULL)
+			return false;
+		for (int i = 0; i < SETTING_COUNT; i++)
+			if (part->settings[i] == NULL)
+				return false;
+	}
+	return parts != NIL;
+}
+
 /* The set's row; *before is what the audit has of it. */
 static TrainingSet *
 read_set(Relation table, Jsonb **before)
@@ -517,6 +537,12 @@ read_set(Relation table, Jsonb **before)
 		set->parts = lappend(set->parts, part);
 		MemoryContextSwitchTo(spi);
 	}
+	if (!is_complete(set->parts))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("definition of training set \"%s\" is incomplete", get_rel_name(set->relation)),
+				 errdetail("Somebody has written it by hand."),
+				 errhint("Make another one with venice.create_training_set.")));
 	if (comment == NULL || strncmp(comment, wanted, strlen(wanted)) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -701,7 +727,8 @@ comparison_side(Oid relation, const List *spine, const List *features)
 		appendStringInfo(&values, ", ROW(%s) AS value%d, %s IS NULL AS null%d",
 						 quote_identifier(lfirst(cell)), foreach_current_index(cell),
 						 quote_identifier(lfirst(cell)), foreach_current_index(cell));
-	return psprintf("(SELECT ROW(%s) AS k, pg_catalog.row_number() OVER (PARTITION BY %s) AS n%s FROM ONLY %s)",
+	/* By the text, which not every type has an order for, and which tells apart what is not the same. */
+	return psprintf("(SELECT ROW(%s) AS k, pg_catalog.row_number() OVER (PARTITION BY ROW(%s)::pg_catalog.text) AS n%s FROM ONLY %s)",
 					keys.data, keys.data, values.data, table_name(relation));
 }
 

@@ -734,7 +734,8 @@ forget_later(WindowSet *set, TimestampTz time)
 
 		/* Each is written where it is read or before, over what was read. */
 		series->end = series->head;
-		series->seen = NULL;
+		if (series->seen != NULL)
+			seen_reset(series->seen);
 		for (int64 at = series->head - series->base; at < end - series->base; at++)
 		{
 			if (series->created[at] <= time)
@@ -747,7 +748,16 @@ forget_later(WindowSet *set, TimestampTz time)
 		}
 	}
 	for (int i = 0; i < set->frame_count; i++)
-		empty_frame(&set->frames[i]);
+	{
+		Frame	   *frame = &set->frames[i];
+		RBTNode    *node;
+
+		while (frame->order != NULL && (node = rbt_leftmost(frame->order)) != NULL)
+			rbt_delete(frame->order, node);
+		if (frame->numerics != (Datum) 0)
+			pfree(DatumGetPointer(frame->numerics));
+		empty_frame(frame);
+	}
 }
 
 void

@@ -37,6 +37,9 @@ PG_FUNCTION_INFO_V1(venice_next_arrival);
 #define COUNTER_BITS	20
 #define COUNTER_MAX		((INT64CONST(1) << COUNTER_BITS) - 1)
 
+/* Farther than any server comes by itself. */
+#define ARRIVAL_MAX		(PG_INT64_MAX / 2)
+
 /* Of the current transaction. */
 static struct
 {
@@ -91,6 +94,10 @@ find_histories(void)
 						   "FROM venice.store s "
 						   "JOIN pg_catalog.pg_namespace n ON n.nspname = (s.store_name || '_history')::pg_catalog.name "
 						   "JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = 'rows' AND c.relkind = 'p' "
+						   "AND c.relowner = n.nspowner "
+						   /* Somebody else's of that name is none. */
+						   "JOIN venice.version_pointer p ON p.store_name = s.store_name "
+						   "JOIN pg_catalog.pg_class r ON r.oid = p.records AND r.relowner = c.relowner "
 						   "JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND NOT a.attisdropped "
 						   "AND a.attname IN ('arrival', '_arrival') "
 						   "AND a.atttypid = 'pg_catalog.int8'::pg_catalog.regtype", &args);
@@ -125,7 +132,8 @@ compute_base(FullTransactionId xid)
 
 		QueryBegin(&session, history->owner);
 		(void) QueryRunLatest(history->query, &args);
-		last = Max(last, QueryInt8(0, 1, 0));
+		/* One that was written by hand may leave no room for what comes. */
+		last = Max(last, Min(QueryInt8(0, 1, 0), ARRIVAL_MAX));
 		QueryEnd(&session);
 	}
 	transactions = (last >> COUNTER_BITS) + 1 - (int64) U64FromFullTransactionId(xid);

@@ -194,6 +194,14 @@ utc_text(TimestampTz time, const char *format)
 	return psprintf(format, tm.tm_year, tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
+/* Where no tablespace is named the database's is meant; to the end of the query session. */
+static void
+pin_tablespace(void)
+{
+	(void) set_config_option("default_tablespace", "", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
 /* "TABLESPACE x"; nothing for the database's, which cannot be said of a partitioned table. */
 static char *
 tablespace_clause(Oid tablespace)
@@ -223,6 +231,7 @@ HistoryPartitionMake(Oid history, TimestampTz start, TimestampTz end)
 
 	while (OidIsValid(get_relname_relid(free, schema)))
 		free = psprintf("%s_%d", name, ++number);
+	pin_tablespace();
 	QueryRunf("CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING STORAGE INCLUDING COMPRESSION, "
 			  "CONSTRAINT " BOUNDS_CONSTRAINT " CHECK (%s >= %s AND %s < %s))%s",
 			  quote_qualified_identifier(get_namespace_name(schema), free), table_name(history),
@@ -326,6 +335,7 @@ create_tables(const Store *store)
 			appendStringInfo(&columns, "%s %s%s, ", quote_identifier(column->name),
 							 history_type(column), column->is_key ? " NOT NULL" : "");
 	}
+	pin_tablespace();
 	QueryRunf("CREATE TABLE %s.rows (%s%s pg_catalog.timestamptz NOT NULL, "
 			  "%s pg_catalog.timestamptz DEFAULT pg_catalog.clock_timestamp(), "
 			  "%s pg_catalog.int8 NOT NULL DEFAULT venice_internal.next_arrival(), "
