@@ -72,6 +72,9 @@ extern uint64 QueryRunLatest(const char *sql, const QueryArgs *args);
  */
 extern uint64 QueryRunKept(SPIPlanPtr *plan, const char *sql, const QueryArgs *args);
 
+/* A relation's name with its schema, quoted; palloc'd. */
+extern char *QualifiedName(Oid relation);
+
 /* Run one utility or DML statement made of trusted, quoted parts. */
 extern void QueryRunf(const char *format,...) pg_attribute_printf(1, 2);
 

@@ -292,7 +292,7 @@ choose_index(const JoinViewRun *run, JoinLeaf *leaf)
 }
 
 static void
-add_leaf(Reading *reading, Relation relation, TimestampTz from, TimestampTz to, bool alone)
+add_leaf(Reading *reading, Relation relation, TimestampTz from, TimestampTz to)
 {
 	JoinViewRun *run = reading->run;
 	const HistorySource *source = run->view->source;
@@ -305,7 +305,6 @@ add_leaf(Reading *reading, Relation relation, TimestampTz from, TimestampTz to, 
 	leaf->relation = relation;
 	leaf->from = from;
 	leaf->to = to;
-	leaf->alone = alone;
 	leaf->keys = palloc(sizeof(AttrNumber) * Max(run->key_count, 1));
 	foreach(cell, source->key_columns)
 		leaf->keys[i++] = get_attnum(oid, lfirst(cell));
@@ -333,11 +332,10 @@ add_leaf(Reading *reading, Relation relation, TimestampTz from, TimestampTz to, 
 	reading->leaves = lappend(reading->leaves, leaf);
 }
 
-static void collect(Reading *reading, Oid oid, TimestampTz from, TimestampTz to, bool alone);
+static void collect(Reading *reading, Oid oid, TimestampTz from, TimestampTz to);
 
 static void
-collect_partitions(Reading *reading, Relation relation, TimestampTz from, TimestampTz to,
-				   bool alone)
+collect_partitions(Reading *reading, Relation relation, TimestampTz from, TimestampTz to)
 {
 	PartitionKey key = RelationGetPartitionKey(relation);
 	PartitionDesc partitions = RelationGetPartitionDesc(relation, true);
@@ -365,18 +363,18 @@ collect_partitions(Reading *reading, Relation relation, TimestampTz from, Timest
 				part_to = Min(to, DatumGetTimestampTz(bounds->datums[j][0]));
 			break;
 		}
-		collect(reading, partitions->oids[i], part_from, part_to, alone && by_time);
+		collect(reading, partitions->oids[i], part_from, part_to);
 	}
 }
 
 static void
-collect(Reading *reading, Oid oid, TimestampTz from, TimestampTz to, bool alone)
+collect(Reading *reading, Oid oid, TimestampTz from, TimestampTz to)
 {
 	Relation	relation = table_open(oid, AccessShareLock);
 
 	if (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 	{
-		collect_partitions(reading, relation, from, to, alone);
+		collect_partitions(reading, relation, from, to);
 		table_close(relation, NoLock);
 	}
 	else if ((relation->rd_rel->relkind == RELKIND_RELATION ||
@@ -384,7 +382,7 @@ collect(Reading *reading, Oid oid, TimestampTz from, TimestampTz to, bool alone)
 			 RelationIsScannable(relation) &&
 			 relation->rd_tableam == GetHeapamTableAmRoutine() &&
 			 (relation->rd_rel->relispartition || !has_subclass(oid)))
-		add_leaf(reading, relation, from, to, alone);
+		add_leaf(reading, relation, from, to);
 	else
 	{
 		reading->possible = false;
@@ -416,7 +414,7 @@ JoinLeavesOpen(JoinViewRun *run)
 	SelectCheckRights(reading.query);
 	relation = table_open(source->relation, AccessShareLock);
 	reading.parent = RelationGetDescr(relation);
-	collect(&reading, source->relation, DT_NOBEGIN, DT_NOEND, true);
+	collect(&reading, source->relation, DT_NOBEGIN, DT_NOEND);
 	table_close(relation, NoLock);
 	if (!reading.possible)
 	{

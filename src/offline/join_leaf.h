@@ -47,7 +47,6 @@ typedef struct JoinLeaf
 	Relation	relation;
 	TimestampTz from;			/* event times in it: from <= time < to */
 	TimestampTz to;				/* DT_NOEND: no limit */
-	bool		alone;			/* no other table has rows of the same key and time */
 	AttrNumber *keys;
 	AttrNumber	event_time;
 	AttrNumber	created_time;	/* or 0 */

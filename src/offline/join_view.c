@@ -32,6 +32,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "common/query.h"
 #include "offline/window.h"
 
 static int
@@ -295,8 +296,7 @@ JoinViewStep(JoinViewRun *run, Oid relation, const char *plan)
 	JoinStep   *step = palloc0(sizeof(JoinStep));
 
 	step->view = pstrdup(run->view->label);
-	step->relation = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
-												get_rel_name(relation));
+	step->relation = QualifiedName(relation);
 	step->plan = plan;
 	step->probe_cost = step->merge_cost = -1;
 	run->steps = lappend(run->steps, step);

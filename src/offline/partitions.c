@@ -64,13 +64,6 @@
 #define SPLIT_FIRST	((date2j(1, 1, 1) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY)
 #define SPLIT_LAST	((date2j(9999, 1, 1) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY)
 
-static char *
-qualified_name(Oid relation)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
-									  get_rel_name(relation));
-}
-
 /* A finite bound, or else the given one. */
 static TimestampTz
 bound(List *datums, TimestampTz otherwise)
@@ -307,7 +300,7 @@ PartitionsRetire(const Store *store, Oid history)
 	lock_unqueued(history);
 	lock_unqueued(get_default_partition_oid(history));
 	lock_unqueued(partition->relation);
-	QueryRunf("DROP TABLE %s", qualified_name(partition->relation));
+	QueryRunf("DROP TABLE %s", QualifiedName(partition->relation));
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, store->name);
 	QueryArgText(&args, partition->name);
@@ -510,7 +503,7 @@ close_target(Target *target, const Store *store, Oid history)
 		PartitionNoteCompaction(store, target->table);
 	}
 	else
-		QueryRunf("ANALYZE %s", qualified_name(target->table));
+		QueryRunf("ANALYZE %s", QualifiedName(target->table));
 	relation = table_open(target->table, NoLock);
 	(void) IndexesClone(parent, relation);
 	table_close(relation, NoLock);

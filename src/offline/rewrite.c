@@ -50,13 +50,6 @@
 #include "common/query.h"
 #include "common/table_lock.h"
 
-static char *
-qualified_name(Oid relation)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
-									  get_rel_name(relation));
-}
-
 Rewrite *
 RewriteBegin(Oid table)
 {
@@ -112,7 +105,7 @@ RewriteSort(Rewrite *rewrite, const char *columns)
 	ObjectAddress object;
 
 	/* The index stays empty: it only says what the order is. */
-	QueryRunf("CREATE INDEX ON %s (%s)", qualified_name(rewrite->heap), columns);
+	QueryRunf("CREATE INDEX ON %s (%s)", QualifiedName(rewrite->heap), columns);
 	heap = RewriteHeapOpen(rewrite);
 	ObjectAddressSet(object, RelationRelationId, linitial_oid(RelationGetIndexList(heap)));
 	index = index_open(object.objectId, AccessExclusiveLock);
@@ -167,7 +160,7 @@ RewriteFinish(Rewrite *rewrite)
 	rewrite->indexes = list_copy(RelationGetIndexList(rewrite->table));
 	rewrite->new_indexes = IndexesClone(rewrite->table, heap);
 	table_close(heap, NoLock);
-	QueryRunf("ANALYZE %s", qualified_name(rewrite->heap));
+	QueryRunf("ANALYZE %s", QualifiedName(rewrite->heap));
 }
 
 /* Let two relations of the same kind have each other's file. */

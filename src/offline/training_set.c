@@ -101,13 +101,6 @@ static const char *const own_options[] = {"description", "tags", NULL};
 #define DEFINITION_COLUMN \
 	"pg_catalog.jsonb_build_object('features', features, 'event_time', event_time, 'options', options, 'parts', parts)"
 
-static char *
-table_name(Oid relation)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
-									  get_rel_name(relation));
-}
-
 /* The schemas of search_path that there are, for a role that "$user" is not. */
 static char *
 path_schemas(void)
@@ -344,7 +337,7 @@ make_statistics(Oid relation, TupleDesc columns)
 	for (int i = 0; i < columns->natts; i++)
 		append_statistics(&sql, NameStr(TupleDescAttr(columns, i)->attname),
 						  TupleDescAttr(columns, i)->atttypid);
-	appendStringInfo(&sql, " FROM ONLY %s", table_name(relation));
+	appendStringInfo(&sql, " FROM ONLY %s", QualifiedName(relation));
 	QueryBegin(&session, GetUserId());
 	(void) QueryRun(sql.data, NULL);
 	statistics = QueryJsonb(0, 1, session.result_context);
@@ -360,7 +353,7 @@ static void
 write_set(const TrainingSet *set, const char *action, const Jsonb *statistics, const Jsonb *before)
 {
 	char	   *description = OptionText(set->options, "description");
-	char	   *name = table_name(set->relation);
+	char	   *name = QualifiedName(set->relation);
 	QuerySession session;
 	QueryArgs	args = {0};
 	char	   *digest;
@@ -549,7 +542,7 @@ read_set(Relation table, Jsonb **before)
 				 errmsg("training set \"%s\" is not made as its comment says", get_rel_name(set->relation)),
 				 errdetail("The comment of the table has a digest of its definition, so that nobody but its owner can change what is run as him."),
 				 errhint("COMMENT ON TABLE %s IS %s if venice.training_sets shows what you want to be run.",
-						 table_name(set->relation), quote_literal_cstr(wanted))));
+						 QualifiedName(set->relation), quote_literal_cstr(wanted))));
 	QueryEnd(&session);
 	return set;
 }
@@ -634,7 +627,7 @@ add_part(Relation table, const TrainingSet *set, TrainingSet *now, Part *part,
 	for (int i = 0; i < (*request)->columns->natts; i++)
 		ItemListAppend(&columns, "%s",
 					   quote_identifier(NameStr(TupleDescAttr((*request)->columns, i)->attname)));
-	make_rows(part, psprintf("INSERT INTO %s (%s) %s", table_name(set->relation), columns.data,
+	make_rows(part, psprintf("INSERT INTO %s (%s) %s", QualifiedName(set->relation), columns.data,
 							 make_query(set, part, *request)), SPI_OK_INSERT);
 }
 
@@ -659,7 +652,7 @@ venice_refresh_training_set(PG_FUNCTION_ARGS)
 	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
 	SPI_connect();
-	QueryRunf("DELETE FROM ONLY %s", table_name(set->relation));
+	QueryRunf("DELETE FROM ONLY %s", QualifiedName(set->relation));
 	SPI_finish();
 	UserContextLeave(&user);
 	foreach(cell, set->parts)
@@ -729,7 +722,7 @@ comparison_side(Oid relation, const List *spine, const List *features)
 						 quote_identifier(lfirst(cell)), foreach_current_index(cell));
 	/* By the text, which not every type has an order for, and which tells apart what is not the same. */
 	return psprintf("(SELECT ROW(%s) AS k, pg_catalog.row_number() OVER (PARTITION BY ROW(%s)::pg_catalog.text) AS n%s FROM ONLY %s)",
-					keys.data, keys.data, values.data, table_name(relation));
+					keys.data, keys.data, values.data, QualifiedName(relation));
 }
 
 /* An array of how many of the rows that both have meet a condition, feature by feature. */

@@ -150,7 +150,6 @@ typedef struct Result
 
 struct WindowSet
 {
-	MemoryContext context;
 	MemoryContext key_context;	/* of one key */
 	bool		created_cutoff;
 	TimestampTz newest_created; /* of all events that count */
@@ -642,7 +641,6 @@ WindowSetCreate(const WindowColumn *columns, int column_count, const WindowAggre
 	WindowSet  *set = palloc0(sizeof(WindowSet));
 	const WindowColumn events = {BOOLOID, InvalidOid};
 
-	set->context = CurrentMemoryContext;
 	set->key_context = AllocSetContextCreate(CurrentMemoryContext, "venice windows of a key",
 											 ALLOCSET_DEFAULT_SIZES);
 	set->created_cutoff = created_cutoff;

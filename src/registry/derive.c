@@ -33,6 +33,7 @@
 
 #include "common/item_list.h"
 #include "common/length_of_time.h"
+#include "common/query.h"
 #include "common/store_options.h"
 #include "registry/entity.h"
 #include "registry/entry.h"
@@ -257,8 +258,7 @@ check_readable(Oid relation, const char *column, Oid owner)
 				 errdetail("The owner of a view reads its source: here role \"%s\".",
 						   GetUserNameFromId(owner, false)),
 				 errhint("Let it with GRANT SELECT ON %s TO %s.",
-						 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
-													get_rel_name(relation)),
+						 QualifiedName(relation),
 						 quote_identifier(GetUserNameFromId(owner, false)))));
 }
 

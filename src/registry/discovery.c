@@ -195,8 +195,7 @@ relation_text(List *names)
 	relation = RangeVarGetRelid(name, NoLock, true);
 	if (!OidIsValid(relation))
 		return NULL;
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
-									  get_rel_name(relation));
+	return QualifiedName(relation);
 }
 
 static void

@@ -163,13 +163,6 @@ schema_name(Oid table)
 	return quote_identifier(get_namespace_name(get_rel_namespace(table)));
 }
 
-static char *
-table_name(Oid table)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
-									  get_rel_name(table));
-}
-
 /* In a session of the store's owner, as revoke_on. */
 static void
 grant_on(const Share *share, Oid table)
@@ -177,7 +170,7 @@ grant_on(const Share *share, Oid table)
 	List	   *columns = list_concat(common_columns(share, table), share->columns);
 
 	QueryRunf("GRANT USAGE ON SCHEMA %s TO %s", schema_name(table), share->grantee_name);
-	QueryRunf("GRANT SELECT (%s) ON %s TO %s", quoted_list(columns), table_name(table),
+	QueryRunf("GRANT SELECT (%s) ON %s TO %s", quoted_list(columns), QualifiedName(table),
 			  share->grantee_name);
 }
 
@@ -232,14 +225,14 @@ revoke_on(const Share *share, Oid table)
 	QuerySession session;
 
 	QueryBegin(&session, share->store->owner);
-	QueryRunf("REVOKE SELECT (%s) ON %s FROM %s", quoted_list(share->columns), table_name(table),
+	QueryRunf("REVOKE SELECT (%s) ON %s FROM %s", quoted_list(share->columns), QualifiedName(table),
 			  share->grantee_name);
 	QueryEnd(&session);
 	if (reads_more(share, table))
 		return;
 	QueryBegin(&session, share->store->owner);
 	QueryRunf("REVOKE SELECT (%s) ON %s FROM %s", quoted_list(common_columns(share, table)),
-			  table_name(table), share->grantee_name);
+			  QualifiedName(table), share->grantee_name);
 	QueryRunf("REVOKE USAGE ON SCHEMA %s FROM %s", schema_name(table), share->grantee_name);
 	QueryEnd(&session);
 }

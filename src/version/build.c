@@ -196,8 +196,7 @@ VersionFollow(const Store *store, Version *version, Oid current)
 	if (to_analyze && version->state != VERSION_BUILDING)
 	{
 		QueryBegin(&session, owner);
-		QueryRunf("ANALYZE %s", quote_qualified_identifier(get_namespace_name(get_rel_namespace(records)),
-														   get_rel_name(records)));
+		QueryRunf("ANALYZE %s", QualifiedName(records));
 		QueryEnd(&session);
 	}
 	if (version->attachments == NULL || VARSIZE(attachments) != VARSIZE(version->attachments) ||

@@ -401,8 +401,7 @@ read_policies(Oid from, Oid to, List **from_policies, List **to_policies)
 	SPI_connect();
 	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(from), false);
 	QueryArgDatum(&args, OIDOID, ObjectIdGetDatum(to), false);
-	QueryArgText(&args, quote_qualified_identifier(get_namespace_name(get_rel_namespace(to)),
-												   get_rel_name(to)));
+	QueryArgText(&args, QualifiedName(to));
 	rows = QueryRunLatest("SELECT p.polrelid = $1, p.polname, "
 						  "pg_catalog.format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', "
 						  "p.polname, $3, "

@@ -108,13 +108,6 @@ history_schema(const Store *store)
 	return pstrdup(quote_identifier(psprintf("%s" HISTORY_SUFFIX, store->name)));
 }
 
-static char *
-table_name(Oid table)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
-									  get_rel_name(table));
-}
-
 static void
 refuse_interval(const char *option, const Interval *value, const char *wanted)
 {
@@ -234,7 +227,7 @@ HistoryPartitionMake(Oid history, TimestampTz start, TimestampTz end)
 	pin_tablespace();
 	QueryRunf("CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING STORAGE INCLUDING COMPRESSION, "
 			  "CONSTRAINT " BOUNDS_CONSTRAINT " CHECK (%s >= %s AND %s < %s))%s",
-			  quote_qualified_identifier(get_namespace_name(schema), free), table_name(history),
+			  quote_qualified_identifier(get_namespace_name(schema), free), QualifiedName(history),
 			  event_time, instant(start), event_time, instant(end),
 			  tablespace_clause(get_rel_tablespace(history)));
 	return get_relname_relid(free, schema);
@@ -244,8 +237,8 @@ void
 HistoryPartitionAttach(Oid history, Oid table, TimestampTz start, TimestampTz end)
 {
 	QueryRunf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM (%s) TO (%s)",
-			  table_name(history), table_name(table), instant(start), instant(end));
-	QueryRunf("ALTER TABLE %s DROP CONSTRAINT " BOUNDS_CONSTRAINT, table_name(table));
+			  QualifiedName(history), QualifiedName(table), instant(start), instant(end));
+	QueryRunf("ALTER TABLE %s DROP CONSTRAINT " BOUNDS_CONSTRAINT, QualifiedName(table));
 }
 
 static char *
@@ -596,12 +589,12 @@ HistoryAppend(const Store *store, const Version *old, const Version *target, boo
 							 quote_literal_cstr(store->name))));
 		return;
 	}
-	difference.rows = table_name(difference.history);
+	difference.rows = QualifiedName(difference.history);
 	difference.old = VersionRecords(old);
 	difference.new = VersionRecords(target);
-	difference.new_from = table_name(difference.new);
+	difference.new_from = QualifiedName(difference.new);
 	difference.new_has_time = get_attnum(difference.new, EVENT_TIME_COLUMN) != InvalidAttrNumber;
-	difference.old_from = table_name(difference.old);
+	difference.old_from = QualifiedName(difference.old);
 	difference.old_has_time = get_attnum(difference.old, EVENT_TIME_COLUMN) != InvalidAttrNumber;
 	if (old->state == VERSION_LOST)
 	{
@@ -664,11 +657,11 @@ HistoryAppendWrite(const Store *store, HistoryEvent event, TupleDesc columns, Da
 	if (!OidIsValid(difference.history) ||
 		!VersionPointerRead(store->name, GetLatestSnapshot(), &pointer))
 		return;
-	difference.rows = table_name(difference.history);
+	difference.rows = QualifiedName(difference.history);
 	difference.new = pointer.records;
 	if (event == HISTORY_UPDATE)
 		written = psprintf("(SELECT r.* FROM %s n JOIN %s r ON %s)", written,
-						   table_name(difference.new), keys_equal(&difference, "r", "n"));
+						   QualifiedName(difference.new), keys_equal(&difference, "r", "n"));
 	else
 		difference.new = difference.history;
 	types[0] = types[1] = TIMESTAMPTZOID;
@@ -707,14 +700,14 @@ append_current(const Store *store, const Version *current)
 				  TimestampTzGetDatum(current->swapped_time != 0 ? current->swapped_time :
 									  GetCurrentTimestamp()), false);
 	(void) QueryRun(psprintf("INSERT INTO %s (%s, %s, %s, %s) SELECT %s, %s, %s, $1 FROM %s n",
-							 table_name(difference.history), KeyColumnList(store, ""),
+							 QualifiedName(difference.history), KeyColumnList(store, ""),
 							 value_names(store),
 							 quote_identifier(HistoryColumn(difference.history, "event_time")),
 							 quote_identifier(HistoryColumn(difference.history, "created_time")),
 							 KeyColumnList(store, "n."), value_list(&difference, difference.new, "n"),
 							 get_attnum(difference.new, EVENT_TIME_COLUMN) != InvalidAttrNumber ?
 							 "COALESCE(n." EVENT_TIME_COLUMN ", $1)" : "$1",
-							 table_name(difference.new)), &args);
+							 QualifiedName(difference.new)), &args);
 }
 
 void
