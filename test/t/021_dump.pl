@@ -107,15 +107,19 @@ foreach my $change (
 }
 
 # Parallel dumps, whose processes ask for their locks with NOWAIT, while somebody waits to swap all the time, and swaps
-# whenever he can: what does not fail is whole.
+# whenever he can: what does not fail is whole.  He lets old versions go now and then, each of which makes a dump longer.
 $node->safe_psql('postgres', q{
 	CREATE PROCEDURE churn() LANGUAGE plpgsql AS $$
 	DECLARE
 		n integer := 1000;
 	BEGIN
-		SET LOCAL client_min_messages = error;
 		WHILE EXISTS (SELECT FROM pg_class WHERE relname = 'stopped') LOOP
 			n := n + 1;
+			WHILE (SELECT count(*) FROM venice.versions) > 50 LOOP
+				COMMIT;
+				PERFORM pg_sleep(0.01);
+			END LOOP;
+			SET LOCAL client_min_messages = error;
 			BEGIN
 				PERFORM venice.abort_push('s') FROM venice.versions WHERE state = 'waiting_for_dump';
 				PERFORM push(n);
@@ -123,7 +127,6 @@ $node->safe_psql('postgres', q{
 				NULL;
 			END;
 			COMMIT;
-			SET LOCAL client_min_messages = error;
 		END LOOP;
 	END$$});
 {
