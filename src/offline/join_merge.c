@@ -61,7 +61,7 @@ typedef struct Merge
 
 	/* The row of the table that is the best for a row of the batch, its features not yet read. */
 	int			held_for;		/* -1: none */
-	bool	   *has_read;		/* of each row of the batch: its values are of this table, and its own */
+	bool	   *has_read;		/* of each row of the batch: its values are of this table */
 	TupleTableSlot *held;
 } Merge;
 

@@ -720,7 +720,7 @@ comparison_side(Oid relation, const List *spine, const List *features)
 		appendStringInfo(&values, ", ROW(%s) AS value%d, %s IS NULL AS null%d",
 						 quote_identifier(lfirst(cell)), foreach_current_index(cell),
 						 quote_identifier(lfirst(cell)), foreach_current_index(cell));
-	/* By the text, which not every type has an order for, and which tells apart what is not the same. */
+	/* By the text, which every type has, and which tells apart what is equal and not the same. */
 	return psprintf("(SELECT ROW(%s) AS k, pg_catalog.row_number() OVER (PARTITION BY ROW(%s)::pg_catalog.text) AS n%s FROM ONLY %s)",
 					keys.data, keys.data, values.data, QualifiedName(relation));
 }
