@@ -92,6 +92,80 @@ SELECT venice.push('exact', 'SELECT ''y'', ''2026-02-02''::date, 3, NULL, NULL, 
 SELECT count(*) FROM exact.records r, before o WHERE record_image_eq(r, o);
 SELECT exact.put('x', '2026-02-01', v => 'abcd');
 
+-- So do values for which JSON has no form, and those of a patch that depend on settings: whoever pushes has others.
+CREATE TYPE pair AS (a int, b text);
+CREATE TYPE mood AS ENUM ('fine', 'bad');
+SELECT venice.create_store('shapes', 'id int', 'p pair, ps pair[], ms mood[], r tstzrange, t timestamptz, ts timestamptz[], b bytea');
+SET datestyle = 'SQL, DMY';
+SET timezone = 'America/New_York';
+SET bytea_output = escape;
+SELECT shapes.put(1, (1, 'x y'), ARRAY[(1, 'x y')]::pair[], '{fine,bad}', '[2026-02-01 00:00,2026-02-03 00:00)', '2026-02-01', '{2026-02-01}', '\xdeadbeef');
+SELECT shapes.update(2, '{"p": "(1,a)", "ps": {"$union": ["(2,b)"]}, "ms": ["bad"], "r": "[01/02/2026,)", "t": "01/02/2026", "ts": {"$union": ["01/02/2026"], "$diff": ["02/02/2026"]}}');
+SELECT shapes.update(3, '{"t": "now"}');
+RESET datestyle;
+RESET timezone;
+RESET bytea_output;
+CREATE TEMP TABLE shapes_before AS SELECT * FROM shapes.records;
+SELECT venice.repush('shapes', 'SELECT * FROM current LIMIT 0');
+SELECT count(*) FROM shapes.records n, shapes_before o WHERE record_image_eq(n, o);
+
+-- A column that has come to be wider takes what fits it; a backup that cannot hold that keeps its row, and a repush has the new columns.
+SELECT venice.create_store('wider', 'id int', 'n int');
+SELECT wider.put(1, 2147483647), wider.put(2, 2);
+SELECT venice.alter_store('wider', value => 'added text DEFAULT ''new'', n bigint');
+SELECT venice.repush('wider', 'SELECT * FROM current WHERE id < 3');
+SELECT venice.alter_store('wider', '{"rewind": "0 seconds"}');
+SELECT venice.repush('wider');
+SELECT wider.put(3, n => 3);
+SELECT venice.alter_store('wider', value => 'n numeric, added text DEFAULT ''new''');
+SELECT venice.repush('wider');
+SELECT wider.put(3, 1e30), wider.put(2, 22), wider.update(1, '{"n": {"$add": 9223372036854775807}}');
+SELECT * FROM wider.records ORDER BY id;
+SELECT * FROM wider_v2.records ORDER BY id;
+
+-- What the log has of before another way to resolve conflicts does not keep a push from being made: it is done as it was.
+SELECT venice.create_store('policy', 'id int', 'n int, t text[]');
+SELECT policy.put(1, 1, '{a}'), policy.update(1, '{"n": {"$add": 2}}'), policy.update(2, '{"n": {"$add": 3}, "t": {"$union": ["b"]}}');
+SELECT venice.alter_store('policy', '{"conflict_resolution": "field"}');
+SELECT venice.push('policy', 'SELECT 3, 3, NULL');
+SELECT id, n, t FROM policy.records ORDER BY id;
+SELECT policy.update(1, '{"n": {"$add": 2}}');
+SELECT policy.update(1, '{"n": 5}');
+SELECT venice.alter_store('policy', '{"conflict_resolution": "row"}');
+SELECT venice.push('policy', 'SELECT 3, 3, NULL');
+SELECT id, n, t FROM policy.records ORDER BY id;
+SELECT policy.put(1, 6);
+SELECT id, n, t FROM policy.records ORDER BY id;
+
+-- A log that was restored has ids of another cluster's transactions: each of its writes is done once, and before what came after.
+SELECT venice.create_store('moved', 'id int', 'n int');
+SELECT moved.put(1, 1), moved.update(2, '{"n": {"$add": 1}}');
+UPDATE moved_history.log SET transaction_id = '9000000000';
+SELECT moved.put(1, 2), moved.update(2, '{"n": {"$add": 1}}');
+SELECT venice.push('moved', 'SELECT 3, 3');
+SELECT * FROM moved.records ORDER BY id;
+
+-- Triggers fire in each version, before and after, and one that takes a row out of the way is obeyed.
+CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF TG_WHEN = 'BEFORE' AND NEW.id = 99 THEN
+		RETURN NULL;
+	END IF;
+	RAISE NOTICE '% % %', TG_WHEN, TG_OP, NEW;
+	RETURN NEW;
+END $$;
+CREATE TRIGGER before_row BEFORE INSERT OR UPDATE ON moved.records FOR EACH ROW EXECUTE FUNCTION tell();
+CREATE TRIGGER after_row AFTER INSERT OR UPDATE ON moved.records FOR EACH ROW EXECUTE FUNCTION tell();
+SET client_min_messages = notice;
+SELECT moved.put(4, 4);
+SELECT moved.put(99, 4);
+SET client_min_messages = warning;
+SELECT count(*) FROM moved.records WHERE id = 99;
+SELECT venice.drop_store(s) FROM unnest('{shapes,wider,policy,moved}'::text[]) s;
+DROP FUNCTION tell();
+DROP TABLE shapes_before;
+DROP TYPE pair, mood;
+
 -- A constraint, a trigger and an index of a user's see the write in each version.
 ALTER TABLE exact.records ADD CHECK (f4 < 100);
 SELECT exact.put('x', '2026-02-01', f4 => 100);
@@ -131,6 +205,16 @@ SELECT count(*) FROM by_field.records;
 SELECT by_field.update(1, '{"attrs": {"$merge": {"k": 2}}}', at(14)), by_field.update(1, '{"attrs": {"$merge": {"k": 1}}}', at(14));
 SELECT * FROM by_field.get(1);
 SELECT by_field.update(1, '{"id": {"$add": 1}}'), by_field.update(1, '{"name": {"$add": 1}}');
+
+-- Where a trigger has changed an array, what is known of its members is given up, and writing goes on.
+CREATE FUNCTION emptied() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.tags := ''{}''; RETURN NEW; END';
+CREATE TRIGGER emptied BEFORE INSERT OR UPDATE ON by_field.records FOR EACH ROW EXECUTE FUNCTION emptied();
+SELECT by_field.update(9, '{"tags": {"$union": ["x", "y"]}}', at(10));
+DROP TRIGGER emptied ON by_field.records;
+SELECT by_field.update(9, '{"tags": {"$union": ["z"]}}', at(11));
+SELECT tags FROM by_field.get(9);
+SELECT by_field.delete(9);
+DROP FUNCTION emptied();
 
 -- A push comes before all that was ever written, and what is resolved by time stays so in its version.
 SELECT venice.push('by_field', 'SELECT 1, ''pushed'', ''{p}''::text[], NULL');

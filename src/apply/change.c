@@ -18,10 +18,14 @@
 #include "apply/change.h"
 
 #include "access/htup_details.h"
+#include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/bytea.h"
+#include "utils/float.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -314,25 +318,157 @@ ChangeReadKey(ChangeReader *reader, const Jsonb *key)
 	return values;
 }
 
+/*
+ * Values that JSON has no form for, or one that the type does not read, are text in it:
+ * those of types that have been made, rows and ranges, and arrays of them.
+ */
+static bool
+is_text_in_json(Oid type)
+{
+	Oid			element = get_base_element_type(type);
+
+	if (OidIsValid(element))
+		type = element;
+	type = getBaseType(type);
+	return type >= FirstNormalObjectId || type_is_rowtype(type) || type_is_range(type) ||
+		type_is_multirange(type);
+}
+
+static Datum
+text_of(Oid type, Datum value)
+{
+	bool		is_varlena;
+	Oid			function;
+
+	getTypeOutputInfo(type, &function, &is_varlena);
+	return CStringGetTextDatum(OidOutputFunctionCall(function, value));
+}
+
+/* Whoever reads it has other settings. */
+static void
+pin_settings(void)
+{
+	static const struct
+	{
+		const char *name;
+		const char *value;
+	}			settings[] = {
+		{"bytea_output", "hex"}, {"datestyle", "ISO"}, {"extra_float_digits", "3"}, {"intervalstyle", "postgres"}
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+		(void) set_config_option(settings[i].name, settings[i].value, PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+static bool
+settings_are_pinned(void)
+{
+	return bytea_output == BYTEA_OUTPUT_HEX && DateStyle == USE_ISO_DATES &&
+		extra_float_digits >= 1 && IntervalStyle == INTSTYLE_POSTGRES;
+}
+
 Jsonb *
 ChangeToJson(TupleDesc columns, int first, int count, const Datum *values, const bool *isnull)
 {
 	TupleDesc	descriptor = CreateTemplateTupleDesc(count);
+	Datum	   *texts = palloc(count * sizeof(Datum));
 	int			nest_level = NewGUCNestLevel();
-	HeapTuple	tuple;
 	Datum		json;
 
-	/* Whoever reads it has other settings. */
-	(void) set_config_option("extra_float_digits", "3", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("intervalstyle", "postgres", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	if (!settings_are_pinned())
+		pin_settings();
 	for (int i = 0; i < count; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(columns, first + i);
+
+		texts[i] = values[i];
 		TupleDescCopyEntry(descriptor, i + 1, columns, first + i + 1);
-	tuple = heap_form_tuple(BlessTupleDesc(descriptor), unconstify(Datum *, values),
-							unconstify(bool *, isnull));
-	json = DirectFunctionCall1(row_to_json, HeapTupleGetDatum(tuple));
+		if (!is_text_in_json(attribute->atttypid))
+			continue;
+		TupleDescInitEntry(descriptor, i + 1, NameStr(attribute->attname), TEXTOID, -1, 0);
+		if (!isnull[i])
+			texts[i] = text_of(attribute->atttypid, values[i]);
+	}
+	json = DirectFunctionCall1(row_to_json,
+							   HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), texts,
+																 unconstify(bool *, isnull))));
 	AtEOXact_GUC(true, nest_level);
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
 											  CStringGetDatum(TextDatumGetCString(json))));
+}
+
+/* Is text read as the same value whatever a session's time zone and date style, and the day? */
+static bool
+reads_the_same(Oid type)
+{
+	Oid			element = get_base_element_type(type);
+	char		category;
+	bool		is_preferred;
+
+	get_type_category_preferred(getBaseType(OidIsValid(element) ? element : type), &category,
+								&is_preferred);
+	return strchr("BNS", category) != NULL || getBaseType(type) == JSONBOID;
+}
+
+/* A value in the form in which the log has it. */
+static void
+push_logged(JsonbParseState **state, Oid type, Datum value, bool isnull)
+{
+	TupleDesc	descriptor = CreateTemplateTupleDesc(1);
+	Jsonb	   *object;
+	JsonbValue	buffer;
+
+	TupleDescInitEntry(descriptor, 1, "value", type, -1, 0);
+	object = ChangeToJson(descriptor, 0, 1, &value, &isnull);
+	(void) pushJsonbValue(state, WJB_VALUE,
+						  getKeyJsonValueFromContainer(&object->root, "value", 5, &buffer));
+}
+
+static void
+push_key(JsonbParseState **state, const char *name)
+{
+	JsonbValue	key = {.type = jbvString};
+
+	key.val.string.val = unconstify(char *, name);
+	key.val.string.len = strlen(name);
+	(void) pushJsonbValue(state, WJB_KEY, &key);
+}
+
+Jsonb *
+ChangeToLoggedPatch(ChangeReader *reader, const Jsonb *patch, const FieldWrite *fields)
+{
+	JsonbParseState *state = NULL;
+	JsonbIterator *iterator = JsonbIteratorInit(unconstify(JsonbContainer *, &patch->root));
+	JsonbValue	name;
+	JsonbValue	value;
+
+	(void) pushJsonbValue(&state, JsonbIteratorNext(&iterator, &name, true), NULL);
+	while (JsonbIteratorNext(&iterator, &name, true) == WJB_KEY)
+	{
+		int			column = find_column(reader, &name);
+		Oid			type = reader->fields[column].type;
+		const FieldWrite *field = &fields[column - reader->key_count];
+
+		(void) JsonbIteratorNext(&iterator, &value, true);
+		(void) pushJsonbValue(&state, WJB_KEY, &name);
+		if (reads_the_same(type) || (field->change == FIELD_SET && field->isnull) ||
+			field->change == FIELD_ADD)
+		{
+			(void) pushJsonbValue(&state, WJB_VALUE, &value);
+			continue;
+		}
+		if (field->change == FIELD_SET)
+		{
+			push_logged(&state, type, field->value, false);
+			continue;
+		}
+		(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+		push_key(&state, "$union");
+		push_logged(&state, type, field->value, field->isnull);
+		push_key(&state, "$diff");
+		push_logged(&state, type, field->removed, field->removed_isnull);
+		(void) pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	}
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }

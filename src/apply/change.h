@@ -35,6 +35,13 @@ extern FieldWrite *ChangeReadRow(ChangeReader *reader, const Jsonb *row);
 /* The values of the key columns. */
 extern Datum *ChangeReadKey(ChangeReader *reader, const Jsonb *key);
 
+/*
+ * A patch, whose fields have been read, as it is to be read again later: values that depend
+ * on settings, or on the day, as they are now.
+ */
+extern Jsonb *ChangeToLoggedPatch(ChangeReader *reader, const Jsonb *patch,
+								  const FieldWrite *fields);
+
 /* Some columns, of which there are values, as an object. */
 extern Jsonb *ChangeToJson(TupleDesc columns, int first, int count, const Datum *values,
 						   const bool *isnull);

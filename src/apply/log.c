@@ -8,10 +8,11 @@
  *
  * Writers share a lock, to the end of their transactions.  The new version first
  * gets what was committed when it began to look, without any lock; then it takes
- * the lock for itself, and gets the rest.  What the rest is, the transactions' ids say:
- * positions could not, because a transaction that took an early one may commit late.
- * Within a key positions are in the order of the writes, as they are taken
- * while the key's row is locked.
+ * the lock for itself, and gets the rest.  What the rest is, the first look's snapshot
+ * says: positions could not, because a transaction that took an early one may commit
+ * late.  The transactions' ids only narrow the search, as those of a log that was dumped
+ * and restored are another cluster's.  Within a key positions are in the order of the
+ * writes, as they are taken while the key's row is locked.
  *
  * Locks: StoreWritersLock, to itself; StoreLogLock where the log is made.
  * Must not know: who writes.
@@ -23,11 +24,13 @@
 #include "apply/log.h"
 
 #include "access/table.h"
+#include "access/tableam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/latch.h"
+#include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
@@ -50,9 +53,13 @@
 #define LOCK_TRY_MS		200
 #define LOCK_PAUSE_MS	50
 
+/* Every so many tries one is long enough to notice who waits for us in his turn. */
+#define LOCK_LONG_TRY	20
+
 /* Between two looks for what is old. */
 #define LOOK_EVERY_MS	(60 * 1000)
 
+/* Always in one order, also across a swap: of two writers to a key one waits for the other. */
 List *
 CompleteVersions(const Store *store)
 {
@@ -63,9 +70,7 @@ CompleteVersions(const Store *store)
 	{
 		Version    *version = lfirst(cell);
 
-		if (version->state == VERSION_CURRENT)
-			complete = lcons(version, complete);
-		else if (VersionStateIsComplete(version->state))
+		if (VersionStateIsComplete(version->state))
 			complete = lappend(complete, version);
 	}
 	return complete;
@@ -161,14 +166,25 @@ LogAppend(const Store *store, WriteKind kind, const Jsonb *key, const Jsonb *fie
 /* A version that is written to from the log. */
 typedef struct Replay
 {
+	const Store *store;
 	const Version *version;
 	VersionWriter *writer;
 	ChangeReader *reader;
 	const char *log;
 	Datum		since;			/* the oldest that counts */
-	Datum		seen;			/* pg_snapshot: what was committed when it began */
+	Snapshot	first;			/* of the first look */
+	Datum		first_ids;		/* the same as pg_snapshot */
+	int64		position;		/* being written */
 	MemoryContext row_context;
 } Replay;
+
+static void
+replay_context(void *argument)
+{
+	const Replay *replay = argument;
+
+	errcontext("write " INT64_FORMAT " of %s, written again", replay->position, replay->log);
+}
 
 static void
 replay_row(Replay *replay, HeapTuple row, TupleDesc descriptor)
@@ -186,25 +202,29 @@ replay_row(Replay *replay, HeapTuple row, TupleDesc descriptor)
 		write.fields = ChangeReadPatch(replay->reader, DatumGetJsonbP(fields));
 	write.time = DatumGetInt64(SPI_getbinval(row, descriptor, 4, &isnull));
 	write.tie_hash = DatumGetInt32(SPI_getbinval(row, descriptor, 6, &isnull));
-	(void) VersionWriterApply(replay->writer, ChangeReadKey(replay->reader, key), &write,
-							  DatumGetTimestampTz(SPI_getbinval(row, descriptor, 5, &isnull)));
+	write.is_replayed = true;
+	VersionWriterApply(replay->writer, ChangeReadKey(replay->reader, key), &write,
+					   DatumGetTimestampTz(SPI_getbinval(row, descriptor, 5, &isnull)));
 }
 
-/* Write what is in the log by now, and was seen at the beginning, or was not. */
+/* Write what the active snapshot sees in the log and, where that is not the first one, this did not. */
 static void
-replay(Replay *replay, bool seen)
+replay(Replay *replay, bool rest)
 {
 	Oid			types[] = {TIMESTAMPTZOID, PG_SNAPSHOTOID};
-	Datum		values[] = {replay->since, replay->seen};
+	Datum		values[] = {replay->since, replay->first_ids};
+	Relation	log = table_open(HistoryLog(replay->store), AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(log, NULL);
+	ErrorContextCallback context = {error_context_stack, replay_context, replay};
 	Portal		portal;
 
-	PushActiveSnapshot(GetLatestSnapshot());
 	portal = SPI_cursor_open_with_args(NULL,
-									   psprintf("SELECT kind, key, fields, write_time, event_time, tie_hash "
-												"FROM %s WHERE written_time >= $1 "
-												"AND pg_catalog.pg_visible_in_snapshot(transaction_id, $2) = %s "
-												"ORDER BY position", replay->log, seen ? "true" : "false"),
-									   2, types, values, NULL, true, CURSOR_OPT_NO_SCROLL);
+									   psprintf("SELECT kind, key, fields, write_time, event_time, tie_hash, ctid, position "
+												"FROM %s WHERE written_time >= $1 %s ORDER BY position",
+												replay->log, !rest ? "" :
+												"AND NOT pg_catalog.pg_visible_in_snapshot(transaction_id, $2)"),
+									   rest ? 2 : 1, types, values, NULL, true,
+									   CURSOR_OPT_NO_SCROLL);
 	for (;;)
 	{
 		SPI_cursor_fetch(portal, true, READ_ROWS);
@@ -213,16 +233,26 @@ replay(Replay *replay, bool seen)
 		for (uint64 i = 0; i < SPI_processed; i++)
 		{
 			MemoryContext old = MemoryContextSwitchTo(replay->row_context);
+			HeapTuple	row = SPI_tuptable->vals[i];
+			bool		isnull;
+			Datum		place = SPI_getbinval(row, SPI_tuptable->tupdesc, 7, &isnull);
 
 			CHECK_FOR_INTERRUPTS();
-			replay_row(replay, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+			replay->position = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 8, &isnull));
+			error_context_stack = &context;
+			if (!rest || !table_tuple_fetch_row_version(log, (ItemPointer) DatumGetPointer(place),
+														replay->first, slot))
+				replay_row(replay, row, SPI_tuptable->tupdesc);
+			error_context_stack = context.previous;
+			ExecClearTuple(slot);
 			MemoryContextSwitchTo(old);
 			MemoryContextReset(replay->row_context);
 		}
 		SPI_freetuptable(SPI_tuptable);
 	}
 	SPI_cursor_close(portal);
-	PopActiveSnapshot();
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(log, AccessShareLock);
 }
 
 /*
@@ -232,7 +262,8 @@ replay(Replay *replay, bool seen)
 static void
 keep_writers_out(const Store *store)
 {
-	while (!StoreWritersLockAlone(store->name, LOCK_TRY_MS))
+	for (int tries = 1; !StoreWritersLockAlone(store->name, tries % LOCK_LONG_TRY != 0 ? LOCK_TRY_MS :
+											   LOCK_TRY_MS + DeadlockTimeout); tries++)
 	{
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOCK_PAUSE_MS,
 						 WaitEventNamed("VeniceWriters"));
@@ -259,7 +290,7 @@ replay_start(const Version *version)
 void
 VersionCatchUp(const Store *store, const Version *version)
 {
-	Replay		state = {.version = version,.log = log_name(store)};
+	Replay		state = {.store = store,.version = version,.log = log_name(store)};
 	QuerySession session;
 	TupleDesc	columns;
 	QueryArgs	args = {0};
@@ -275,15 +306,21 @@ VersionCatchUp(const Store *store, const Version *version)
 	QueryBegin(&session, store->owner);
 	columns = WriteColumns(store, VersionRecords(version));
 	state.since = replay_start(version);
-	(void) QueryRunLatest("SELECT pg_catalog.pg_current_snapshot()", &args);
-	state.seen = datumCopy(QueryDatum(0, 1, &isnull), false, -1);
+	state.writer = VersionWriterOpen(store, version, columns);
+	state.first = RegisterSnapshot(GetLatestSnapshot());
+	PushActiveSnapshot(state.first);
+	(void) QueryRead("SELECT pg_catalog.pg_current_snapshot()", &args);
+	state.first_ids = datumCopy(QueryDatum(0, 1, &isnull), false, -1);
 	state.reader = ChangeReaderCreate(columns, store->key_count, CurrentMemoryContext);
 	state.row_context = AllocSetContextCreate(CurrentMemoryContext, "venice replay",
 											  ALLOCSET_DEFAULT_SIZES);
-	state.writer = VersionWriterOpen(store, version, columns);
-	replay(&state, true);
-	keep_writers_out(store);
 	replay(&state, false);
+	PopActiveSnapshot();
+	keep_writers_out(store);
+	PushActiveSnapshot(GetLatestSnapshot());
+	replay(&state, true);
+	PopActiveSnapshot();
+	UnregisterSnapshot(state.first);
 	VersionWriterClose(state.writer);
 	QueryEnd(&session);
 }

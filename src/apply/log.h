@@ -14,7 +14,7 @@
 #include "catalog/store.h"
 #include "merge/merge.h"
 
-/* Versions that take writes, the current one first, as they are now: under StoreWritersLock. */
+/* Versions that take writes, as they are now: under StoreWritersLock. */
 extern List *CompleteVersions(const Store *store);
 
 /* The names and types of a version's columns, keys first, without bookkeeping; palloc'd. */

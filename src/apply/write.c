@@ -33,6 +33,7 @@
 #include "utils/snapmgr.h"
 
 #include "common/compat.h"
+#include "common/subtransaction.h"
 #include "common/type_input.h"
 
 #define METADATA_COLUMN		"_meta"
@@ -68,7 +69,8 @@ typedef struct KeyedTable
 struct VersionWriter
 {
 	int			key_count;
-	int			field_count;	/* of a write */
+	int			number;			/* of the version */
+	bool		may_not_fit;	/* it has older types, and nobody's answer depends on it */
 	KeyedTable	records;
 	KeyedTable	tombstones;		/* relation is NULL where there are none */
 	AttrNumber	event_time;
@@ -117,6 +119,7 @@ close_keyed_table(KeyedTable *table)
 	if (table->relation == NULL)
 		return;
 	EvalPlanQualEnd(&table->epq);
+	ExecCloseResultRelations(table->estate);
 	ExecCloseIndices(table->result);
 	ExecResetTupleTable(table->estate->es_tupleTable, false);
 	FreeExecutorState(table->estate);
@@ -187,7 +190,7 @@ VersionWriterOpen(const Store *store, const Version *version, TupleDesc columns)
 	TupleDesc	descriptor;
 
 	writer->key_count = store->key_count;
-	writer->field_count = columns->natts - store->key_count;
+	writer->number = version->number;
 	if (!OidIsValid(records) ||
 		!open_keyed_table(&writer->records, records, columns, store->key_count))
 		return NULL;
@@ -208,8 +211,11 @@ VersionWriterOpen(const Store *store, const Version *version, TupleDesc columns)
 		column->name = NameStr(attribute->attname);
 		column->type = attribute->atttypid;
 		init_default(column, writer->records.relation, attribute, writer->records.estate);
-		init_target(&writer->targets[writer->column_count++], columns, store->key_count, attribute);
+		init_target(&writer->targets[writer->column_count], columns, store->key_count, attribute);
+		writer->may_not_fit |= writer->targets[writer->column_count++].converts;
 	}
+	writer->may_not_fit &= version->state == VERSION_BACKUP ||
+		version->state == VERSION_ROLLED_BACK;
 	writer->merge = MergeCreate(writer->columns, writer->column_count, policy_of(version),
 								CurrentMemoryContext);
 	if (writer->records.metadata != InvalidAttrNumber)
@@ -407,6 +413,18 @@ read_row(VersionWriter *writer, MergeRow *row)
 									  &row->isnull[i]);
 }
 
+/* A row is never as of before what it replaces: the past says the same. */
+static TimestampTz
+later_time(VersionWriter *writer, TimestampTz event_time)
+{
+	bool		isnull = true;
+	Datum		stored = 0;
+
+	if (writer->event_time != InvalidAttrNumber)
+		stored = slot_getattr(writer->records.found, writer->event_time, &isnull);
+	return isnull ? event_time : Max(event_time, DatumGetTimestampTz(stored));
+}
+
 /* What is to be stored, into records.changed. */
 static void
 fill_changed(VersionWriter *writer, const Datum *key, const MergeRow *row, TimestampTz event_time)
@@ -442,33 +460,84 @@ write_tombstone(VersionWriter *writer, const Datum *key, bytea *metadata, bool e
 		(void) insert_row(tombstones);
 }
 
+/* What meets a version's types. */
+typedef struct Attempt
+{
+	VersionWriter *writer;
+	const RowWrite *given;
+	RowWrite	write;			/* as the version has it */
+	MergeRow	row;
+	bool		changed;
+} Attempt;
+
+static void
+attempt_conversion(void *argument)
+{
+	Attempt    *attempt = argument;
+
+	convert_write(attempt->writer, attempt->given, &attempt->write);
+}
+
+static void
+attempt_merge(void *argument)
+{
+	Attempt    *attempt = argument;
+
+	attempt->changed = MergeApply(attempt->writer->merge, &attempt->write, &attempt->row);
+}
+
+/* False, with a notice, where a version's older types cannot hold it. */
 static bool
+fits(Attempt *attempt, SubtransactionAction action)
+{
+	Relation	relation = attempt->writer->records.relation;
+	ErrorData  *error = NULL;
+
+	if (!attempt->writer->may_not_fit)
+		action(attempt);
+	else
+		error = SubtransactionTry(action, attempt, SUBTRANSACTION_ANY_ERROR);
+	if (error == NULL)
+		return true;
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
+		ReThrowError(error);
+	ereport(NOTICE,
+			(errcode(error->sqlerrcode),
+			 errmsg("version %d, a backup, keeps the row that it has: %s", attempt->writer->number,
+					error->message),
+			 errtable(relation)));
+	return false;
+}
+
+static void
 apply_write(VersionWriter *writer, const Datum *key, const RowWrite *given, TimestampTz event_time)
 {
 	KeyedTable *records = &writer->records;
-	RowWrite	write;
+	Attempt		attempt = {.writer = writer,.given = given};
 	bool		has_tombstone;
 
-	convert_write(writer, given, &write);
+	if (!fits(&attempt, attempt_conversion))
+		return;
 	for (;;)
 	{
 		bool		found = find_stored(writer, key, &has_tombstone);
-		MergeRow	row = {0};
+		MergeRow   *row = &attempt.row;
 
+		*row = (MergeRow) {0};
 		if (found)
-			read_row(writer, &row);
+			read_row(writer, row);
 		else if (has_tombstone)
-			row.metadata = metadata_of(&writer->tombstones);
-		if (!MergeApply(writer->merge, &write, &row))
+			row->metadata = metadata_of(&writer->tombstones);
+		if (!fits(&attempt, attempt_merge) || !attempt.changed)
 		{
 			/* Made only to keep others away. */
-			if (has_tombstone && row.metadata == NULL)
+			if (has_tombstone && row->metadata == NULL)
 				delete_found(&writer->tombstones);
-			return false;
+			return;
 		}
-		if (row.exists)
+		if (row->exists)
 		{
-			fill_changed(writer, key, &row, event_time);
+			fill_changed(writer, key, row, found ? later_time(writer, event_time) : event_time);
 			begin_command(records);
 			if (found)
 				ExecSimpleRelationUpdate(records->result, records->estate, &records->epq,
@@ -483,23 +552,22 @@ apply_write(VersionWriter *writer, const Datum *key, const RowWrite *given, Time
 			if (found)
 				delete_found(records);
 			if (writer->tombstones.relation != NULL)
-				write_tombstone(writer, key, row.metadata, has_tombstone);
+				write_tombstone(writer, key, row->metadata, has_tombstone);
 		}
-		return true;
+		return;
 	}
 }
 
-bool
+void
 VersionWriterApply(VersionWriter *writer, const Datum *key, const RowWrite *write,
 				   TimestampTz event_time)
 {
 	MemoryContext old = MemoryContextSwitchTo(writer->row_context);
-	bool		changed = apply_write(writer, key, write, event_time);
 
+	apply_write(writer, key, write, event_time);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(writer->row_context);
 	ResetPerTupleExprContext(writer->records.estate);
-	return changed;
 }
 
 void

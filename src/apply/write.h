@@ -27,10 +27,11 @@ extern VersionWriter *VersionWriterOpen(const Store *store, const Version *versi
 /*
  * Apply a write to the row of a key: values of the key columns, none of them NULL, and
  * in the write a field for each other column.  Waits for whoever else writes to the
- * key, and returns whether anything has changed.  event_time goes where the version keeps
- * one.  Raises what constraints, triggers and the columns' types raise.
+ * key.  event_time goes where the version keeps one.  Raises what constraints, triggers
+ * and the columns' types raise; but a backup whose types are older and cannot hold the
+ * write goes without it, and says so.
  */
-extern bool VersionWriterApply(VersionWriter *writer, const Datum *key, const RowWrite *write,
+extern void VersionWriterApply(VersionWriter *writer, const Datum *key, const RowWrite *write,
 							   TimestampTz event_time);
 
 /* Fire what triggers have put off, and close. */

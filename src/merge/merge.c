@@ -194,6 +194,8 @@ apply_by_row(Merge *merge, RowMetadata *metadata, const RowWrite *write, MergeRo
 {
 	bool		wins = write->time > metadata->time;
 
+	if (write->kind == WRITE_UPDATE && write->is_replayed)
+		return apply_by_arrival(merge, write, row);
 	if (write->kind == WRITE_UPDATE)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -246,11 +248,10 @@ load_collection(Field *field, FieldMetadata *metadata, Datum value, bool isnull)
 	collection->removed = kept.removed;
 	collection->removed_count = kept.removed_count;
 	collection->merged_count = kept.merged_count;
+
+	/* Who else has changed it, a trigger say, left nothing to be known of single members. */
 	if (!CollectionAlign(&field->collection, collection, kept.members))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("column \"%s\" does not fit what is known of its members", field->column->name),
-				 errhint("Put the row again.")));
+		collection->merged_count = 0;
 }
 
 /*
@@ -330,6 +331,12 @@ apply_by_field(Merge *merge, RowMetadata *metadata, const RowWrite *write, Merge
 
 		if (change != NULL && change->change == FIELD_KEEP)
 			continue;
+		if (change != NULL && change->change == FIELD_ADD && write->is_replayed)
+		{
+			change_field(merge, field, change, &row->values[i], &row->isnull[i]);
+			changed = true;
+			continue;
+		}
 		if (change != NULL && change->change == FIELD_ADD)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -57,6 +57,7 @@ typedef struct RowWrite
 	int64		time;			/* when it was made, in any unit that all writes share; > 0 */
 	int32		region;			/* where; >= 0 */
 	int32		tie_hash;		/* of a row put: decides among rows of one time */
+	bool		is_replayed;	/* what the policy, of later, cannot resolve is just done */
 } RowWrite;
 
 /* What is stored under a key. */

@@ -522,15 +522,34 @@ venice_incremental_push(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(push_id));
 }
 
+/*
+ * Can a version have what is known of when the current one's rows were written?  By field
+ * that is a list in the order of the columns.
+ */
+static bool
+times_fit(const Store *store, Oid current, Oid future)
+{
+	TupleDesc	from;
+	TupleDesc	to;
+
+	if (get_attnum(current, "_meta") == InvalidAttrNumber ||
+		get_attnum(future, "_meta") == InvalidAttrNumber)
+		return false;
+	from = WriteColumns(store, current);
+	to = WriteColumns(store, future);
+	for (int i = 0; i < from->natts; i++)
+		if (i >= to->natts || strcmp(NameStr(TupleDescAttr(from, i)->attname),
+									 NameStr(TupleDescAttr(to, i)->attname)) != 0)
+			return strcmp(store->options->conflict_resolution, "row") == 0;
+	return true;
+}
+
 /* What is known of deleted rows is known of the copy, too. */
 static void
 copy_tombstones(const Store *store, const char *from, const char *to)
 {
 	QuerySession session;
 
-	if (!OidIsValid(get_relname_relid("tombstones", get_namespace_oid(from, false))) ||
-		!OidIsValid(get_relname_relid("tombstones", get_namespace_oid(to, false))))
-		return;
 	QueryBegin(&session, store->owner);
 	QueryRunf("INSERT INTO %s SELECT t.* FROM %s t LEFT JOIN %s r USING (%s) WHERE r IS NULL "
 			  "ON CONFLICT DO NOTHING",
@@ -540,7 +559,32 @@ copy_tombstones(const Store *store, const char *from, const char *to)
 	QueryEnd(&session);
 }
 
-/* "q.k::bigint, q.v::text", or with "c." and no casts. */
+/*
+ * "k::bigint AS k, v::text AS v": the columns of records as the store's are by now.  One
+ * that it does not have yet has its default.
+ */
+static char *
+columns_as_now(const Store *store, Oid records)
+{
+	StringInfoData list;
+	ListCell   *cell;
+
+	initStringInfo(&list);
+	foreach(cell, store->columns)
+	{
+		const StoreColumn *column = lfirst(cell);
+		const char *name = quote_identifier(column->name);
+		const char *value = column->default_expression;
+
+		if (get_attnum(records, column->name) != InvalidAttrNumber)
+			value = name;
+		ItemListAppend(&list, "(%s)::%s AS %s", value != NULL ? value : "NULL", column->type_name,
+					   name);
+	}
+	return list.data;
+}
+
+/* "q.k::bigint, q.v::text", or without casts. */
 static char *
 prefixed_columns(const Store *store, const char *prefix, bool casts)
 {
@@ -563,26 +607,47 @@ prefixed_columns(const Store *store, const char *prefix, bool casts)
  * A row that it leaves as it is keeps what is known of when it was written.
  */
 static char *
-repush_statement(const Store *store, const char *query, const char *current, const char *future)
+repush_statement(const Store *store, const char *query, Oid current, const char *future,
+				 bool with_times)
 {
 	char	   *columns = column_list(store);
-	bool		dated = OidIsValid(get_relname_relid("tombstones",
-													 get_namespace_oid(current, false))) &&
-		strcmp(store->options->conflict_resolution, "arrival") != 0;
-	char	   *from = quote_qualified_identifier(current, "records");
+	char	   *now = columns_as_now(store, current);
+	char	   *from = quote_qualified_identifier(get_namespace_name(get_rel_namespace(current)),
+												  "records");
 
 	if (query == NULL)
 		query = "TABLE current";
-	if (!dated)
+	if (!with_times)
 		return psprintf("INSERT INTO %s (%s) WITH current AS (SELECT %s FROM %s) SELECT * FROM (%s) AS q",
-						quote_qualified_identifier(future, "records"), columns, columns, from, query);
+						quote_qualified_identifier(future, "records"), columns, now, from, query);
 	return psprintf("INSERT INTO %s (%s, _meta) WITH current AS (SELECT %s FROM %s) "
 					"SELECT %s, CASE WHEN pg_catalog.record_image_eq(ROW(%s), ROW(%s)) THEN c._meta END "
-					"FROM (%s) AS q (%s) LEFT JOIN %s c USING (%s)",
-					quote_qualified_identifier(future, "records"), columns, columns, from,
+					"FROM (%s) AS q (%s) LEFT JOIN (SELECT %s, _meta FROM %s) AS c USING (%s)",
+					quote_qualified_identifier(future, "records"), columns, now, from,
 					prefixed_columns(store, "q", true), prefixed_columns(store, "q", true),
-					prefixed_columns(store, "c", false), query, columns, from,
+					prefixed_columns(store, "c", false), query, columns, now, from,
 					KeyColumnList(store, ""));
+}
+
+/* The current version's records, unless a crash has emptied them. */
+static Oid
+current_to_copy(const Store *store)
+{
+	ListCell   *cell;
+
+	foreach(cell, VersionList(store->name))
+	{
+		const Version *version = lfirst(cell);
+
+		if (version->state == VERSION_CURRENT)
+			return VersionRecords(version);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("store \"%s\" has no current version to push again", store->name),
+			 errdetail("It was unlogged, and lost in a crash."),
+			 errhint("Push all of its rows.")));
+	pg_unreachable();
 }
 
 /*
@@ -598,7 +663,9 @@ venice_repush(PG_FUNCTION_ARGS)
 	static const char *const no_options[] = {NULL};
 	Version    *version;
 	char	   *schema;
+	Oid			current;
 	char	   *sql;
+	bool		with_times;
 	bool		found;
 
 	OptionsCheckKeys(options, no_options, NULL);
@@ -606,13 +673,17 @@ venice_repush(PG_FUNCTION_ARGS)
 		check_query(query);
 	version = start_push(store, NULL, "repush", NULL, &found);
 	schema = VersionSchemaName(store->name, version->number, version->state);
-	sql = repush_statement(store, query, store->name, schema);
+	current = current_to_copy(store);
+	with_times = times_fit(store, current,
+						   get_relname_relid("records", get_namespace_oid(schema, false)));
+	sql = repush_statement(store, query, current, schema, with_times);
 	SPI_connect();
 	if (SPI_execute(sql, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not execute \"%s\"", sql);
 	SPI_finish();
 	build_here(store, version, true);
-	copy_tombstones(store, store->name, schema);
+	if (with_times)
+		copy_tombstones(store, store->name, schema);
 	(void) VersionWarm(store, version);
 	(void) VersionSwap(store, version, SWAP_PUSH);
 	SupervisorWakeAtCommit();

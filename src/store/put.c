@@ -227,7 +227,7 @@ write_row(const Store *store, List *writers, TupleDesc columns, Datum *values, c
 		write->tie_hash = (int32) hash_bytes((const unsigned char *) VARDATA(fields),
 											 VARSIZE(fields) - VARHDRSZ);
 	foreach(cell, writers)
-		(void) VersionWriterApply(lfirst(cell), values, write, time);
+		VersionWriterApply(lfirst(cell), values, write, time);
 	LogAppend(store, write->kind, key, fields, write->time, time, write->tie_hash);
 	HistoryAppendWrite(store, events[write->kind], columns, values, isnull, time,
 					   strcmp(store->options->conflict_resolution, "arrival") == 0);
@@ -299,6 +299,7 @@ venice_update(PG_FUNCTION_ARGS)
 	Call		call;
 	RowWrite	write = {.kind = WRITE_UPDATE};
 	TupleDesc	columns;
+	ChangeReader *reader;
 
 	begin_call(fcinfo, UPDATE_FIRST_COLUMN, ACL_UPDATE, &call);
 	if (PG_ARGISNULL(3))
@@ -306,10 +307,10 @@ venice_update(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("patch must not be null")));
 	columns = WriteColumns(call.store, call.records);
-	write.fields = ChangeReadPatch(ChangeReaderCreate(columns, call.store->key_count,
-													  CurrentMemoryContext),
-								   PG_GETARG_JSONB_P(3));
-	finish_call(&call, columns, &write, PG_GETARG_JSONB_P(3));
+	reader = ChangeReaderCreate(columns, call.store->key_count, CurrentMemoryContext);
+	write.fields = ChangeReadPatch(reader, PG_GETARG_JSONB_P(3));
+	finish_call(&call, columns, &write,
+				ChangeToLoggedPatch(reader, PG_GETARG_JSONB_P(3), write.fields));
 	PG_RETURN_VOID();
 }
 
