@@ -353,7 +353,10 @@ pin_settings(void)
 		const char *name;
 		const char *value;
 	}			settings[] = {
-		{"bytea_output", "hex"}, {"datestyle", "ISO"}, {"extra_float_digits", "3"}, {"intervalstyle", "postgres"}
+		{"bytea_output", "hex"},
+		{"datestyle", "ISO"},
+		{"extra_float_digits", "3"},
+		{"intervalstyle", "postgres"}
 	};
 
 	for (int i = 0; i < lengthof(settings); i++)

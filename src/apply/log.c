@@ -207,7 +207,7 @@ replay_row(Replay *replay, HeapTuple row, TupleDesc descriptor)
 					   DatumGetTimestampTz(SPI_getbinval(row, descriptor, 5, &isnull)));
 }
 
-/* Write what the active snapshot sees in the log and, where that is not the first one, this did not. */
+/* Write what the active snapshot sees in the log; of the rest, what the first one did not. */
 static void
 replay(Replay *replay, bool rest)
 {
