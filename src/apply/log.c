@@ -288,7 +288,7 @@ replay_start(const Version *version)
 }
 
 void
-VersionCatchUp(const Store *store, const Version *version)
+VersionCatchUp(const Store *store, const Version *version, Snapshot copied)
 {
 	Replay		state = {.store = store,.version = version,.log = log_name(store)};
 	QuerySession session;
@@ -305,16 +305,17 @@ VersionCatchUp(const Store *store, const Version *version)
 	}
 	QueryBegin(&session, store->owner);
 	columns = WriteColumns(store, VersionRecords(version));
-	state.since = replay_start(version);
+	state.since = copied != NULL ? TimestampTzGetDatum(DT_NOBEGIN) : replay_start(version);
 	state.writer = VersionWriterOpen(store, version, columns);
-	state.first = RegisterSnapshot(GetLatestSnapshot());
+	state.first = RegisterSnapshot(copied != NULL ? copied : GetLatestSnapshot());
 	PushActiveSnapshot(state.first);
 	(void) QueryRead("SELECT pg_catalog.pg_current_snapshot()", &args);
 	state.first_ids = datumCopy(QueryDatum(0, 1, &isnull), false, -1);
 	state.reader = ChangeReaderCreate(columns, store->key_count, CurrentMemoryContext);
 	state.row_context = AllocSetContextCreate(CurrentMemoryContext, "venice replay",
 											  ALLOCSET_DEFAULT_SIZES);
-	replay(&state, false);
+	if (copied == NULL)
+		replay(&state, false);
 	PopActiveSnapshot();
 	keep_writers_out(store);
 	PushActiveSnapshot(GetLatestSnapshot());
@@ -449,6 +450,9 @@ OldWritesDelete(const char *name)
 	uint64		rows = 0;
 
 	if (store == NULL || !OidIsValid(store->schema_oid))
+		return false;
+	/* Who makes a version may need what is older than his version will be. */
+	if (!StoreLockIfFree(name))
 		return false;
 	list = expiries(store);
 	QueryBegin(&session, store->owner);

@@ -10,6 +10,7 @@
 
 #include "access/tupdesc.h"
 #include "utils/jsonb.h"
+#include "utils/snapshot.h"
 
 #include "catalog/store.h"
 #include "merge/merge.h"
@@ -30,9 +31,10 @@ extern void LogAppend(const Store *store, WriteKind kind, const Jsonb *key, cons
 /*
  * Write to a version that is built what the log has of the store's last rewind, then
  * keep writers out, and what has come meanwhile; from the end of the transaction on it is
- * complete.  As the store's owner.
+ * complete.  As the store's owner.  copied: the snapshot under which the current version
+ * was copied to it, with all that had been written; then only the rest is written.
  */
-extern void VersionCatchUp(const Store *store, const Version *version);
+extern void VersionCatchUp(const Store *store, const Version *version, Snapshot copied);
 
 /*
  * Stores (char *) whose log has what no version to come can ask for, or whose versions

@@ -560,19 +560,35 @@ VersionTopic(const char *pattern, const char *store, int number)
 #define LOCK_OF_WRITERS	1
 #define LOCK_OF_LOG		2
 
+static Oid
+lock_class(void)
+{
+	return get_relname_relid("store", get_namespace_oid("venice", false));
+}
+
+static Oid
+lock_object(const char *name)
+{
+	return hash_bytes((const unsigned char *) name, strlen(name));
+}
+
 static void
 lock_store(const char *name, int which, int lock_mode)
 {
-	Oid			class_oid = get_relname_relid("store", get_namespace_oid("venice", false));
-
-	LockDatabaseObject(class_oid, hash_bytes((const unsigned char *) name, strlen(name)), which,
-					   lock_mode);
+	LockDatabaseObject(lock_class(), lock_object(name), which, lock_mode);
 }
 
 void
 StoreLock(const char *name, int lock_mode)
 {
 	lock_store(name, LOCK_OF_STORE, lock_mode);
+}
+
+bool
+StoreLockIfFree(const char *name)
+{
+	return ConditionalLockDatabaseObject(lock_class(), lock_object(name), LOCK_OF_STORE,
+										 ExclusiveLock);
 }
 
 void

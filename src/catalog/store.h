@@ -183,6 +183,9 @@ extern char *VersionTopic(const char *pattern, const char *store, int number);
  */
 extern void StoreLock(const char *name, int lock_mode);
 
+/* Exclusively, unless somebody has it: then false. */
+extern bool StoreLockIfFree(const char *name);
+
 /*
  * Two more of its kind.  Writers of rows share the first, and who makes another version
  * complete has it alone: StoreWritersLockAlone gives up after a time, false.  Who makes

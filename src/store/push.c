@@ -29,6 +29,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -299,19 +300,19 @@ argument_push(FunctionCallInfo fcinfo, const Store *store)
 
 /* Make a version complete that the transaction has filled. */
 static void
-build_here(Store *store, Version *version, bool swap)
+build_here(Store *store, Version *version, bool swap, Snapshot copied)
 {
 	VersionRequestEnd(version, swap);
 	VersionSetState(version, VERSION_BUILDING);
 	VersionBuild(store, version, NULL, NULL);
-	VersionCatchUp(store, version);
+	VersionCatchUp(store, version, copied);
 	DependentsWarn(store);
 }
 
 static void
 end_sql_push(Store *store, Version *version, bool swap)
 {
-	build_here(store, version, swap);
+	build_here(store, version, swap, NULL);
 	if (swap)
 	{
 		(void) VersionWarm(store, version);
@@ -650,6 +651,19 @@ current_to_copy(const Store *store)
 	pg_unreachable();
 }
 
+static void
+run_under(const char *sql, Snapshot snapshot)
+{
+	SPIPlanPtr	plan;
+
+	SPI_connect();
+	plan = SPI_prepare(sql, 0, NULL);
+	if (plan == NULL || SPI_execute_snapshot(plan, NULL, NULL, snapshot, InvalidSnapshot, false,
+											 true, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not execute \"%s\"", sql);
+	SPI_finish();
+}
+
 /*
  * venice_repush
  *		repush(store, query, options): the version.
@@ -664,7 +678,7 @@ venice_repush(PG_FUNCTION_ARGS)
 	Version    *version;
 	char	   *schema;
 	Oid			current;
-	char	   *sql;
+	Snapshot	copied;
 	bool		with_times;
 	bool		found;
 
@@ -676,12 +690,10 @@ venice_repush(PG_FUNCTION_ARGS)
 	current = current_to_copy(store);
 	with_times = times_fit(store, current,
 						   get_relname_relid("records", get_namespace_oid(schema, false)));
-	sql = repush_statement(store, query, current, schema, with_times);
-	SPI_connect();
-	if (SPI_execute(sql, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not execute \"%s\"", sql);
-	SPI_finish();
-	build_here(store, version, true);
+	copied = RegisterSnapshot(GetTransactionSnapshot());
+	run_under(repush_statement(store, query, current, schema, with_times), copied);
+	build_here(store, version, true, copied);
+	UnregisterSnapshot(copied);
 	if (with_times)
 		copy_tombstones(store, store->name, schema);
 	(void) VersionWarm(store, version);
