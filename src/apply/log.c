@@ -108,17 +108,17 @@ log_name(const Store *store)
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(log)), "log");
 }
 
-/* Make the log for the first write; whoever else does waits. */
-static char *
-make_log(const Store *store)
+void
+LogMake(const Store *store)
 {
 	QuerySession session;
 	char	   *name;
 
+	if (log_name(store) != NULL)
+		return;
 	StoreLogLock(store->name);
-	name = log_name(store);
-	if (name != NULL)
-		return name;
+	if (log_name(store) != NULL)
+		return;
 	HistorySchemaMake(store);
 	name = quote_qualified_identifier(get_namespace_name(HistorySchema(store)), "log");
 	QueryBegin(&session, store->owner);
@@ -132,7 +132,6 @@ make_log(const Store *store)
 	QueryRunf("COMMENT ON TABLE %s IS 'What was put, updated and deleted: written again to the version of a push.'",
 			  name);
 	QueryEnd(&session);
-	return name;
 }
 
 static char
@@ -145,12 +144,9 @@ void
 LogAppend(const Store *store, WriteKind kind, const Jsonb *key, const Jsonb *fields, int64 time,
 		  TimestampTz event_time, int32 tie_hash)
 {
-	char	   *name = log_name(store);
 	QuerySession session;
 	QueryArgs	args = {0};
 
-	if (name == NULL)
-		name = make_log(store);
 	QueryBegin(&session, store->owner);
 	QueryArgDatum(&args, CHAROID, CharGetDatum(kind_letter(kind)), false);
 	QueryArgJsonb(&args, key);
@@ -159,7 +155,7 @@ LogAppend(const Store *store, WriteKind kind, const Jsonb *key, const Jsonb *fie
 	QueryArgDatum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(event_time), false);
 	QueryArgInt4(&args, tie_hash);
 	(void) QueryRun(psprintf("INSERT INTO %s (kind, key, fields, write_time, event_time, tie_hash) "
-							 "VALUES ($1, $2, $3, $4, $5, $6)", name), &args);
+							 "VALUES ($1, $2, $3, $4, $5, $6)", log_name(store)), &args);
 	QueryEnd(&session);
 }
 
@@ -262,9 +258,11 @@ replay(Replay *replay, bool rest)
 static void
 keep_writers_out(const Store *store)
 {
-	for (int tries = 1; !StoreWritersLockAlone(store->name, tries % LOCK_LONG_TRY != 0 ? LOCK_TRY_MS :
-											   LOCK_TRY_MS + DeadlockTimeout); tries++)
+	int			timeout_ms = LOCK_TRY_MS;
+
+	for (int tries = 1; !StoreWritersLockAlone(store->name, timeout_ms); tries++)
 	{
+		timeout_ms = LOCK_TRY_MS + (tries % LOCK_LONG_TRY == 0 ? DeadlockTimeout : 0);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOCK_PAUSE_MS,
 						 WaitEventNamed("VeniceWriters"));
 		ResetLatch(MyLatch);

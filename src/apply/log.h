@@ -22,6 +22,12 @@ extern List *CompleteVersions(const Store *store);
 extern TupleDesc WriteColumns(const Store *store, Oid records);
 
 /*
+ * Make the log for a store's first write.  Before a row is locked: who else writes to the
+ * store for the first time waits for the end of this transaction.
+ */
+extern void LogMake(const Store *store);
+
+/*
  * Append a write, after it was applied, as the store's owner.  fields: as in
  * ChangeReadPatch or ChangeReadRow; NULL of a delete.
  */

@@ -186,7 +186,7 @@ VersionWriter *
 VersionWriterOpen(const Store *store, const Version *version, TupleDesc columns)
 {
 	VersionWriter *writer = palloc0(sizeof(VersionWriter));
-	Oid			records = VersionRecords(version);
+	Oid			records = VersionTable(version);
 	TupleDesc	descriptor;
 
 	writer->key_count = store->key_count;

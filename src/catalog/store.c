@@ -443,13 +443,13 @@ VersionSchemaName(const char *store, int number, VersionState state)
 
 /* The table that was made for a version; false where that is not known, soon after a restore. */
 static bool
-find_table(const Version *version, Oid *records)
+find_table(const Version *version, Snapshot snapshot, Oid *records)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	RegistryScan scan;
 	HeapTuple	tuple;
 	bool		is_null;
 
+	snapshot = RegisterSnapshot(snapshot);
 	RegistryScanBegin(&scan, "version_table", version->store, version->number, snapshot);
 	tuple = RegistryScanNext(&scan);
 	if (tuple != NULL)
@@ -486,7 +486,7 @@ VersionSchema(const Store *store, const Version *version)
 
 	if (version->state == VERSION_CURRENT)
 		return store->schema_oid;
-	if (find_table(version, &records))
+	if (find_table(version, GetTransactionSnapshot(), &records))
 	{
 		Oid			its_schema = get_rel_namespace(records);
 
@@ -528,7 +528,15 @@ VersionRecords(const Version *version)
 	if (!OidIsValid(schema_oid))
 		return InvalidOid;
 	records = get_relname_relid("records", schema_oid);
-	return !find_table(version, &made) || made == records ? records : InvalidOid;
+	return !find_table(version, GetTransactionSnapshot(), &made) || made == records ? records : InvalidOid;
+}
+
+Oid
+VersionTable(const Version *version)
+{
+	Oid			made;
+
+	return find_table(version, GetLatestSnapshot(), &made) ? made : VersionRecords(version);
 }
 
 char *

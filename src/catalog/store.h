@@ -158,6 +158,12 @@ extern char *VersionDescription(const char *store, int number);
  */
 extern Oid	VersionRecords(const Version *version);
 
+/*
+ * The same for who does not keep swaps out: the table has another name after one, and so
+ * none by which it would be found.  It may be gone.
+ */
+extern Oid	VersionTable(const Version *version);
+
 /* Note which table was made for a version. */
 extern void VersionTableWrite(const char *store, int number, Oid records);
 

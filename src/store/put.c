@@ -189,6 +189,7 @@ open_writers(const Store *store, TupleDesc columns)
 	List	   *writers = NIL;
 	ListCell   *cell;
 
+	LogMake(store);
 	foreach(cell, CompleteVersions(store))
 	{
 		VersionWriter *writer = VersionWriterOpen(store, lfirst(cell), columns);
