@@ -528,7 +528,8 @@ VersionRecords(const Version *version)
 	if (!OidIsValid(schema_oid))
 		return InvalidOid;
 	records = get_relname_relid("records", schema_oid);
-	return !find_table(version, GetTransactionSnapshot(), &made) || made == records ? records : InvalidOid;
+	return !find_table(version, GetTransactionSnapshot(), &made) || made == records ? records :
+		InvalidOid;
 }
 
 Oid

@@ -232,7 +232,7 @@ is($node->safe_psql('postgres', q{SELECT g, total FROM generate_series(1, 12) g,
 	"look-ups answer $_ what the table has") for 'from the index', 'from memory';
 
 # The log of writes has one of each, which another push adds to what it is given.
-$node->safe_psql('postgres', q{SELECT venice.abort_push('s') FROM venice.versions WHERE store = 's' AND state = 'started';
+$node->safe_psql('postgres', q{SELECT venice.abort_push('s') FROM venice.versions WHERE store = 's' AND state IN ('started', 'building', 'ready', 'waiting_for_dump');
 	SELECT venice.push('s', 'SELECT g, 0, ''{}''::text[], NULL FROM generate_series(1, 12) g')});
 is($node->safe_psql('postgres', 'SELECT id, total FROM s.records ORDER BY id'), $rows, 'a push from nothing comes to the same');
 
