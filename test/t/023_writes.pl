@@ -7,7 +7,6 @@ use FindBin;
 use lib "$FindBin::RealBin/../lib";
 use IPC::Run;
 use List::Util qw(sum0);
-use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time usleep);
 use VeniceTest;
