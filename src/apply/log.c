@@ -30,6 +30,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/latch.h"
+#include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -44,6 +45,7 @@
 #include "apply/write.h"
 #include "common/compat.h"
 #include "common/query.h"
+#include "common/subtransaction.h"
 #include "version/history.h"
 
 /* Rows of the log that are read at once. */
@@ -327,7 +329,8 @@ VersionCatchUp(const Store *store, const Version *version, Snapshot copied)
 /* Where deletions from a store's log, and from the tombstones of its versions, have come to. */
 typedef struct Expiry
 {
-	char	   *table;			/* quoted */
+	Oid			relation;
+	char	   *table;			/* its name, quoted */
 	const char *column;
 	Datum		before;
 } Expiry;
@@ -345,6 +348,7 @@ expiries(const Store *store)
 		Version    *future = VersionFuture(store->name);
 		Expiry	   *expiry = palloc(sizeof(Expiry));
 
+		expiry->relation = HistoryLog(store);
 		expiry->table = log;
 		expiry->column = "written_time";
 		expiry->before = future == NULL ?
@@ -361,6 +365,7 @@ expiries(const Store *store)
 
 		if (!OidIsValid(tombstones))
 			continue;
+		expiry->relation = tombstones;
 		expiry->table = quote_qualified_identifier(get_namespace_name(schema), "tombstones");
 		expiry->column = "_deleted_time";
 		expiry->before = time_before(GetCurrentTimestamp(), &store->options->tombstone_retention);
@@ -369,26 +374,37 @@ expiries(const Store *store)
 	return result;
 }
 
-static bool
-something_expired(const Store *store)
+typedef struct Look
 {
-	List	   *list = expiries(store);
+	const Store *store;
+	bool		found;
+} Look;
+
+/* Has something of a store's expired?  A swap in that moment makes it fail. */
+static void
+look_for_expired(void *argument)
+{
+	Look	   *look = argument;
+	List	   *list = expiries(look->store);
 	ListCell   *cell;
 	QuerySession session;
-	bool		found = false;
 
-	QueryBegin(&session, store->owner);
+	QueryBegin(&session, look->store->owner);
 	foreach(cell, list)
 	{
 		const Expiry *expiry = lfirst(cell);
 		QueryArgs	args = {0};
 
 		QueryArgDatum(&args, TIMESTAMPTZOID, expiry->before, false);
-		found = found || QueryRun(psprintf("SELECT FROM %s WHERE %s < $1 LIMIT 1", expiry->table,
-										   expiry->column), &args) > 0;
+		/* Who looks at many stores in one transaction does not wait for who drops them. */
+		if (!ConditionalLockRelationOid(expiry->relation, AccessShareLock) ||
+			get_rel_name(expiry->relation) == NULL)
+			continue;
+		look->found = look->found ||
+			QueryRun(psprintf("SELECT FROM %s WHERE %s < $1 LIMIT 1", expiry->table,
+							  expiry->column), &args) > 0;
 	}
 	QueryEnd(&session);
-	return found;
 }
 
 List *
@@ -419,8 +435,11 @@ StoresWithOldWrites(void)
 	foreach(cell, written)
 	{
 		Store	   *store = StoreLookup(lfirst(cell), true);
+		Look		look = {store};
 
-		if (store != NULL && OidIsValid(store->schema_oid) && something_expired(store))
+		if (store != NULL && OidIsValid(store->schema_oid) &&
+			SubtransactionTry(look_for_expired, &look, SUBTRANSACTION_ANY_ERROR) == NULL &&
+			look.found)
 			result = lappend(result, store->name);
 	}
 	return result;
