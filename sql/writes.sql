@@ -55,6 +55,16 @@ SELECT w.put(1, _logical_time => 'infinity');
 SET timezone = 'UTC';
 SELECT w.put(1, _logical_time => '1969-12-31');
 SELECT venice_internal.put('w', '{id,clicks}', NULL, 1);
+-- Nor is a key believed that is of another type, stands in another place, or is none.
+SELECT venice_internal.put('w', '{id,clicks}', NULL, 1::int, 1::bigint);
+SELECT venice_internal.put('w', '{id,clicks}', NULL, 'x'::text, 1::bigint);
+SELECT venice_internal.put('w', '{clicks,id}', NULL, 1::bigint, 1::bigint);
+SELECT venice_internal.put('w', '{nothing,clicks}', NULL, 1::bigint, 1::bigint);
+SELECT venice_internal.put('w', '{id,nothing}', NULL, 1::bigint, 1::bigint);
+SELECT venice_internal.put('w', '{id,_meta}', NULL, 1::bigint, 'x'::bytea);
+SELECT venice_internal.update('w', '{id}', NULL, '{}', 1::int);
+SELECT venice_internal.delete('w', '{clicks}', NULL, 1::bigint);
+SELECT venice_internal.put('w', '{id}', NULL, VARIADIC '{1}'::bigint[]);
 SELECT venice_internal.put('nowhere', '{id}', NULL, 1);
 SELECT * FROM w.get(1);
 

@@ -36,8 +36,6 @@
 #include "common/subtransaction.h"
 #include "common/type_input.h"
 
-#define METADATA_COLUMN		"_meta"
-#define EVENT_TIME_COLUMN	"_event_time"
 #define DELETED_TIME_COLUMN	"_deleted_time"
 
 /* A column of a version, and what a write has for it. */

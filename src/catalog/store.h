@@ -24,6 +24,9 @@
  */
 #define EVENT_TIME_COLUMN "_event_time"
 
+/* Another one: when, and where from, a row's parts were written, where that decides who wins. */
+#define METADATA_COLUMN "_meta"
+
 typedef struct StoreColumn
 {
 	char	   *name;

@@ -69,7 +69,6 @@ typedef struct Call
 	TupleDesc	columns;		/* that there are arguments for, keys first */
 	Datum	   *values;
 	bool	   *isnull;
-	bool		has_logical_time;
 	TimestampTz time;
 } Call;
 
@@ -138,6 +137,36 @@ check_key(const char *name, bool isnull)
 				 errmsg("key column \"%s\" must not be null", name)));
 }
 
+/*
+ * Whoever calls may say what he likes: keys are used as values of the key's types, and come
+ * first; other columns are found by name and converted.
+ */
+static void
+check_columns(const Call *call)
+{
+	TupleDesc	columns = WriteColumns(call->store, call->records);
+
+	for (int i = 0; i < call->columns->natts; i++)
+	{
+		Form_pg_attribute given = TupleDescAttr(call->columns, i);
+		bool		is_key = i < call->store->key_count;
+		int			found = is_key ? i : call->store->key_count;
+
+		while (!is_key && found < columns->natts &&
+			   namestrcmp(&given->attname, NameStr(TupleDescAttr(columns, found)->attname)) != 0)
+			found++;
+		if (found == columns->natts ||
+			namestrcmp(&given->attname, NameStr(TupleDescAttr(columns, found)->attname)) != 0 ||
+			(is_key && given->atttypid != TupleDescAttr(columns, found)->atttypid))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("\"%s\" of type %s is no column of store \"%s\" in that place",
+							NameStr(given->attname), format_type_be(given->atttypid),
+							call->store->name),
+					 errhint("Call the functions in the schema of the store.")));
+	}
+}
+
 /* The store and the columns that a call is about, and whether the caller may do that. */
 static void
 begin_call(FunctionCallInfo fcinfo, int first_column, AclMode mode, Call *call)
@@ -178,8 +207,8 @@ begin_call(FunctionCallInfo fcinfo, int first_column, AclMode mode, Call *call)
 		if (i < call->store->key_count)
 			check_key(name, call->isnull[i]);
 	}
-	call->has_logical_time = !PG_ARGISNULL(2);
-	call->time = call->has_logical_time ? PG_GETARG_TIMESTAMPTZ(2) : GetCurrentTimestamp();
+	check_columns(call);
+	call->time = PG_ARGISNULL(2) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(2);
 }
 
 /* Writers of each complete version. */

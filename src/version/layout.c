@@ -54,9 +54,6 @@
 #define RECORD_TIME_COLUMN "_record_time"
 #define ARRIVAL_COLUMN "_arrival"
 
-/* When and where from what is in a row was written, where that decides between writes. */
-#define METADATA_COLUMN "_meta"
-
 bool
 VersionHasArrival(const StoreOptions *options, const char *origin)
 {
