@@ -428,16 +428,6 @@ push_logged(JsonbParseState **state, Oid type, Datum value, bool isnull)
 						  getKeyJsonValueFromContainer(&object->root, "value", 5, &buffer));
 }
 
-static void
-push_key(JsonbParseState **state, const char *name)
-{
-	JsonbValue	key = {.type = jbvString};
-
-	key.val.string.val = unconstify(char *, name);
-	key.val.string.len = strlen(name);
-	(void) pushJsonbValue(state, WJB_KEY, &key);
-}
-
 Jsonb *
 ChangeToLoggedPatch(ChangeReader *reader, const Jsonb *patch, const FieldWrite *fields)
 {
@@ -467,9 +457,9 @@ ChangeToLoggedPatch(ChangeReader *reader, const Jsonb *patch, const FieldWrite *
 			continue;
 		}
 		(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-		push_key(&state, "$union");
+		JsonbPushString(&state, WJB_KEY, "$union");
 		push_logged(&state, type, field->value, field->isnull);
-		push_key(&state, "$diff");
+		JsonbPushString(&state, WJB_KEY, "$diff");
 		push_logged(&state, type, field->removed, field->removed_isnull);
 		(void) pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 	}

@@ -34,8 +34,9 @@ struct HistoryCursor
 	ParamListInfo params;
 };
 
-char *
-HistoryRelationName(const HistorySource *source)
+/* Qualified and quoted. */
+static char *
+relation_name(const HistorySource *source)
 {
 	const char *schema = get_namespace_name(get_rel_namespace(source->relation));
 	const char *name = get_rel_name(source->relation);
@@ -84,7 +85,7 @@ HistoryQuery(const HistorySource *source, const List *expressions)
 		appendStringInfoString(&sql, ", false");
 	foreach(cell, expressions)
 		appendStringInfo(&sql, ", %s", (char *) lfirst(cell));
-	appendStringInfo(&sql, " FROM %s AS %s", HistoryRelationName(source), alias);
+	appendStringInfo(&sql, " FROM %s AS %s", relation_name(source), alias);
 	return sql.data;
 }
 

@@ -58,9 +58,6 @@ extern TupleTableSlot *HistoryCursorNext(HistoryCursor *cursor);
 
 extern void HistoryCursorClose(HistoryCursor *cursor);
 
-/* The relation's name, qualified and quoted; 42P01 when it is gone. */
-extern char *HistoryRelationName(const HistorySource *source);
-
 /* The query for these rows, all and in no order. */
 extern char *HistoryQuery(const HistorySource *source, const List *expressions);
 

@@ -72,16 +72,6 @@ value_to_jsonb(Datum value, bool is_null, Oid type, JsonbValue *buffer)
 	return buffer;
 }
 
-static void
-push_key(JsonbParseState **state, const char *name)
-{
-	JsonbValue	key = {.type = jbvString};
-
-	key.val.string.val = unconstify(char *, name);
-	key.val.string.len = strlen(name);
-	(void) pushJsonbValue(state, WJB_KEY, &key);
-}
-
 static Jsonb *
 columns_to_jsonb(const ServiceColumn *columns, int count, const Datum *values, const bool *nulls)
 {
@@ -92,7 +82,7 @@ columns_to_jsonb(const ServiceColumn *columns, int count, const Datum *values, c
 	{
 		JsonbValue	value;
 
-		push_key(&state, columns[i].name);
+		JsonbPushString(&state, WJB_KEY, columns[i].name);
 		(void) pushJsonbValue(&state, WJB_VALUE,
 							  value_to_jsonb(values[i], nulls[i], columns[i].type, &value));
 	}

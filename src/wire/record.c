@@ -370,22 +370,6 @@ schema_enter(RecordDecoder *decoder, int32 schema_id)
 	return schema;
 }
 
-void
-RecordDecoderForgetRefused(RecordDecoder *decoder)
-{
-	HASH_SEQ_STATUS scan;
-	RegisteredSchema *schema;
-
-	hash_seq_init(&scan, decoder->schemas);
-	while ((schema = hash_seq_search(&scan)) != NULL)
-	{
-		if (schema->refused)
-			hash_search(decoder->schemas, &schema->schema_id, HASH_REMOVE, NULL);
-	}
-	for (int i = 0; i < PART_COUNT; i++)
-		decoder->sides[i].recent = NULL;
-}
-
 RecordVerdict
 RecordDecode(RecordDecoder *decoder, const RawRecord *record, Datum *values, bool *isnull,
 			 int32 *schema_id, DecodeError *error)

@@ -52,9 +52,6 @@ extern void RecordDecoderAddSchema(RecordDecoder *decoder, int32 schema_id,
 extern void RecordDecoderRefuseSchema(RecordDecoder *decoder, int32 schema_id,
 									  const DecodeError *error);
 
-/* Ask again for the refused ids. */
-extern void RecordDecoderForgetRefused(RecordDecoder *decoder);
-
 /*
  * Decode one record into values[] and isnull[], both of ncolumns.  By-reference
  * Datums are allocated in CurrentMemoryContext or belong to the decoder (defaults);
