@@ -169,6 +169,9 @@ CREATE TRIGGER after_row AFTER INSERT OR UPDATE ON moved.records FOR EACH ROW EX
 SET client_min_messages = notice;
 SELECT moved.put(4, 4);
 SELECT moved.put(99, 4);
+
+-- So they do for each write of a batch, in the order of keys, and of the writes to one.
+SELECT venice.incremental_push('moved', 'VALUES (5, 1), (99, 1), (4, 1), (5, 2), (4, 2)', 'batch');
 SET client_min_messages = warning;
 SELECT count(*) FROM moved.records WHERE id = 99;
 SELECT venice.drop_store(s) FROM unnest('{shapes,wider,policy,moved}'::text[]) s;
@@ -181,6 +184,11 @@ ALTER TABLE exact.records ADD CHECK (f4 < 100);
 SELECT exact.put('x', '2026-02-01', f4 => 100);
 SELECT venice.push('exact', 'SELECT ''y'', ''2026-02-02''::date, 3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL');
 SELECT exact.update('y', '2026-02-02', '{"f4": 101}');
+
+-- Nor does a batch go by a constraint with a row that another one of it replaces; and of a refused batch nothing is left.
+SELECT venice.incremental_push('exact', $$SELECT 'z', d, f4, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+	FROM (VALUES ('2026-02-02'::date, 1), ('2026-02-03', 101), ('2026-02-03', 1)) v (d, f4)$$);
+SELECT count(*) FROM exact.records WHERE k = 'z';
 
 -- Resolved by time, whatever the order of arrival: the later write of a row wins, and a deleted row does not come back.
 SELECT venice.create_store('by_row', 'id int', 'a int, b int', options => '{"conflict_resolution": "row"}');
@@ -240,6 +248,8 @@ SELECT count(*), count(*) FILTER (WHERE clicks = 0) FROM w.records;
 SELECT id, clicks FROM w.batch_get('{1,2,3}') r(o, id, clicks);
 SELECT version, state, rows FROM venice.pushes WHERE store = 'w' AND push_id = 'increment';
 SELECT venice.push('w', 'SELECT 1, 2, NULL::text[], NULL::jsonb, 3', 'increment');
+SELECT venice.incremental_push('w', 'SELECT g % 2 + 5000, g, NULL, NULL, 4 FROM generate_series(1, 2500) g', 'again and again');
+SELECT id, clicks FROM w.records WHERE id >= 5000 ORDER BY id;
 SELECT venice.incremental_push('w', 'SELECT 1');
 SELECT venice.incremental_push('w', 'SELECT NULL::bigint, 1, NULL, NULL, NULL');
 SELECT venice.incremental_push('w', 'DELETE FROM w.records');

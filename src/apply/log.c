@@ -23,12 +23,16 @@
 
 #include "apply/log.h"
 
+#include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "executor/executor.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "rewrite/rewriteHandler.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
@@ -48,8 +52,9 @@
 #include "common/subtransaction.h"
 #include "version/history.h"
 
-/* Rows of the log that are read at once. */
+/* Rows of the log that are read, and that are written, at once. */
 #define READ_ROWS		1000
+#define LOG_ROWS		64
 
 /* How long writers are made to wait at once for a version that wants to keep them out. */
 #define LOCK_TRY_MS		200
@@ -142,23 +147,129 @@ kind_letter(WriteKind kind)
 	return kind == WRITE_PUT ? 'p' : kind == WRITE_UPDATE ? 'u' : 'd';
 }
 
-void
-LogAppend(const Store *store, WriteKind kind, const Jsonb *key, const Jsonb *fields, int64 time,
-		  TimestampTz event_time, int32 tie_hash)
+/* A column of the log: what a write has for it, or its default. */
+static Datum
+logged_value(const LoggedWrite *write, const char *column, bool *is_given, bool *isnull)
 {
-	QuerySession session;
-	QueryArgs	args = {0};
+	*is_given = true;
+	*isnull = false;
+	if (strcmp(column, "kind") == 0)
+		return CharGetDatum(kind_letter(write->kind));
+	if (strcmp(column, "key") == 0)
+		return JsonbPGetDatum(write->key);
+	if (strcmp(column, "write_time") == 0)
+		return Int64GetDatum(write->time);
+	if (strcmp(column, "event_time") == 0)
+		return TimestampTzGetDatum(write->event_time);
+	if (strcmp(column, "tie_hash") == 0)
+		return Int32GetDatum(write->tie_hash);
+	*isnull = write->fields == NULL;
+	*is_given = strcmp(column, "fields") == 0;
+	return *isnull ? (Datum) 0 : JsonbPGetDatum(write->fields);
+}
 
-	QueryBegin(&session, store->owner);
-	QueryArgDatum(&args, CHAROID, CharGetDatum(kind_letter(kind)), false);
-	QueryArgJsonb(&args, key);
-	QueryArgJsonb(&args, fields);
-	QueryArgInt8(&args, time);
-	QueryArgDatum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(event_time), false);
-	QueryArgInt4(&args, tie_hash);
-	(void) QueryRun(psprintf("INSERT INTO %s (kind, key, fields, write_time, event_time, tie_hash) "
-							 "VALUES ($1, $2, $3, $4, $5, $6)", log_name(store)), &args);
-	QueryEnd(&session);
+/* Where rows are appended to the log. */
+typedef struct LogWriter
+{
+	Relation	relation;
+	EState	   *estate;
+	ResultRelInfo *result;
+	ExprState **defaults;		/* of each column, or NULL */
+	TupleTableSlot *slots[LOG_ROWS];
+	int			count;			/* of those filled */
+} LogWriter;
+
+static void
+open_log(const Store *store, LogWriter *log)
+{
+	Oid			oid = HistoryLog(store);
+	TupleDesc	columns;
+
+	log->relation = table_open(oid, RowExclusiveLock);
+	if (log->relation->rd_rel->relkind != RELKIND_RELATION)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s_history.log\" is no table", store->name),
+				 errhint("Drop it: venice makes its own.")));
+	columns = RelationGetDescr(log->relation);
+	log->count = 0;
+	log->estate = CreateExecutorState();
+	ExecInitRelation(log->estate, oid, RowExclusiveLock);
+	log->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(log->result, log->relation, 1, NULL, 0);
+	ExecOpenIndices(log->result, false);
+	log->defaults = palloc0(columns->natts * sizeof(ExprState *));
+	for (int i = 0; i < columns->natts; i++)
+	{
+		Node	   *expression = TupleDescAttr(columns, i)->attisdropped ? NULL :
+			build_column_default(log->relation, i + 1);
+
+		if (expression != NULL)
+			log->defaults[i] = ExecPrepareExpr((Expr *) expression, log->estate);
+	}
+	for (int i = 0; i < LOG_ROWS; i++)
+		log->slots[i] = table_slot_create(log->relation, &log->estate->es_tupleTable);
+}
+
+static void
+flush_log(LogWriter *log, BulkInsertState bulk)
+{
+	table_multi_insert(log->relation, log->slots, log->count, GetCurrentCommandId(true), 0, bulk);
+	for (int i = 0; i < log->count; i++)
+		(void) ExecInsertIndexTuples(log->result, log->slots[i], log->estate, false, false, NULL,
+									 NIL, false);
+	log->count = 0;
+	ResetPerTupleExprContext(log->estate);
+}
+
+static void
+fill_slot(LogWriter *log, TupleTableSlot *slot, const LoggedWrite *write)
+{
+	TupleDesc	columns = RelationGetDescr(log->relation);
+
+	ExecClearTuple(slot);
+	for (int i = 0; i < columns->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(columns, i);
+		bool		is_given = false;
+		bool	   *isnull = &slot->tts_isnull[i];
+
+		*isnull = true;
+		if (!column->attisdropped)
+			slot->tts_values[i] = logged_value(write, NameStr(column->attname), &is_given, isnull);
+		if (!is_given)
+			*isnull = true;
+		if (!is_given && log->defaults[i] != NULL)
+			slot->tts_values[i] = ExecEvalExprSwitchContext(log->defaults[i],
+															GetPerTupleExprContext(log->estate),
+															isnull);
+	}
+	ExecStoreVirtualTuple(slot);
+	if (columns->constr != NULL)
+		ExecConstraints(log->result, slot, log->estate);
+}
+
+void
+LogAppend(const Store *store, const LoggedWrite *writes, int count)
+{
+	LogWriter	log;
+	BulkInsertState bulk = GetBulkInsertState();
+
+	open_log(store, &log);
+	for (int i = 0; i < count; i++)
+	{
+		fill_slot(&log, log.slots[log.count], &writes[i]);
+		if (++log.count == LOG_ROWS)
+			flush_log(&log, bulk);
+	}
+	if (log.count > 0)
+		flush_log(&log, bulk);
+	FreeBulkInsertState(bulk);
+	ExecCloseResultRelations(log.estate);
+	ExecCloseIndices(log.result);
+	ExecResetTupleTable(log.estate->es_tupleTable, false);
+	FreeExecutorState(log.estate);
+	table_close(log.relation, NoLock);
 }
 
 /* A version that is written to from the log. */
@@ -172,8 +283,9 @@ typedef struct Replay
 	Datum		since;			/* the oldest that counts */
 	Snapshot	first;			/* of the first look */
 	Datum		first_ids;		/* the same as pg_snapshot */
-	int64		position;		/* being written */
-	MemoryContext row_context;
+	int64		first_position; /* of those that are being written */
+	int64		position;		/* the last one */
+	MemoryContext rows_context;
 } Replay;
 
 static void
@@ -181,28 +293,65 @@ replay_context(void *argument)
 {
 	const Replay *replay = argument;
 
-	errcontext("write " INT64_FORMAT " of %s, written again", replay->position, replay->log);
+	if (replay->first_position == replay->position)
+		errcontext("write " INT64_FORMAT " of %s, written again", replay->position, replay->log);
+	else
+		errcontext("writes " INT64_FORMAT " to " INT64_FORMAT " of %s, written again",
+				   replay->first_position, replay->position, replay->log);
 }
 
-static void
-replay_row(Replay *replay, HeapTuple row, TupleDesc descriptor)
+/* A row of the log, as a write. */
+static KeyedWrite
+read_logged(Replay *replay, HeapTuple row, TupleDesc descriptor)
 {
-	RowWrite	write = {0};
+	RowWrite   *write = palloc0(sizeof(RowWrite));
+	KeyedWrite	result = {.write = write};
 	bool		isnull;
 	char		letter = DatumGetChar(SPI_getbinval(row, descriptor, 1, &isnull));
 	Jsonb	   *key = DatumGetJsonbP(SPI_getbinval(row, descriptor, 2, &isnull));
 	Datum		fields = SPI_getbinval(row, descriptor, 3, &isnull);
 
-	write.kind = letter == 'p' ? WRITE_PUT : letter == 'u' ? WRITE_UPDATE : WRITE_DELETE;
-	if (write.kind == WRITE_PUT)
-		write.fields = ChangeReadRow(replay->reader, DatumGetJsonbP(fields));
-	else if (write.kind == WRITE_UPDATE)
-		write.fields = ChangeReadPatch(replay->reader, DatumGetJsonbP(fields));
-	write.time = DatumGetInt64(SPI_getbinval(row, descriptor, 4, &isnull));
-	write.tie_hash = DatumGetInt32(SPI_getbinval(row, descriptor, 6, &isnull));
-	write.is_replayed = true;
-	VersionWriterApply(replay->writer, ChangeReadKey(replay->reader, key), &write,
-					   DatumGetTimestampTz(SPI_getbinval(row, descriptor, 5, &isnull)));
+	write->kind = letter == 'p' ? WRITE_PUT : letter == 'u' ? WRITE_UPDATE : WRITE_DELETE;
+	if (write->kind == WRITE_PUT)
+		write->fields = ChangeReadRow(replay->reader, DatumGetJsonbP(fields));
+	else if (write->kind == WRITE_UPDATE)
+		write->fields = ChangeReadPatch(replay->reader, DatumGetJsonbP(fields));
+	write->time = DatumGetInt64(SPI_getbinval(row, descriptor, 4, &isnull));
+	write->tie_hash = DatumGetInt32(SPI_getbinval(row, descriptor, 6, &isnull));
+	write->is_replayed = true;
+	result.key = ChangeReadKey(replay->reader, key);
+	result.event_time = DatumGetTimestampTz(SPI_getbinval(row, descriptor, 5, &isnull));
+	return result;
+}
+
+/* What was read of the log, but for what the first look has seen. */
+static void
+replay_rows(Replay *replay, Relation log, bool rest, TupleTableSlot *slot)
+{
+	KeyedWrite *writes = palloc(SPI_processed * sizeof(KeyedWrite));
+	int64		first_position = 0;
+	int			count = 0;
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	descriptor = SPI_tuptable->tupdesc;
+		bool		isnull;
+		Datum		place = SPI_getbinval(row, descriptor, 7, &isnull);
+
+		CHECK_FOR_INTERRUPTS();
+		replay->position = DatumGetInt64(SPI_getbinval(row, descriptor, 8, &isnull));
+		replay->first_position = replay->position;
+		if (rest && table_tuple_fetch_row_version(log, (ItemPointer) DatumGetPointer(place),
+												  replay->first, slot))
+			continue;
+		if (count == 0)
+			first_position = replay->position;
+		writes[count++] = read_logged(replay, row, descriptor);
+	}
+	ExecClearTuple(slot);
+	replay->first_position = first_position;
+	VersionWriterApplyMany(replay->writer, writes, count);
 }
 
 /* Write what the active snapshot sees in the log; of the rest, what the first one did not. */
@@ -225,27 +374,17 @@ replay(Replay *replay, bool rest)
 									   CURSOR_OPT_NO_SCROLL);
 	for (;;)
 	{
+		MemoryContext old;
+
 		SPI_cursor_fetch(portal, true, READ_ROWS);
 		if (SPI_processed == 0)
 			break;
-		for (uint64 i = 0; i < SPI_processed; i++)
-		{
-			MemoryContext old = MemoryContextSwitchTo(replay->row_context);
-			HeapTuple	row = SPI_tuptable->vals[i];
-			bool		isnull;
-			Datum		place = SPI_getbinval(row, SPI_tuptable->tupdesc, 7, &isnull);
-
-			CHECK_FOR_INTERRUPTS();
-			replay->position = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 8, &isnull));
-			error_context_stack = &context;
-			if (!rest || !table_tuple_fetch_row_version(log, (ItemPointer) DatumGetPointer(place),
-														replay->first, slot))
-				replay_row(replay, row, SPI_tuptable->tupdesc);
-			error_context_stack = context.previous;
-			ExecClearTuple(slot);
-			MemoryContextSwitchTo(old);
-			MemoryContextReset(replay->row_context);
-		}
+		old = MemoryContextSwitchTo(replay->rows_context);
+		error_context_stack = &context;
+		replay_rows(replay, log, rest, slot);
+		error_context_stack = context.previous;
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(replay->rows_context);
 		SPI_freetuptable(SPI_tuptable);
 	}
 	SPI_cursor_close(portal);
@@ -312,8 +451,8 @@ VersionCatchUp(const Store *store, const Version *version, Snapshot copied)
 	(void) QueryRead("SELECT pg_catalog.pg_current_snapshot()", &args);
 	state.first_ids = datumCopy(QueryDatum(0, 1, &isnull), false, -1);
 	state.reader = ChangeReaderCreate(columns, store->key_count, CurrentMemoryContext);
-	state.row_context = AllocSetContextCreate(CurrentMemoryContext, "venice replay",
-											  ALLOCSET_DEFAULT_SIZES);
+	state.rows_context = AllocSetContextCreate(CurrentMemoryContext, "venice replay",
+											   ALLOCSET_DEFAULT_SIZES);
 	if (copied == NULL)
 		replay(&state, false);
 	PopActiveSnapshot();

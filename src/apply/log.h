@@ -27,12 +27,19 @@ extern TupleDesc WriteColumns(const Store *store, Oid records);
  */
 extern void LogMake(const Store *store);
 
-/*
- * Append a write, after it was applied, as the store's owner.  fields: as in
- * ChangeReadPatch or ChangeReadRow; NULL of a delete.
- */
-extern void LogAppend(const Store *store, WriteKind kind, const Jsonb *key, const Jsonb *fields,
-					  int64 time, TimestampTz event_time, int32 tie_hash);
+/* A write as the log has it. */
+typedef struct LoggedWrite
+{
+	WriteKind	kind;
+	const Jsonb *key;
+	const Jsonb *fields;		/* as in ChangeReadPatch or ChangeReadRow; NULL of a delete */
+	int64		time;
+	TimestampTz event_time;
+	int32		tie_hash;
+} LoggedWrite;
+
+/* Append writes, after they were applied and in their order, as the store's owner. */
+extern void LogAppend(const Store *store, const LoggedWrite *writes, int count);
 
 /*
  * Write to a version that is built what the log has of the store's last rewind, then

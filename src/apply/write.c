@@ -1,12 +1,29 @@
 /*-------------------------------------------------------------------------
  *
  * write.c
- *		Writing to the rows of a complete version, key by key.
+ *		Writing to the rows of a complete version, in batches.
  *
- * A row is found by the version's key, locked, merged with the write and put back,
- * with its indexes, constraints and row triggers, as logical replication does
- * it.  The triggers are also what tells the cache.  Where writes are resolved by time,
- * a deleted row's metadata stay in the table "tombstones" beside.
+ * A batch is sorted by key.  A row is looked up in the version's index, as it is now and
+ * not as a snapshot has it, merged in memory with all writes to its key, and put back
+ * once, with its indexes and constraints.  What a write would have left for the next
+ * one is asked of the constraints, too: whether a write is refused does not depend on
+ * what comes with it in a batch.
+ *
+ * Nobody is kept from a row between the look and the change: the change is refused when
+ * somebody else was faster, who is waited for, and the key's turn begins anew.  A
+ * new row is inserted speculatively, as INSERT … ON CONFLICT does, for the same
+ * reason.  Rows are changed in the order of their keys by everybody who comes with
+ * several, and version by version in one order, so that writers do not wait in a ring:
+ * who has a key in the first version has it in all.
+ *
+ * Triggers are none of the executor's business here: the only one that rows have is
+ * what tells the cache (read/forget.c), which is told directly.  Where somebody has made
+ * others, rows are locked first and changed one write at a time, with all triggers, as
+ * logical replication does it.
+ *
+ * Where writes are resolved by time, a deleted row's metadata stay in the table
+ * "tombstones" beside.  A write that has lost changes nothing and locks nothing, which
+ * is as well: such writes may come in any order.
  *
  * Locks: RowExclusiveLock on the tables to the end of the transaction; rows as UPDATE
  * and INSERT do.
@@ -18,11 +35,14 @@
 
 #include "apply/write.h"
 
+#include "access/genam.h"
+#include "access/nbtree.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "rewrite/rewriteHandler.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -35,6 +55,7 @@
 #include "common/compat.h"
 #include "common/subtransaction.h"
 #include "common/type_input.h"
+#include "read/forget.h"
 
 #define DELETED_TIME_COLUMN	"_deleted_time"
 
@@ -53,13 +74,19 @@ typedef struct Target
 typedef struct KeyedTable
 {
 	Relation	relation;
-	Oid			index;
+	Relation	index;			/* of the key; result has it open */
 	ResultRelInfo *result;
 	EState	   *estate;
 	EPQState	epq;
 	AttrNumber *key;			/* attributes of the store's key columns */
+	ScanKey		search;			/* for each column of the index */
+	int		   *key_column;		/* of the store, that the index's column is */
+	SnapshotData newest;		/* which says who is changing the row */
+	IndexScanDesc scan;			/* during a batch */
 	AttrNumber	metadata;		/* or InvalidAttrNumber */
-	TupleTableSlot *search;
+	bool		has_triggers;	/* for rows, and others than ours */
+	bool		locks;			/* what is found */
+	CacheTable	cached;			/* for ForgetRow */
 	TupleTableSlot *found;
 	TupleTableSlot *changed;
 } KeyedTable;
@@ -76,17 +103,41 @@ struct VersionWriter
 	MergeColumn *columns;		/* of the version */
 	Target	   *targets;		/* for each of them */
 	int			column_count;
-	MemoryContext row_context;
+	bool		takes_as_given; /* its columns are those of the writes */
+	MemoryContext batch_context;
+	MemoryContext row_context;	/* for what one key needs */
 };
+
+/* How rows are looked up in the key's index, whose columns may be in another order. */
+static void
+init_search(KeyedTable *table, int key_count)
+{
+	table->search = palloc(key_count * sizeof(ScanKeyData));
+	table->key_column = palloc0(key_count * sizeof(int));
+	for (int i = 0; i < key_count; i++)
+	{
+		Oid			type = table->index->rd_opcintype[i];
+		Oid			equal = get_opfamily_member(table->index->rd_opfamily[i], type, type,
+												BTEqualStrategyNumber);
+
+		ScanKeyInit(&table->search[i], i + 1, BTEqualStrategyNumber, get_opcode(equal), 0);
+		table->search[i].sk_collation = table->index->rd_indcollation[i];
+		while (table->key[table->key_column[i]] != table->index->rd_index->indkey.values[i])
+			table->key_column[i]++;
+	}
+	InitDirtySnapshot(table->newest);
+}
 
 static bool
 open_keyed_table(KeyedTable *table, Oid oid, TupleDesc columns, int key_count)
 {
+	Oid			index;
+
 	table->relation = try_table_open(oid, RowExclusiveLock);
 	if (table->relation == NULL)
 		return false;
-	table->index = RelationGetPrimaryKeyIndex(table->relation, false);
-	if (!OidIsValid(table->index))
+	index = RelationGetPrimaryKeyIndex(table->relation, false);
+	if (!OidIsValid(index))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s.%s\" has no primary key",
@@ -97,6 +148,8 @@ open_keyed_table(KeyedTable *table, Oid oid, TupleDesc columns, int key_count)
 	for (int i = 0; i < key_count; i++)
 		table->key[i] = get_attnum(oid, NameStr(TupleDescAttr(columns, i)->attname));
 	table->metadata = get_attnum(oid, METADATA_COLUMN);
+	table->has_triggers = !ForgetIsOnlyTrigger(table->relation, &table->cached);
+	table->locks = table->has_triggers;
 
 	table->estate = CreateExecutorState();
 	ExecInitRelation(table->estate, oid, RowExclusiveLock);
@@ -104,8 +157,11 @@ open_keyed_table(KeyedTable *table, Oid oid, TupleDesc columns, int key_count)
 	table->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(table->result, table->relation, 1, NULL, 0);
 	ExecOpenIndices(table->result, true);
+	for (int i = 0; i < table->result->ri_NumIndices; i++)
+		if (RelationGetRelid(table->result->ri_IndexRelationDescs[i]) == index)
+			table->index = table->result->ri_IndexRelationDescs[i];
+	init_search(table, key_count);
 	EvalPlanQualInit(&table->epq, table->estate, NULL, NIL, -1, NIL);
-	table->search = table_slot_create(table->relation, &table->estate->es_tupleTable);
 	table->found = table_slot_create(table->relation, &table->estate->es_tupleTable);
 	table->changed = table_slot_create(table->relation, &table->estate->es_tupleTable);
 	return true;
@@ -196,6 +252,7 @@ VersionWriterOpen(const Store *store, const Version *version, TupleDesc columns)
 	writer->event_time = get_attnum(records, EVENT_TIME_COLUMN);
 	writer->targets = palloc0(descriptor->natts * sizeof(Target));
 	writer->columns = palloc0(descriptor->natts * sizeof(MergeColumn));
+	writer->takes_as_given = true;
 	for (int i = 0; i < descriptor->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
@@ -210,8 +267,12 @@ VersionWriterOpen(const Store *store, const Version *version, TupleDesc columns)
 		column->type = attribute->atttypid;
 		init_default(column, writer->records.relation, attribute, writer->records.estate);
 		init_target(&writer->targets[writer->column_count], columns, store->key_count, attribute);
-		writer->may_not_fit |= writer->targets[writer->column_count++].converts;
+		writer->may_not_fit |= writer->targets[writer->column_count].converts;
+		writer->takes_as_given &= !writer->targets[writer->column_count].converts &&
+			writer->targets[writer->column_count].source == writer->column_count;
+		writer->column_count++;
 	}
+	writer->takes_as_given &= writer->column_count == columns->natts - store->key_count;
 	writer->may_not_fit &= version->state == VERSION_BACKUP ||
 		version->state == VERSION_ROLLED_BACK;
 	writer->merge = MergeCreate(writer->columns, writer->column_count, policy_of(version),
@@ -221,30 +282,85 @@ VersionWriterOpen(const Store *store, const Version *version, TupleDesc columns)
 								get_relname_relid("tombstones",
 												  RelationGetNamespace(writer->records.relation)),
 								columns, store->key_count);
+	writer->tombstones.locks = true;
+	writer->batch_context = AllocSetContextCreate(CurrentMemoryContext, "venice writes",
+												  ALLOCSET_DEFAULT_SIZES);
 	writer->row_context = AllocSetContextCreate(CurrentMemoryContext, "venice write",
 												ALLOCSET_DEFAULT_SIZES);
 	AfterTriggerBeginQuery();
 	return writer;
 }
 
-/* Find and lock a key's row, into table->found. */
-static bool
-find_row(KeyedTable *table, const Datum *key, int key_count)
+static void
+begin_lookups(KeyedTable *table)
 {
-	ExecClearTuple(table->search);
-	memset(table->search->tts_isnull, true,
-		   table->search->tts_tupleDescriptor->natts * sizeof(bool));
-	for (int i = 0; i < key_count; i++)
-	{
-		table->search->tts_values[table->key[i] - 1] = key[i];
-		table->search->tts_isnull[table->key[i] - 1] = false;
-	}
-	ExecStoreVirtualTuple(table->search);
+	MemoryContext old;
 
-	/* A row that we have just written is there for us to lock. */
-	CommandCounterIncrement();
-	return RelationFindReplTupleByIndex(table->relation, table->index, LockTupleExclusive,
-										table->search, table->found);
+	if (table->relation == NULL)
+		return;
+	old = MemoryContextSwitchTo(table->estate->es_query_cxt);
+	table->scan = index_beginscan(table->relation, table->index, &table->newest, NULL,
+								  IndexRelationGetNumberOfKeyAttributes(table->index), 0);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+end_lookups(KeyedTable *table)
+{
+	if (table->relation == NULL)
+		return;
+	index_endscan(table->scan);
+	ExecClearTuple(table->found);
+	ExecClearTuple(table->changed);
+}
+
+/* Did it happen, or was somebody else faster? */
+static bool
+is_done(KeyedTable *table, TM_Result result)
+{
+	if (result != TM_Ok && result != TM_Updated && result != TM_Deleted)
+		elog(ERROR, "unexpected state of a row of table \"%s\": %d",
+			 RelationGetRelationName(table->relation), result);
+	return result == TM_Ok;
+}
+
+static bool
+lock_found(KeyedTable *table)
+{
+	TM_FailureData failure;
+
+	return is_done(table, table_tuple_lock(table->relation, &table->found->tts_tid,
+										   table->estate->es_snapshot, table->found,
+										   GetCurrentCommandId(false), LockTupleExclusive,
+										   LockWaitBlock, 0, &failure));
+}
+
+/* Find a key's row, into table->found, once nobody else is changing it. */
+static bool
+find_row(KeyedTable *table, const Datum *key)
+{
+	int			count = IndexRelationGetNumberOfKeyAttributes(table->index);
+
+	for (int i = 0; i < count; i++)
+		table->search[i].sk_argument = key[table->key_column[i]];
+	for (;;)
+	{
+		/* The scan keeps what it allocates for as long as it lives. */
+		MemoryContext old = MemoryContextSwitchTo(table->estate->es_query_cxt);
+		TransactionId other;
+		bool		found;
+
+		index_rescan(table->scan, table->search, count, NULL, 0);
+		found = index_getnext_slot(table->scan, ForwardScanDirection, table->found);
+		MemoryContextSwitchTo(old);
+		if (!found)
+			return false;
+		other = TransactionIdIsValid(table->newest.xmin) ? table->newest.xmin : table->newest.xmax;
+		if (TransactionIdIsValid(other))
+			XactLockTableWait(other, NULL, NULL, XLTW_None);
+		else if (!table->locks || lock_found(table))
+			return true;
+	}
 }
 
 static void
@@ -280,7 +396,7 @@ static void
 convert_write(VersionWriter *writer, const RowWrite *write, RowWrite *result)
 {
 	*result = *write;
-	if (write->kind == WRITE_DELETE)
+	if (write->kind == WRITE_DELETE || writer->takes_as_given)
 		return;
 	result->fields = palloc0(writer->column_count * sizeof(FieldWrite));
 	for (int i = 0; i < writer->column_count; i++)
@@ -307,33 +423,36 @@ convert_write(VersionWriter *writer, const RowWrite *write, RowWrite *result)
 	}
 }
 
-/* Insert table->changed; false when there is a row of the key by now. */
+static void
+begin_command(KeyedTable *table)
+{
+	table->estate->es_output_cid = GetCurrentCommandId(true);
+}
+
+/* Insert table->changed, which find_row has not found; false when there is a row by now. */
 static bool
 insert_row(KeyedTable *table)
 {
 	ResultRelInfo *result = table->result;
 	TupleTableSlot *slot = table->changed;
-	List	   *key = list_make1_oid(table->index);
 	TransactionId xid = GetCurrentTransactionId();
 	bool		conflict = false;
-	ItemPointerData other;
 	uint32		token;
 	List	   *recheck;
 
+	begin_command(table);
 	if (result->ri_TrigDesc != NULL && result->ri_TrigDesc->trig_insert_before_row &&
 		!ExecBRInsertTriggers(table->estate, result, slot))
 		return true;
 	if (table->relation->rd_att->constr != NULL)
 		ExecConstraints(result, slot, table->estate);
-	if (!ExecCheckIndexConstraints(result, slot, table->estate, &other, NULL, key))
-		return false;
 
 	/* As INSERT … ON CONFLICT does: whoever inserts the same key meanwhile makes no error. */
 	token = SpeculativeInsertionLockAcquire(xid);
 	table_tuple_insert_speculative(table->relation, slot, table->estate->es_output_cid, 0, NULL,
 								   token);
-	recheck = ExecInsertIndexTuples(result, slot, table->estate, false, true, &conflict, key,
-									false);
+	recheck = ExecInsertIndexTuples(result, slot, table->estate, false, true, &conflict,
+									list_make1_oid(RelationGetRelid(table->index)), false);
 	table_tuple_complete_speculative(table->relation, slot, token, !conflict);
 	SpeculativeInsertionLockRelease(xid);
 	if (!conflict)
@@ -341,24 +460,60 @@ insert_row(KeyedTable *table)
 	return !conflict;
 }
 
-static void
-begin_command(KeyedTable *table)
+/* Replace table->found with table->changed; false when it is not the newest by now. */
+static bool
+update_found(KeyedTable *table)
 {
-	table->estate->es_output_cid = GetCurrentCommandId(true);
+	TM_FailureData failure;
+	LockTupleMode mode;
+	TU_UpdateIndexes indexes;
+
+	begin_command(table);
+	if (table->has_triggers)
+	{
+		ExecSimpleRelationUpdate(table->result, table->estate, &table->epq, table->found,
+								 table->changed);
+		return true;
+	}
+	CheckCmdReplicaIdentity(table->relation, CMD_UPDATE);
+	ForgetRow(&table->cached, table->found);
+	if (table->relation->rd_att->constr != NULL)
+		ExecConstraints(table->result, table->changed, table->estate);
+	if (!is_done(table, table_tuple_update(table->relation, &table->found->tts_tid, table->changed,
+										   table->estate->es_output_cid,
+										   table->estate->es_snapshot, InvalidSnapshot, true,
+										   &failure, &mode, &indexes)))
+		return false;
+	if (indexes)
+		(void) ExecInsertIndexTuples(table->result, table->changed, table->estate, true, false,
+									 NULL, NIL, indexes == TU_Summarizing);
+	return true;
 }
 
-static void
+static bool
 delete_found(KeyedTable *table)
 {
+	TM_FailureData failure;
+
 	begin_command(table);
-	ExecSimpleRelationDelete(table->result, table->estate, &table->epq, table->found);
+	if (table->has_triggers)
+	{
+		ExecSimpleRelationDelete(table->result, table->estate, &table->epq, table->found);
+		return true;
+	}
+	CheckCmdReplicaIdentity(table->relation, CMD_DELETE);
+	ForgetRow(&table->cached, table->found);
+	return is_done(table, table_tuple_delete(table->relation, &table->found->tts_tid,
+											 table->estate->es_output_cid,
+											 table->estate->es_snapshot, InvalidSnapshot, true,
+											 &failure, false));
 }
 
 /*
- * Find what is stored under a key, and keep others from it: its row in records, else
- * its tombstone, which is made if there is none.  Whoever finds no row makes or locks
- * a tombstone before he looks again, so that of two that write to an absent key one
- * waits for the other, whatever they do.
+ * Find what is stored under a key: its row in records, else its tombstone, which is made
+ * if there is none.  Whoever finds no row makes or locks a tombstone before he looks
+ * again, so that of two that write to an absent key one waits for the other, whatever
+ * they do.
  */
 static bool
 find_stored(VersionWriter *writer, const Datum *key, bool *tombstone_found)
@@ -367,22 +522,23 @@ find_stored(VersionWriter *writer, const Datum *key, bool *tombstone_found)
 	bool		made = false;
 
 	*tombstone_found = false;
-	while (!find_row(&writer->records, key, writer->key_count))
+	while (!find_row(&writer->records, key))
 	{
 		if (tombstones->relation == NULL || *tombstone_found)
 			return false;
-		if (find_row(tombstones, key, writer->key_count))
+		if (find_row(tombstones, key))
 			*tombstone_found = true;
 		else
 		{
-			begin_command(tombstones);
 			begin_changed(tombstones, key, writer->key_count);
 			ExecStoreVirtualTuple(tombstones->changed);
 			made = insert_row(tombstones);
+			/* It is there for us to lock. */
+			CommandCounterIncrement();
 		}
 	}
-	if (made && find_row(tombstones, key, writer->key_count))
-		delete_found(tombstones);
+	if (made && find_row(tombstones, key))
+		(void) delete_found(tombstones);
 	*tombstone_found = false;
 	return true;
 }
@@ -411,51 +567,67 @@ read_row(VersionWriter *writer, MergeRow *row)
 									  &row->isnull[i]);
 }
 
-/* A row is never as of before what it replaces: the past says the same. */
-static TimestampTz
-later_time(VersionWriter *writer, TimestampTz event_time)
+/* What becomes of a key. */
+typedef struct Outcome
+{
+	const Datum *key;			/* of the last write that has changed something */
+	MergeRow	row;
+	TimestampTz event_time;
+	bool		has_event_time;
+	bool		changed;
+} Outcome;
+
+static void
+read_stored(VersionWriter *writer, bool found, bool has_tombstone, Outcome *outcome)
 {
 	bool		isnull = true;
-	Datum		stored = 0;
 
+	if (has_tombstone)
+		outcome->row.metadata = metadata_of(&writer->tombstones);
+	if (!found)
+		return;
+	read_row(writer, &outcome->row);
 	if (writer->event_time != InvalidAttrNumber)
-		stored = slot_getattr(writer->records.found, writer->event_time, &isnull);
-	return isnull ? event_time : Max(event_time, DatumGetTimestampTz(stored));
+		outcome->event_time = DatumGetTimestampTz(slot_getattr(writer->records.found,
+															   writer->event_time, &isnull));
+	outcome->has_event_time = !isnull;
 }
 
 /* What is to be stored, into records.changed. */
 static void
-fill_changed(VersionWriter *writer, const Datum *key, const MergeRow *row, TimestampTz event_time)
+fill_changed(VersionWriter *writer, const Outcome *outcome)
 {
 	KeyedTable *records = &writer->records;
+	const MergeRow *row = &outcome->row;
 
-	begin_changed(records, key, writer->key_count);
+	begin_changed(records, outcome->key, writer->key_count);
 	for (int i = 0; i < writer->column_count; i++)
 		set_value(records->changed, writer->targets[i].attribute, row->values[i], row->isnull[i]);
 	set_value(records->changed, records->metadata, PointerGetDatum(row->metadata),
 			  row->metadata == NULL);
-	set_value(records->changed, writer->event_time, TimestampTzGetDatum(event_time), false);
+	set_value(records->changed, writer->event_time, TimestampTzGetDatum(outcome->event_time),
+			  false);
 	ExecStoreVirtualTuple(records->changed);
 }
 
-/* Leave word of a deleted row. */
+/* Leave word of a deleted row; found: in its tombstone, which is locked. */
 static void
-write_tombstone(VersionWriter *writer, const Datum *key, bytea *metadata, bool exists)
+write_tombstone(VersionWriter *writer, const Datum *key, bytea *metadata, bool found)
 {
 	KeyedTable *tombstones = &writer->tombstones;
 
-	begin_changed(tombstones, key, writer->key_count);
-	set_value(tombstones->changed, tombstones->metadata, PointerGetDatum(metadata), false);
-	set_value(tombstones->changed,
-			  get_attnum(RelationGetRelid(tombstones->relation), DELETED_TIME_COLUMN),
-			  TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()), false);
-	ExecStoreVirtualTuple(tombstones->changed);
-	begin_command(tombstones);
-	if (exists)
-		ExecSimpleRelationUpdate(tombstones->result, tombstones->estate, &tombstones->epq,
-								 tombstones->found, tombstones->changed);
-	else
-		(void) insert_row(tombstones);
+	for (;;)
+	{
+		begin_changed(tombstones, key, writer->key_count);
+		set_value(tombstones->changed, tombstones->metadata, PointerGetDatum(metadata), false);
+		set_value(tombstones->changed,
+				  get_attnum(RelationGetRelid(tombstones->relation), DELETED_TIME_COLUMN),
+				  TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()), false);
+		ExecStoreVirtualTuple(tombstones->changed);
+		if (found ? update_found(tombstones) : insert_row(tombstones))
+			return;
+		found = find_row(tombstones, key);
+	}
 }
 
 /* What meets a version's types. */
@@ -507,65 +679,171 @@ fits(Attempt *attempt, SubtransactionAction action)
 	return false;
 }
 
-static void
-apply_write(VersionWriter *writer, const Datum *key, const RowWrite *given, TimestampTz event_time)
+static void *
+copied(const void *array, Size bytes)
 {
-	KeyedTable *records = &writer->records;
-	Attempt		attempt = {.writer = writer,.given = given};
-	bool		has_tombstone;
+	return array == NULL ? NULL : memcpy(palloc(bytes), array, bytes);
+}
+
+/* Merge a write with what those before it have left. */
+static void
+merge_write(VersionWriter *writer, const KeyedWrite *write, Outcome *outcome)
+{
+	Attempt		attempt = {.writer = writer,.given = write->write,.row = outcome->row};
+	bool		existed = outcome->row.exists;
 
 	if (!fits(&attempt, attempt_conversion))
 		return;
-	for (;;)
+	if (writer->may_not_fit)
 	{
-		bool		found = find_stored(writer, key, &has_tombstone);
-		MergeRow   *row = &attempt.row;
-
-		*row = (MergeRow) {0};
-		if (found)
-			read_row(writer, row);
-		else if (has_tombstone)
-			row->metadata = metadata_of(&writer->tombstones);
-		if (!fits(&attempt, attempt_merge) || !attempt.changed)
-		{
-			/* Made only to keep others away. */
-			if (has_tombstone && row->metadata == NULL)
-				delete_found(&writer->tombstones);
-			return;
-		}
-		if (row->exists)
-		{
-			fill_changed(writer, key, row, found ? later_time(writer, event_time) : event_time);
-			begin_command(records);
-			if (found)
-				ExecSimpleRelationUpdate(records->result, records->estate, &records->epq,
-										 records->found, records->changed);
-			else if (!insert_row(records))
-				continue;
-			if (has_tombstone)
-				delete_found(&writer->tombstones);
-		}
-		else
-		{
-			if (found)
-				delete_found(records);
-			if (writer->tombstones.relation != NULL)
-				write_tombstone(writer, key, row->metadata, has_tombstone);
-		}
-		return;
+		attempt.row.values = copied(attempt.row.values, writer->column_count * sizeof(Datum));
+		attempt.row.isnull = copied(attempt.row.isnull, writer->column_count * sizeof(bool));
 	}
+	if (!fits(&attempt, attempt_merge) || !attempt.changed)
+		return;
+	outcome->changed = true;
+	outcome->key = write->key;
+	outcome->row = attempt.row;
+	/* A row is never as of before what it replaces: the past says the same. */
+	outcome->event_time = existed && outcome->has_event_time ?
+		Max(outcome->event_time, write->event_time) : write->event_time;
+	outcome->has_event_time = true;
+}
+
+/* What the next write replaces would have had to be a row of the table, too. */
+static void
+check_replaced(VersionWriter *writer, const Outcome *outcome)
+{
+	if (!outcome->changed || !outcome->row.exists ||
+		writer->records.relation->rd_att->constr == NULL)
+		return;
+	fill_changed(writer, outcome);
+	ExecConstraints(writer->records.result, writer->records.changed, writer->records.estate);
+}
+
+/* Store what has become of a key; false when somebody else was faster. */
+static bool
+store_outcome(VersionWriter *writer, const Outcome *outcome, bool found, bool has_tombstone)
+{
+	KeyedTable *records = &writer->records;
+
+	if (!outcome->changed)
+	{
+		/* Made only to keep others away. */
+		if (has_tombstone && outcome->row.metadata == NULL)
+			(void) delete_found(&writer->tombstones);
+		return true;
+	}
+	if (outcome->row.exists)
+	{
+		fill_changed(writer, outcome);
+		if (!(found ? update_found(records) : insert_row(records)))
+			return false;
+		if (has_tombstone)
+			(void) delete_found(&writer->tombstones);
+		return true;
+	}
+	if (found && !delete_found(records))
+		return false;
+	if (writer->tombstones.relation != NULL)
+		write_tombstone(writer, outcome->key, outcome->row.metadata, has_tombstone);
+	return true;
+}
+
+/* Apply writes to one key, in their order. */
+static void
+apply_to_key(VersionWriter *writer, const KeyedWrite *const *writes, int count)
+{
+	bool		stored;
+
+	do
+	{
+		Outcome		outcome = {0};
+		bool		has_tombstone;
+		bool		found = find_stored(writer, writes[0]->key, &has_tombstone);
+
+		read_stored(writer, found, has_tombstone, &outcome);
+		for (int i = 0; i < count; i++)
+		{
+			if (i > 0)
+				check_replaced(writer, &outcome);
+			merge_write(writer, writes[i], &outcome);
+		}
+		stored = store_outcome(writer, &outcome, found, has_tombstone);
+	} while (!stored);
+}
+
+static int
+compare_keys(VersionWriter *writer, const Datum *a, const Datum *b)
+{
+	KeyedTable *records = &writer->records;
+
+	for (int i = 0; i < writer->key_count; i++)
+	{
+		int			column = records->key_column[i];
+		FmgrInfo   *compare = index_getprocinfo(records->index, i + 1, BTORDER_PROC);
+		int32		result = DatumGetInt32(FunctionCall2Coll(compare,
+															 records->index->rd_indcollation[i],
+															 a[column], b[column]));
+
+		if (result != 0)
+			return result;
+	}
+	return 0;
+}
+
+/* By key; writes to one key stay in their order. */
+static int
+compare_writes(const void *a, const void *b, void *writer)
+{
+	const KeyedWrite *left = *(const KeyedWrite *const *) a;
+	const KeyedWrite *right = *(const KeyedWrite *const *) b;
+	int			result = compare_keys(writer, left->key, right->key);
+
+	return result != 0 ? result : left < right ? -1 : left > right;
+}
+
+void
+VersionWriterApplyMany(VersionWriter *writer, const KeyedWrite *writes, int count)
+{
+	MemoryContext old = MemoryContextSwitchTo(writer->batch_context);
+	const KeyedWrite **sorted = palloc(count * sizeof(KeyedWrite *));
+	int			end;
+
+	for (int i = 0; i < count; i++)
+		sorted[i] = &writes[i];
+	qsort_arg(sorted, count, sizeof(KeyedWrite *), compare_writes, writer);
+
+	/* Rows that we have written are there for us to change; in a batch each is, once. */
+	CommandCounterIncrement();
+	begin_lookups(&writer->records);
+	begin_lookups(&writer->tombstones);
+	MemoryContextSwitchTo(writer->row_context);
+	for (int first = 0; first < count; first = end)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (end = first + 1; end < count && !writer->records.has_triggers; end++)
+			if (compare_keys(writer, sorted[first]->key, sorted[end]->key) != 0)
+				break;
+		apply_to_key(writer, sorted + first, end - first);
+		if (writer->records.has_triggers)
+			CommandCounterIncrement();
+		MemoryContextReset(writer->row_context);
+		ResetPerTupleExprContext(writer->records.estate);
+	}
+	end_lookups(&writer->tombstones);
+	end_lookups(&writer->records);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(writer->batch_context);
 }
 
 void
 VersionWriterApply(VersionWriter *writer, const Datum *key, const RowWrite *write,
 				   TimestampTz event_time)
 {
-	MemoryContext old = MemoryContextSwitchTo(writer->row_context);
+	KeyedWrite	keyed = {key, write, event_time};
 
-	apply_write(writer, key, write, event_time);
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(writer->row_context);
-	ResetPerTupleExprContext(writer->records.estate);
+	VersionWriterApplyMany(writer, &keyed, 1);
 }
 
 void
@@ -576,4 +854,5 @@ VersionWriterClose(VersionWriter *writer)
 	close_keyed_table(&writer->records);
 	close_keyed_table(&writer->tombstones);
 	MemoryContextDelete(writer->row_context);
+	MemoryContextDelete(writer->batch_context);
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * write.h
- *		Writing to the rows of a complete version, key by key.
+ *		Writing to the rows of a complete version, in batches.
  *
  *-------------------------------------------------------------------------
  */
@@ -33,6 +33,23 @@ extern VersionWriter *VersionWriterOpen(const Store *store, const Version *versi
  */
 extern void VersionWriterApply(VersionWriter *writer, const Datum *key, const RowWrite *write,
 							   TimestampTz event_time);
+
+/* A write, as above, to the row of a key. */
+typedef struct KeyedWrite
+{
+	const Datum *key;
+	const RowWrite *write;
+	TimestampTz event_time;
+} KeyedWrite;
+
+/*
+ * Apply many, to any keys: the rows are those that VersionWriterApply leaves when it is
+ * called for one after the other.  But rows are locked in the order of their keys, so
+ * that of writers who do this none waits in a ring; and unless the table has triggers for
+ * rows besides ours, writes to one key first meet each other, and then, once, the row.
+ * Open, apply and close in one subtransaction.
+ */
+extern void VersionWriterApplyMany(VersionWriter *writer, const KeyedWrite *writes, int count);
 
 /* Fire what triggers have put off, and close. */
 extern void VersionWriterClose(VersionWriter *writer);

@@ -248,6 +248,11 @@ ExecInitRelation(EState *estate, Oid relation, LOCKMODE lock_mode)
 #endif
 }
 
+/* 16 says which indexes an update leaves as they are, 15 whether it leaves all. */
+#if PG_VERSION_NUM < 160000
+typedef bool TU_UpdateIndexes;
+#endif
+
 /* 16 can leave out indexes that only summarize; 18 has the row that is being updated. */
 #if PG_VERSION_NUM < 160000
 #define ExecInsertIndexTuples(result, slot, estate, update, quiet, conflict, arbiters, partly) \

@@ -132,17 +132,45 @@ CacheTableDescribe(Relation records, CacheTable *table)
 }
 
 static void
-forget(const CacheTable *table, Relation records, HeapTuple tuple)
+forget(const CacheTable *table, const Datum *key_values)
+{
+	CacheKey	key;
+
+	if (CacheKeyMake(table, key_values, &key))
+		CacheForget(table, &key);
+}
+
+bool
+ForgetIsOnlyTrigger(Relation records, CacheTable *table)
+{
+	table->key_count = 0;
+	for (int i = 0; records->trigdesc != NULL && i < records->trigdesc->numtriggers; i++)
+	{
+		const Trigger *trigger = &records->trigdesc->triggers[i];
+		FmgrInfo	function;
+
+		if (!TRIGGER_FOR_ROW(trigger->tgtype))
+			continue;
+		fmgr_info(trigger->tgfoid, &function);
+		if (function.fn_addr != venice_forget_row || trigger->tgqual != NULL ||
+			trigger->tgenabled != TRIGGER_FIRES_ALWAYS)
+			return false;
+	}
+	if (CacheIsConfigured())
+		(void) describe_key(records, table);
+	return true;
+}
+
+void
+ForgetRow(const CacheTable *table, TupleTableSlot *row)
 {
 	Datum		values[INDEX_MAX_KEYS];
-	CacheKey	key;
 	bool		is_null;
 
 	for (int k = 0; k < table->key_count; k++)
-		values[k] = heap_getattr(tuple, table->key_attributes[k], RelationGetDescr(records),
-								 &is_null);
-	if (CacheKeyMake(table, values, &key))
-		CacheForget(table, &key);
+		values[k] = slot_getattr(row, table->key_attributes[k], &is_null);
+	if (table->key_count > 0)
+		forget(table, values);
 }
 
 /*
@@ -154,6 +182,8 @@ venice_forget_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	CacheTable	table;
+	Datum		values[INDEX_MAX_KEYS];
+	bool		is_null;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
 		!TRIGGER_FIRED_BEFORE(trigger->tg_event))
@@ -162,7 +192,12 @@ venice_forget_row(PG_FUNCTION_ARGS)
 				 errmsg("function \"%s\" was not called before a row by trigger manager",
 						"forget_row")));
 	if (CacheIsConfigured() && describe_key(trigger->tg_relation, &table))
-		forget(&table, trigger->tg_relation, trigger->tg_trigtuple);
+	{
+		for (int k = 0; k < table.key_count; k++)
+			values[k] = heap_getattr(trigger->tg_trigtuple, table.key_attributes[k],
+									 RelationGetDescr(trigger->tg_relation), &is_null);
+		forget(&table, values);
+	}
 	return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple :
 						   trigger->tg_trigtuple);
 }

@@ -8,6 +8,7 @@
 #ifndef VENICE_FORGET_H
 #define VENICE_FORGET_H
 
+#include "executor/tuptable.h"
 #include "utils/relcache.h"
 
 #include "read/cache.h"
@@ -18,6 +19,15 @@
  * writes, or without a primary key.
  */
 extern bool CacheTableDescribe(Relation records, CacheTable *table);
+
+/*
+ * For who writes past triggers, with a lock on the table that keeps them as they are:
+ * false when rows fire others than ours.  Else table is for ForgetRow.
+ */
+extern bool ForgetIsOnlyTrigger(Relation records, CacheTable *table);
+
+/* Report, in the trigger's place, that a row is about to be replaced or deleted. */
+extern void ForgetRow(const CacheTable *table, TupleTableSlot *row);
 
 /* Watch over these triggers, from shared_preload_libraries on. */
 extern void ForgetTriggerWatch(void);

@@ -238,63 +238,110 @@ close_writers(List *writers)
 		VersionWriterClose(lfirst(cell));
 }
 
-/*
- * Apply a write to each complete version, log it, and remember it where the store has a
- * history; as the store's owner.  values are those of columns, keys first.
- */
-static void
-write_row(const Store *store, List *writers, TupleDesc columns, Datum *values, const bool *isnull,
-		  RowWrite *write, const Jsonb *fields, TimestampTz time)
+/* What there is to write, and how it is written down. */
+typedef struct Batch
 {
-	static const HistoryEvent events[] = {
-		[WRITE_PUT] = HISTORY_PUT,[WRITE_UPDATE] = HISTORY_UPDATE,[WRITE_DELETE] = HISTORY_DELETE
-	};
-	Jsonb	   *key = ChangeToJson(columns, 0, store->key_count, values, isnull);
-	ListCell   *cell;
+	const Store *store;
+	List	   *writers;		/* of each complete version */
+	TupleDesc	columns;		/* of the values, keys first */
+	KeyedWrite *writes;
+	LoggedWrite *logged;
+	HistoryWrite *past;
+	int			count;
+} Batch;
+
+static void
+begin_batch(Batch *batch, const Store *store, List *writers, TupleDesc columns, int rows)
+{
+	batch->store = store;
+	batch->writers = writers;
+	batch->columns = columns;
+	batch->writes = palloc(rows * sizeof(KeyedWrite));
+	batch->logged = palloc(rows * sizeof(LoggedWrite));
+	batch->past = palloc(rows * sizeof(HistoryWrite));
+	batch->count = 0;
+}
+
+/* The values, and what write points to, stay until the batch is written. */
+static void
+add_write(Batch *batch, const Datum *values, const bool *isnull, RowWrite *write,
+		  const Jsonb *fields, TimestampTz time)
+{
+	LoggedWrite *logged = &batch->logged[batch->count];
 
 	write->time = write_time(time);
 	if (write->kind == WRITE_PUT)
 		write->tie_hash = (int32) hash_bytes((const unsigned char *) VARDATA(fields),
 											 VARSIZE(fields) - VARHDRSZ);
-	foreach(cell, writers)
-		VersionWriterApply(lfirst(cell), values, write, time);
-	LogAppend(store, write->kind, key, fields, write->time, time, write->tie_hash);
-	HistoryAppendWrite(store, events[write->kind], columns, values, isnull, time,
-					   strcmp(store->options->conflict_resolution, "arrival") == 0);
+	*logged = (LoggedWrite) {
+		.kind = write->kind,.fields = fields,.time = write->time,.event_time = time,
+		.tie_hash = write->tie_hash
+	};
+	logged->key = ChangeToJson(batch->columns, 0, batch->store->key_count, values, isnull);
+	batch->writes[batch->count] = (KeyedWrite) {values, write, time};
+	batch->past[batch->count++] = (HistoryWrite) {values, isnull, time};
 }
 
 /* A row put, of which there are values for all columns. */
 static void
-put_row(const Store *store, List *writers, TupleDesc columns, Datum *values, const bool *isnull,
-		TimestampTz time)
+add_row(Batch *batch, const Datum *values, const bool *isnull, TimestampTz time)
 {
-	int			key_count = store->key_count;
-	int			field_count = columns->natts - key_count;
-	RowWrite	write = {.kind = WRITE_PUT};
+	int			key_count = batch->store->key_count;
+	int			field_count = batch->columns->natts - key_count;
+	RowWrite   *write = palloc0(sizeof(RowWrite));
 
-	write.fields = palloc0(field_count * sizeof(FieldWrite));
+	write->kind = WRITE_PUT;
+	write->fields = palloc0(field_count * sizeof(FieldWrite));
 	for (int i = 0; i < field_count; i++)
 	{
-		write.fields[i].change = FIELD_SET;
-		write.fields[i].value = values[key_count + i];
-		write.fields[i].isnull = isnull[key_count + i];
+		write->fields[i].change = FIELD_SET;
+		write->fields[i].value = values[key_count + i];
+		write->fields[i].isnull = isnull[key_count + i];
 	}
-	write_row(store, writers, columns, values, isnull, &write,
-			  ChangeToJson(columns, key_count, field_count, values + key_count, isnull + key_count),
-			  time);
+	add_write(batch, values, isnull, write,
+			  ChangeToJson(batch->columns, key_count, field_count, values + key_count,
+						   isnull + key_count), time);
 }
 
-/* Do what a call wants; columns describes the fields of the write. */
+/*
+ * Apply writes of one kind to each complete version, log them, and remember them where the
+ * store has a history; as the store's owner.
+ */
+static void
+write_batch(const Batch *batch)
+{
+	static const HistoryEvent events[] = {
+		[WRITE_PUT] = HISTORY_PUT,[WRITE_UPDATE] = HISTORY_UPDATE,[WRITE_DELETE] = HISTORY_DELETE
+	};
+	const Store *store = batch->store;
+	ListCell   *cell;
+
+	foreach(cell, batch->writers)
+		VersionWriterApplyMany(lfirst(cell), batch->writes, batch->count);
+	LogAppend(store, batch->logged, batch->count);
+	HistoryAppendWrite(store, events[batch->writes[0].write->kind], batch->columns, batch->past,
+					   batch->count, strcmp(store->options->conflict_resolution, "arrival") == 0);
+}
+
+/*
+ * Do what a call wants; columns describes the fields of the write, which is NULL where the
+ * values are put.
+ */
 static void
 finish_call(Call *call, TupleDesc columns, RowWrite *write, const Jsonb *fields)
 {
 	UserContext user;
 	List	   *writers;
+	Batch		batch;
 
 	UserContextEnter(&user, call->store->owner);
 	writers = open_writers(call->store, columns);
-	write_row(call->store, writers, call->columns, call->values, call->isnull, write, fields,
-			  call->time);
+	begin_batch(&batch, call->store, writers, call->columns, 1);
+	if (write == NULL)
+		add_row(&batch, call->values, call->isnull, call->time);
+	else
+		add_write(&batch, call->values, call->isnull, write, fields, call->time);
+	write_batch(&batch);
 	close_writers(writers);
 	UserContextLeave(&user);
 }
@@ -307,15 +354,9 @@ Datum
 venice_put(PG_FUNCTION_ARGS)
 {
 	Call		call;
-	UserContext user;
-	List	   *writers;
 
 	begin_call(fcinfo, PUT_FIRST_COLUMN, ACL_INSERT, &call);
-	UserContextEnter(&user, call.store->owner);
-	writers = open_writers(call.store, call.columns);
-	put_row(call.store, writers, call.columns, call.values, call.isnull, call.time);
-	close_writers(writers);
-	UserContextLeave(&user);
+	finish_call(&call, call.columns, NULL, NULL);
 	PG_RETURN_VOID();
 }
 
@@ -396,14 +437,16 @@ columns_of_query(const Store *store, TupleDesc columns, const char *query)
 static void
 put_fetched(const Store *store, SPITupleTable *rows, uint64 count, TimestampTz time)
 {
+	int			natts = rows->tupdesc->natts;
 	UserContext user;
 	List	   *writers;
+	Batch		batch;
 
 	UserContextEnter(&user, store->owner);
 	writers = open_writers(store, rows->tupdesc);
+	begin_batch(&batch, store, writers, rows->tupdesc, count);
 	for (uint64 row = 0; row < count; row++)
 	{
-		int			natts = rows->tupdesc->natts;
 		Datum	   *values = palloc(natts * sizeof(Datum));
 		bool	   *isnull = palloc(natts * sizeof(bool));
 
@@ -411,8 +454,9 @@ put_fetched(const Store *store, SPITupleTable *rows, uint64 count, TimestampTz t
 		heap_deform_tuple(rows->vals[row], rows->tupdesc, values, isnull);
 		for (int i = 0; i < store->key_count; i++)
 			check_key(NameStr(TupleDescAttr(rows->tupdesc, i)->attname), isnull[i]);
-		put_row(store, writers, rows->tupdesc, values, isnull, time);
+		add_row(&batch, values, isnull, time);
 	}
+	write_batch(&batch);
 	close_writers(writers);
 	UserContextLeave(&user);
 }

@@ -640,17 +640,18 @@ written_row(const Store *store, TupleDesc columns)
 }
 
 void
-HistoryAppendWrite(const Store *store, HistoryEvent event, TupleDesc columns, Datum *values,
-				   const bool *isnull, TimestampTz event_time, bool in_order)
+HistoryAppendWrite(const Store *store, HistoryEvent event, TupleDesc columns,
+				   const HistoryWrite *writes, int count, bool in_order)
 {
 	Difference	difference = {.store = store,.may_be_late = in_order || event == HISTORY_UPDATE};
-	int			count = columns->natts + 2;
-	Oid		   *types = palloc(count * sizeof(Oid));
-	Datum	   *arguments = palloc(count * sizeof(Datum));
-	char	   *nulls = palloc(count);
+	int			argument_count = columns->natts + 2;
+	Oid		   *types = palloc(argument_count * sizeof(Oid));
+	Datum	   *arguments = palloc(argument_count * sizeof(Datum));
+	char	   *nulls = palloc(argument_count);
 	const char *written = written_row(store, columns);
 	VersionPointer pointer;
 	QuerySession session;
+	SPIPlanPtr	plan;
 	char	   *sql;
 
 	difference.history = HistoryRelation(store);
@@ -665,15 +666,9 @@ HistoryAppendWrite(const Store *store, HistoryEvent event, TupleDesc columns, Da
 	else
 		difference.new = difference.history;
 	types[0] = types[1] = TIMESTAMPTZOID;
-	arguments[0] = TimestampTzGetDatum(event_time);
-	arguments[1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	nulls[0] = nulls[1] = ' ';
 	for (int i = 0; i < columns->natts; i++)
-	{
 		types[i + 2] = TupleDescAttr(columns, i)->atttypid;
-		arguments[i + 2] = values[i];
-		nulls[i + 2] = isnull[i] ? 'n' : ' ';
-	}
 	sql = psprintf("INSERT INTO %s (%s, %s, %s, %s, _deleted) SELECT %s, %s, %s, $2, %s FROM %s n",
 				   difference.rows, KeyColumnList(store, ""), value_names(store),
 				   quote_identifier(HistoryColumn(difference.history, "event_time")),
@@ -682,8 +677,19 @@ HistoryAppendWrite(const Store *store, HistoryEvent event, TupleDesc columns, Da
 				   true_from(&difference, "n", "$1"),
 				   event == HISTORY_DELETE ? "true" : "false", written);
 	QueryBegin(&session, store->owner);
-	if (SPI_execute_with_args(sql, count, types, arguments, nulls, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not execute \"%s\"", sql);
+	plan = SPI_prepare(sql, argument_count, types);
+	for (int row = 0; row < count; row++)
+	{
+		arguments[0] = TimestampTzGetDatum(writes[row].event_time);
+		arguments[1] = TimestampTzGetDatum(GetCurrentTimestamp());
+		for (int i = 0; i < columns->natts; i++)
+		{
+			arguments[i + 2] = writes[row].values[i];
+			nulls[i + 2] = writes[row].isnull[i] ? 'n' : ' ';
+		}
+		if (SPI_execute_plan(plan, arguments, nulls, false, 0) != SPI_OK_INSERT)
+			elog(ERROR, "could not execute \"%s\"", sql);
+	}
 	QueryEnd(&session);
 }
 

@@ -56,11 +56,18 @@ extern void HistoryAppend(const Store *store, const Version *old, const Version 
 						  bool is_push);
 
 /*
- * Append a row that was written, in columns of which the keys come first; or that a key is
- * gone; or, of an update, the row as it is now, of which columns has the keys only.
- * in_order: writes replace each other as they come, so that this one is not before the
+ * Append rows that were written, in columns of which the keys come first; or that keys are
+ * gone; or, of updates, the rows as they are now, of which columns has the keys only.
+ * in_order: writes replace each other as they come, so that each is not before the
  * last.  As the store's owner.
  */
+typedef struct HistoryWrite
+{
+	const Datum *values;
+	const bool *isnull;
+	TimestampTz event_time;
+} HistoryWrite;
+
 typedef enum HistoryEvent
 {
 	HISTORY_PUT,
@@ -69,8 +76,7 @@ typedef enum HistoryEvent
 } HistoryEvent;
 
 extern void HistoryAppendWrite(const Store *store, HistoryEvent event, TupleDesc columns,
-							   Datum *values, const bool *isnull, TimestampTz event_time,
-							   bool in_order);
+							   const HistoryWrite *writes, int count, bool in_order);
 
 extern bool HistoryHasRows(const Store *store);
 

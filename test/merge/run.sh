@@ -1,6 +1,6 @@
 #!/bin/bash
-# test/merge/run.sh: the same writes in any order, against a model (converge.py), in a server of its own.
-# VENICE_SEED repeats a run; CASES says how many rows are tried.
+# test/merge/run.sh: the same writes in any order, against a model (converge.py), and in batches (batches.py), in a server
+# of its own. VENICE_SEED repeats a run; CASES says how many rows are tried, and ROUNDS how many batches.
 set -euo pipefail
 
 cd "$(dirname "$0")/../.."
@@ -20,10 +20,9 @@ trap finish EXIT
 cat test/venice.conf >>"$data/postgresql.conf"
 "$bindir/pg_ctl" -w -D "$data" -l "$data/log" -o "-c listen_addresses= -c unix_socket_directories=$data -c fsync=off" start >/dev/null
 "$bindir/psql" -Xq -h "$data" -U postgres -c 'CREATE EXTENSION venice'
-if "$python" test/merge/converge.py "host=$data user=postgres" "$seed" "${CASES:-200}"; then
-	echo '1 passed, 0 failed'
-else
-	echo "VENICE_SEED=$seed repeats it"
-	echo '0 passed, 1 failed'
-	exit 1
-fi
+failed=0
+"$python" test/merge/converge.py "host=$data user=postgres" "$seed" "${CASES:-200}" || failed=$((failed + 1))
+"$python" test/merge/batches.py "host=$data user=postgres" "$seed" "${ROUNDS:-60}" || failed=$((failed + 1))
+[ "$failed" = 0 ] || echo "VENICE_SEED=$seed repeats it"
+echo "$((2 - failed)) passed, $failed failed"
+[ "$failed" = 0 ]
