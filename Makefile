@@ -20,6 +20,7 @@ OBJS = \
 	src/common/type_input.o \
 	src/common/length_of_time.o \
 	src/common/json_input.o \
+	src/common/field_write.o \
 	src/common/guc.o \
 	src/common/item_list.o \
 	src/common/user_context.o \

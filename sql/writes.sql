@@ -44,6 +44,7 @@ SELECT w.update(1, '{"tags": {"$add": 1}}');
 SELECT w.update(1, '{"clicks": {"$union": [1]}}');
 SELECT w.update(1, '{"clicks": {"$sub": 1}}');
 SELECT w.update(1, '{"clicks": {"$add": 1, "other": 2}}');
+SELECT w.update(1, '{"attrs": {"abcdef": 2, "$merge": {}}}');
 SELECT w.update(1, '{"attrs": {"$merge": [1]}}');
 SELECT w.update(1, '{"attrs": {"$remove": [1]}}');
 SELECT w.update(1, '{"attrs": {"$remove": "plain"}}');

@@ -21,6 +21,7 @@
 #include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -42,6 +43,7 @@ struct ChangeReader
 	int			key_count;
 	RecordColumn *fields;		/* of all columns */
 	JsonReader **readers;		/* of each column alone */
+	JsonReader *patches;		/* of all that are no keys */
 	MemoryContext context;
 };
 
@@ -68,6 +70,16 @@ ChangeReaderCreate(TupleDesc columns, int key_count, MemoryContext context)
 	return reader;
 }
 
+/* As the readers want it, in UTF-8. */
+static char *
+text_of_json(const Jsonb *json)
+{
+	char	   *text = JsonbToCString(NULL, unconstify(JsonbContainer *, &json->root),
+									  VARSIZE(json));
+
+	return pg_server_to_any(text, strlen(text), PG_UTF8);
+}
+
 /* One value for a column, which stands under the column's name in an object of its own. */
 static Datum
 read_value(ChangeReader *reader, int column, JsonbValue *value, bool *isnull)
@@ -85,7 +97,7 @@ read_value(ChangeReader *reader, int column, JsonbValue *value, bool *isnull)
 	JsonbPushString(&state, WJB_KEY, reader->fields[column].name);
 	pushJsonbValue(&state, WJB_VALUE, value);
 	object = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
-	text = JsonbToCString(NULL, &object->root, VARSIZE(object));
+	text = text_of_json(object);
 	if (!JsonReaderDecode(reader->readers[column], text, strlen(text), &result, isnull, &error))
 		ereport(ERROR,
 				(errcode(error.sqlstate),
@@ -103,8 +115,8 @@ find_column(ChangeReader *reader, const JsonbValue *name)
 	return -1;
 }
 
-static int
-find_field(ChangeReader *reader, const JsonbValue *name)
+static void
+check_field(ChangeReader *reader, const JsonbValue *name)
 {
 	int			column = find_column(reader, name);
 
@@ -118,141 +130,18 @@ find_field(ChangeReader *reader, const JsonbValue *name)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("column \"%s\" is a key", reader->fields[column].name),
 				 errhint("Put a row with the other key, and delete this one.")));
-	return column;
-}
-
-pg_noreturn static void
-refuse_operation(ChangeReader *reader, int column, const JsonbValue *name)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unrecognized operation \"%.*s\" on column \"%s\"", name->val.string.len,
-					name->val.string.val, reader->fields[column].name),
-			 errhint("It takes a value, or {\"$add\": number}, {\"$union\": array, \"$diff\": array} of an array, "
-					 "{\"$merge\": object, \"$remove\": array of keys} of a jsonb object.")));
-	pg_unreachable();
-}
-
-static bool
-is_named(const JsonbValue *name, const char *operation)
-{
-	return name->val.string.len == strlen(operation) &&
-		memcmp(name->val.string.val, operation, name->val.string.len) == 0;
-}
-
-/* Keys of a map, as text[]. */
-static Datum
-read_keys(ChangeReader *reader, int column, const JsonbValue *value)
-{
-	ArrayBuildState *keys = initArrayResult(TEXTOID, CurrentMemoryContext, false);
-	JsonbIterator *iterator;
-	JsonbIteratorToken token;
-	JsonbValue	element;
-
-	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"$remove\" of column \"%s\" is no array of keys", reader->fields[column].name)));
-	iterator = JsonbIteratorInit(value->val.binary.data);
-	while ((token = JsonbIteratorNext(&iterator, &element, true)) != WJB_DONE)
-	{
-		if (token != WJB_ELEM)
-			continue;
-		if (element.type != jbvString)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("\"$remove\" of column \"%s\" has a key that is no string",
-							reader->fields[column].name)));
-		keys = accumArrayResult(keys,
-								PointerGetDatum(cstring_to_text_with_len(element.val.string.val,
-																		 element.val.string.len)),
-								false, TEXTOID, CurrentMemoryContext);
-	}
-	return makeArrayResult(keys, CurrentMemoryContext);
-}
-
-static void
-read_operation(ChangeReader *reader, int column, const JsonbValue *name, JsonbValue *value,
-			   FieldWrite *field)
-{
-	MergeColumn merged = {.name = reader->fields[column].name,.type = reader->fields[column].type};
-	bool		is_map = getBaseType(merged.type) == JSONBOID;
-	FieldChange change = FIELD_MEMBERS;
-
-	if (is_named(name, "$add"))
-		change = FIELD_ADD;
-	else if (!is_named(name, is_map ? "$merge" : "$union") &&
-			 !is_named(name, is_map ? "$remove" : "$diff"))
-		refuse_operation(reader, column, name);
-	if (field->change != FIELD_KEEP && field->change != change)
-		refuse_operation(reader, column, name);
-	if (field->change == FIELD_KEEP)
-		field->isnull = field->removed_isnull = true;
-	MergeCheckChange(&merged, change);
-	field->change = change;
-	if (is_named(name, "$remove"))
-	{
-		field->removed = read_keys(reader, column, value);
-		field->removed_isnull = false;
-	}
-	else if (is_named(name, "$diff"))
-		field->removed = read_value(reader, column, value, &field->removed_isnull);
-	else
-	{
-		if (is_named(name, "$merge") &&
-			(value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data)))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("\"$merge\" of column \"%s\" is no object", merged.name)));
-		field->value = read_value(reader, column, value, &field->isnull);
-	}
-}
-
-/* Operations begin with "$"; an object without any is a value of a jsonb column. */
-static bool
-has_operations(const JsonbValue *value)
-{
-	JsonbIterator *iterator;
-	JsonbValue	name;
-
-	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
-		return false;
-	iterator = JsonbIteratorInit(value->val.binary.data);
-	(void) JsonbIteratorNext(&iterator, &name, true);
-	return JsonbIteratorNext(&iterator, &name, true) == WJB_KEY &&
-		name.val.string.len > 0 && name.val.string.val[0] == '$';
-}
-
-static void
-read_field(ChangeReader *reader, int column, JsonbValue *value, FieldWrite *field)
-{
-	JsonbIterator *iterator;
-	JsonbIteratorToken token;
-	JsonbValue	name;
-	JsonbValue	argument;
-
-	if (!has_operations(value))
-	{
-		field->change = FIELD_SET;
-		field->value = read_value(reader, column, value, &field->isnull);
-		return;
-	}
-	iterator = JsonbIteratorInit(value->val.binary.data);
-	(void) JsonbIteratorNext(&iterator, &name, true);
-	while ((token = JsonbIteratorNext(&iterator, &name, true)) == WJB_KEY)
-	{
-		(void) JsonbIteratorNext(&iterator, &argument, true);
-		read_operation(reader, column, &name, &argument, field);
-	}
 }
 
 FieldWrite *
 ChangeReadPatch(ChangeReader *reader, const Jsonb *patch)
 {
-	FieldWrite *fields = palloc0((reader->columns->natts - reader->key_count) * sizeof(FieldWrite));
+	int			count = reader->columns->natts - reader->key_count;
+	FieldWrite *fields = palloc(count * sizeof(FieldWrite));
 	JsonbIterator *iterator;
 	JsonbValue	name;
 	JsonbValue	value;
+	DecodeError error;
+	char	   *text;
 
 	if (!JB_ROOT_IS_OBJECT(patch))
 		ereport(ERROR,
@@ -263,11 +152,21 @@ ChangeReadPatch(ChangeReader *reader, const Jsonb *patch)
 	(void) JsonbIteratorNext(&iterator, &name, true);
 	while (JsonbIteratorNext(&iterator, &name, true) == WJB_KEY)
 	{
-		int			column = find_field(reader, &name);
-
+		check_field(reader, &name);
 		(void) JsonbIteratorNext(&iterator, &value, true);
-		read_field(reader, column, &value, &fields[column - reader->key_count]);
 	}
+
+	if (reader->patches == NULL)
+		reader->patches = JsonReaderCreate(reader->fields + reader->key_count, count, "patch",
+										   reader->context);
+	text = text_of_json(patch);
+	if (!JsonReaderDecodeUpdate(reader->patches, text, strlen(text), fields, &error))
+		ereport(ERROR,
+				(errcode(error.sqlstate),
+				 errmsg("%s", error.message),
+				 error.sqlstate != ERRCODE_INVALID_PARAMETER_VALUE ? 0 :
+				 errhint("A column takes a value, or {\"$add\": number}, {\"$union\": array, \"$diff\": array} of an array, "
+						 "{\"$merge\": object, \"$remove\": array of keys} of a jsonb object.")));
 	return fields;
 }
 

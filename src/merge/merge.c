@@ -17,11 +17,8 @@
 
 #include "merge/merge.h"
 
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "nodes/makefuncs.h"
 #include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 typedef struct Field
@@ -80,38 +77,6 @@ MergeCreate(const MergeColumn *columns, int count, MergePolicy policy, MemoryCon
 	return merge;
 }
 
-/* The function behind "+" of a number type; InvalidOid for others. */
-static Oid
-add_function(Oid type)
-{
-	Oid			base = getBaseType(type);
-	Oid			operator;
-	char		category;
-	bool		preferred;
-
-	get_type_category_preferred(base, &category, &preferred);
-	if (category != TYPCATEGORY_NUMERIC)
-		return InvalidOid;
-	operator = OpernameGetOprid(list_make2(makeString("pg_catalog"), makeString("+")), base, base);
-	return OidIsValid(operator) ? get_opcode(operator) : InvalidOid;
-}
-
-void
-MergeCheckChange(const MergeColumn *column, FieldChange change)
-{
-	if (change == FIELD_ADD && !OidIsValid(add_function(column->type)))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" is no number", column->name),
-				 errdetail("Its type is %s.", format_type_be(column->type))));
-	if (change == FIELD_MEMBERS && kind_of(column->type) == MERGE_SCALAR)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" has no members to add or take out", column->name),
-				 errdetail("Its type is %s.", format_type_be(column->type)),
-				 errhint("Arrays and jsonb objects have.")));
-}
-
 /* What a write takes out of a collection; a map's keys come as text[]. */
 static void
 removed_members(Field *field, const FieldWrite *write, Collection *removed)
@@ -155,8 +120,8 @@ change_field(Merge *merge, Field *field, const FieldWrite *write, Datum *value, 
 		case FIELD_ADD:
 			if (!OidIsValid(field->add.fn_oid))
 			{
-				MergeCheckChange(field->column, FIELD_ADD);
-				fmgr_info_cxt(add_function(field->column->type), &field->add, merge->context);
+				FieldWriteCheck(field->column->name, field->column->type, FIELD_ADD);
+				fmgr_info_cxt(FieldAddFunction(field->column->type), &field->add, merge->context);
 			}
 			if (write->isnull)
 				break;

@@ -8,6 +8,7 @@
 #ifndef VENICE_MERGE_H
 #define VENICE_MERGE_H
 
+#include "common/field_write.h"
 #include "merge/metadata.h"
 
 typedef enum MergePolicy
@@ -25,23 +26,6 @@ typedef struct MergeColumn
 	Datum		default_value;	/* of a row that an update begins, or a delete leaves */
 	bool		default_isnull;
 } MergeColumn;
-
-typedef enum FieldChange
-{
-	FIELD_KEEP,
-	FIELD_SET,
-	FIELD_ADD,					/* a number to a number; by arrival only */
-	FIELD_MEMBERS				/* of an array, or of a JSON object */
-} FieldChange;
-
-typedef struct FieldWrite
-{
-	FieldChange change;
-	Datum		value;			/* what is set, or added; of members an array or an object */
-	bool		isnull;
-	Datum		removed;		/* members to take out: an array of the type, or text[] of keys */
-	bool		removed_isnull;
-} FieldWrite;
 
 typedef enum WriteKind
 {
@@ -74,9 +58,6 @@ typedef struct Merge Merge;
 /* Lives in context, and refers to columns. */
 extern Merge *MergeCreate(const MergeColumn *columns, int count, MergePolicy policy,
 						  MemoryContext context);
-
-/* 42804 unless columns of that type can be written to in that way. */
-extern void MergeCheckChange(const MergeColumn *column, FieldChange change);
 
 /*
  * Apply a write to a row, in place; values come to lie in the current context, or are

@@ -16,6 +16,9 @@
  * each must fit.  Producers write members in the same order every time, so each
  * name remembers which one followed it, and is right nearly always.
  *
+ * In an update a member that is not there changes nothing, and one that is an object
+ * with a name beginning with "$" does something to the column instead of setting it.
+ *
  * Locks: none.
  * Must not know: whether it reads a key or a value, or where it came from.
  *
@@ -92,6 +95,7 @@ struct JsonReader
 	Datum	   *values;
 	bool	   *isnull;
 	bool	   *found;
+	FieldWrite *fields;			/* of an update, in place of those three; else NULL */
 	int			column;			/* being converted, or -1 */
 	DecodeError *error;
 };
@@ -121,6 +125,8 @@ typedef struct JsonArray
 } JsonArray;
 
 static void target_init(JsonTarget *target, Oid type, int32 typmod, MemoryContext context);
+static bool decode_text(JsonReader *reader, const char *data, int data_bytes,
+						DecodeError *error);
 static JsonMember *member_at(JsonMember *parent, const char *name, int name_bytes);
 static void members_sort(JsonMember *parent);
 static int	member_compare(const ListCell *a, const ListCell *b);
@@ -130,13 +136,22 @@ static JsonMember *member_find(JsonMember *parent, JsonMember **guess,
 							   const char *name, int name_bytes);
 static bool read_member(JsonCursor *cursor, JsonMember *member);
 static void members_forget(JsonReader *reader, const JsonMember *parent);
+static void members_set_null(JsonReader *reader, const JsonMember *parent);
 static bool read_column(JsonCursor *cursor, int column);
+static bool read_field(JsonCursor *cursor, int column, FieldWrite *field);
+static bool find_operation(JsonCursor *cursor, bool *found);
+static bool read_operation(JsonCursor *cursor, int column, const char *name, int name_bytes,
+						   FieldWrite *field);
+static bool read_keys(JsonCursor *cursor, int column, Datum *keys);
+static bool refuse_operation(JsonReader *reader, int column, const char *name, int name_bytes);
 static bool read_value(JsonCursor *cursor, JsonTarget *target, Datum *value, bool *isnull);
 static Datum text_to_value(JsonReader *reader, JsonTarget *target, const char *text,
 						   int text_bytes);
 static bool read_array(JsonCursor *cursor, JsonTarget *target, Datum *value);
 static bool read_elements(JsonCursor *cursor, JsonArray *array, int level);
 static bool fill_missing(JsonReader *reader);
+static bool check_null(JsonReader *reader, int column);
+static bool check_fields(JsonReader *reader);
 static void cursor_init(JsonCursor *cursor, JsonReader *reader, const char *text,
 						int text_bytes, bool need_escapes);
 static bool next_token(JsonCursor *cursor);
@@ -262,6 +277,25 @@ bool
 JsonReaderDecode(JsonReader *reader, const char *data, int data_bytes,
 				 Datum *values, bool *isnull, DecodeError *error)
 {
+	reader->values = values;
+	reader->isnull = isnull;
+	reader->fields = NULL;
+	memset(reader->found, 0, sizeof(bool) * reader->ncolumns);
+	return decode_text(reader, data, data_bytes, error);
+}
+
+bool
+JsonReaderDecodeUpdate(JsonReader *reader, const char *data, int data_bytes,
+					   FieldWrite *fields, DecodeError *error)
+{
+	reader->fields = fields;
+	memset(fields, 0, sizeof(FieldWrite) * reader->ncolumns);
+	return decode_text(reader, data, data_bytes, error);
+}
+
+static bool
+decode_text(JsonReader *reader, const char *data, int data_bytes, DecodeError *error)
+{
 	MemoryContext caller;
 	ErrorContextCallback context;
 	JsonCursor	cursor;
@@ -274,11 +308,8 @@ JsonReaderDecode(JsonReader *reader, const char *data, int data_bytes,
 	if (!decoded)
 		return false;
 
-	reader->values = values;
-	reader->isnull = isnull;
 	reader->error = error;
 	reader->column = -1;
-	memset(reader->found, 0, sizeof(bool) * reader->ncolumns);
 
 	context.callback = column_context;
 	context.arg = reader;
@@ -286,7 +317,8 @@ JsonReaderDecode(JsonReader *reader, const char *data, int data_bytes,
 	error_context_stack = &context;
 
 	cursor_init(&cursor, reader, data, data_bytes, false);
-	decoded = read_root(&cursor) && fill_missing(reader);
+	decoded = read_root(&cursor) &&
+		(reader->fields != NULL ? check_fields(reader) : fill_missing(reader));
 
 	error_context_stack = context.previous;
 	return decoded;
@@ -419,6 +451,8 @@ read_member(JsonCursor *cursor, JsonMember *member)
 		return WireReject(cursor->reader->error, ERRCODE_INVALID_TEXT_REPRESENTATION,
 						  "member \"%s\" of the %s is not an object", member->name,
 						  cursor->reader->part);
+	if (cursor->reader->fields != NULL)
+		members_set_null(cursor->reader, member);
 	return true;
 }
 
@@ -434,8 +468,36 @@ members_forget(JsonReader *reader, const JsonMember *parent)
 		const JsonMember *member = lfirst(cell);
 
 		foreach(column, member->columns)
-			reader->found[lfirst_int(column)] = false;
+		{
+			if (reader->fields != NULL)
+				reader->fields[lfirst_int(column)].change = FIELD_KEEP;
+			else
+				reader->found[lfirst_int(column)] = false;
+		}
 		members_forget(reader, member);
+	}
+}
+
+/* Nothing is in what is null. */
+static void
+members_set_null(JsonReader *reader, const JsonMember *parent)
+{
+	ListCell   *cell;
+	ListCell   *column;
+
+	foreach(cell, parent->members)
+	{
+		const JsonMember *member = lfirst(cell);
+
+		foreach(column, member->columns)
+		{
+			FieldWrite *field = &reader->fields[lfirst_int(column)];
+
+			memset(field, 0, sizeof(FieldWrite));
+			field->change = FIELD_SET;
+			field->isnull = true;
+		}
+		members_set_null(reader, member);
 	}
 }
 
@@ -445,12 +507,180 @@ read_column(JsonCursor *cursor, int column)
 	JsonReader *reader = cursor->reader;
 
 	reader->column = column;
-	if (!read_value(cursor, &reader->targets[column], &reader->values[column],
-					&reader->isnull[column]))
-		return false;
-	reader->found[column] = true;
+	if (reader->fields != NULL)
+	{
+		if (!read_field(cursor, column, &reader->fields[column]))
+			return false;
+	}
+	else
+	{
+		if (!read_value(cursor, &reader->targets[column], &reader->values[column],
+						&reader->isnull[column]))
+			return false;
+		reader->found[column] = true;
+	}
 	reader->column = -1;
 	return true;
+}
+
+/* What an update does to a column. */
+static bool
+read_field(JsonCursor *cursor, int column, FieldWrite *field)
+{
+	bool		is_operation = false;
+	bool		more;
+
+	if (cursor->lex->token_type == JSON_TOKEN_OBJECT_START &&
+		!find_operation(cursor, &is_operation))
+		return false;
+
+	memset(field, 0, sizeof(FieldWrite));
+	if (!is_operation)
+	{
+		field->change = FIELD_SET;
+		return read_value(cursor, &cursor->reader->targets[column], &field->value, &field->isnull);
+	}
+
+	field->isnull = field->removed_isnull = true;
+	if (!enter(cursor))
+		return false;
+	for (;;)
+	{
+		const char *name;
+		int			name_bytes;
+
+		if (!next_member(cursor, &more))
+			return false;
+		if (!more)
+			break;
+		name = cursor->name;
+		name_bytes = cursor->name_bytes;
+		if (!string_content(cursor, &name, &name_bytes) ||
+			!read_operation(cursor, column, name, name_bytes, field))
+			return false;
+	}
+	cursor->depth--;
+	return true;
+}
+
+/*
+ * Has the object that begins here a name that begins with "$"?  All are looked at, because
+ * the order of members means nothing, and jsonb has another.
+ */
+static bool
+find_operation(JsonCursor *cursor, bool *found)
+{
+	JsonCursor	ahead;
+	bool		more;
+
+	cursor_init(&ahead, cursor->reader, cursor->lex->token_start,
+				cursor->end - cursor->lex->token_start, false);
+	ahead.depth = cursor->depth;
+	if (!next_token(&ahead) || !enter(&ahead))
+		return false;
+	while (!*found)
+	{
+		const char *name;
+		int			name_bytes;
+
+		if (!next_member(&ahead, &more))
+			return false;
+		if (!more)
+			break;
+		name = ahead.name;
+		name_bytes = ahead.name_bytes;
+		if (!string_content(&ahead, &name, &name_bytes) || !skip_value(&ahead))
+			return false;
+		*found = name_bytes > 0 && name[0] == '$';
+	}
+	return true;
+}
+
+static bool
+is_named(const char *name, int name_bytes, const char *operation)
+{
+	return name_bytes == strlen(operation) && memcmp(name, operation, name_bytes) == 0;
+}
+
+static bool
+read_operation(JsonCursor *cursor, int column, const char *name, int name_bytes,
+			   FieldWrite *field)
+{
+	JsonReader *reader = cursor->reader;
+	JsonTarget *target = &reader->targets[column];
+	bool		is_map = target->input.type == JSONBOID;
+	FieldChange change = FIELD_MEMBERS;
+
+	if (is_named(name, name_bytes, "$add"))
+		change = FIELD_ADD;
+	else if (!is_named(name, name_bytes, is_map ? "$merge" : "$union") &&
+			 !is_named(name, name_bytes, is_map ? "$remove" : "$diff"))
+		return refuse_operation(reader, column, name, name_bytes);
+	if (field->change != FIELD_KEEP && field->change != change)
+		return refuse_operation(reader, column, name, name_bytes);
+	FieldWriteCheck(reader->columns[column].name, reader->columns[column].type, change);
+	field->change = change;
+
+	if (is_named(name, name_bytes, "$diff"))
+		return read_value(cursor, target, &field->removed, &field->removed_isnull);
+	if (is_named(name, name_bytes, "$remove"))
+	{
+		field->removed_isnull = false;
+		return read_keys(cursor, column, &field->removed);
+	}
+	if (is_named(name, name_bytes, "$merge") && cursor->lex->token_type != JSON_TOKEN_OBJECT_START)
+		return WireReject(reader->error, ERRCODE_INVALID_PARAMETER_VALUE,
+						  "\"$merge\" of column \"%s\" is no object",
+						  reader->columns[column].name);
+	return read_value(cursor, target, &field->value, &field->isnull);
+}
+
+/* Keys of a map, as text[]. */
+static bool
+read_keys(JsonCursor *cursor, int column, Datum *keys)
+{
+	JsonReader *reader = cursor->reader;
+	ArrayBuildState *state = initArrayResult(TEXTOID, CurrentMemoryContext, false);
+	bool		more;
+
+	if (cursor->lex->token_type != JSON_TOKEN_ARRAY_START)
+		return WireReject(reader->error, ERRCODE_INVALID_PARAMETER_VALUE,
+						  "\"$remove\" of column \"%s\" is no array of keys",
+						  reader->columns[column].name);
+	if (!enter(cursor))
+		return false;
+	for (;;)
+	{
+		const char *key;
+		int			key_bytes;
+
+		if (!next_element(cursor, &more))
+			return false;
+		if (!more)
+			break;
+		if (cursor->lex->token_type != JSON_TOKEN_STRING)
+			return WireReject(reader->error, ERRCODE_INVALID_PARAMETER_VALUE,
+							  "\"$remove\" of column \"%s\" has a key that is no string",
+							  reader->columns[column].name);
+		key = cursor->lex->token_start + 1;
+		key_bytes = cursor->lex->token_terminator - cursor->lex->token_start - 2;
+		if (!string_content(cursor, &key, &key_bytes))
+			return false;
+		state = accumArrayResult(state,
+								 PointerGetDatum(cstring_to_text_with_len(key, key_bytes)),
+								 false, TEXTOID, CurrentMemoryContext);
+	}
+	cursor->depth--;
+	*keys = makeArrayResult(state, CurrentMemoryContext);
+	return true;
+}
+
+static bool
+refuse_operation(JsonReader *reader, int column, const char *name, int name_bytes)
+{
+	return WireReject(reader->error, ERRCODE_INVALID_PARAMETER_VALUE,
+					  "unrecognized operation \"%.*s\" on column \"%s\"", name_bytes, name,
+					  reader->columns[column].name);
 }
 
 static bool
@@ -603,23 +833,53 @@ fill_missing(JsonReader *reader)
 	for (int i = 0; i < reader->ncolumns; i++)
 	{
 		const RecordColumn *column = &reader->columns[i];
-		TypeInput  *input = &reader->targets[i].input;
 
 		if (!reader->found[i])
 		{
 			reader->isnull[i] = !column->has_default || column->default_isnull;
 			reader->values[i] = reader->isnull[i] ? (Datum) 0 : column->default_value;
 		}
-		if (!reader->isnull[i])
-			continue;
-		if (column->not_null)
-			return WireReject(reader->error, ERRCODE_NOT_NULL_VIOLATION,
-							  "column \"%s\" is not null, but the %s has no value for it",
-							  column->name, reader->part);
-		if (OidIsValid(input->domain))
+		if (reader->isnull[i] && !check_null(reader, i))
+			return false;
+	}
+	return true;
+}
+
+/* May the column be NULL? */
+static bool
+check_null(JsonReader *reader, int column)
+{
+	TypeInput  *input = &reader->targets[column].input;
+
+	if (reader->columns[column].not_null)
+		return WireReject(reader->error, ERRCODE_NOT_NULL_VIOLATION,
+						  "column \"%s\" is not null, but the %s has no value for it",
+						  reader->columns[column].name, reader->part);
+	if (OidIsValid(input->domain))
+	{
+		reader->column = column;
+		domain_check((Datum) 0, true, input->domain, &input->domain_cache, input->context);
+	}
+	return true;
+}
+
+/* Of an update: check what is set to NULL, and that keys are there. */
+static bool
+check_fields(JsonReader *reader)
+{
+	for (int i = 0; i < reader->ncolumns; i++)
+	{
+		const FieldWrite *field = &reader->fields[i];
+		bool		is_key = reader->columns[i].is_key;
+
+		if (is_key && field->change != FIELD_KEEP && field->change != FIELD_SET)
+			return WireReject(reader->error, ERRCODE_INVALID_PARAMETER_VALUE,
+							  "column \"%s\" is a key", reader->columns[i].name);
+		if ((field->change == FIELD_SET && field->isnull) ||
+			(is_key && field->change == FIELD_KEEP))
 		{
-			reader->column = i;
-			domain_check((Datum) 0, true, input->domain, &input->domain_cache, input->context);
+			if (!check_null(reader, i))
+				return false;
 		}
 	}
 	return true;

@@ -13,6 +13,7 @@
 #include "utils/jsonb.h"
 
 #include "common/decode_error.h"
+#include "common/field_write.h"
 #include "wire/format.h"
 
 typedef struct JsonReader JsonReader;
@@ -34,6 +35,17 @@ extern JsonReader *JsonReaderCreate(const RecordColumn *columns, int ncolumns,
  */
 extern bool JsonReaderDecode(JsonReader *reader, const char *data, int data_bytes,
 							 Datum *values, bool *isnull, DecodeError *error);
+
+/*
+ * The same for a text that changes some of the columns: fields, one for each column, say
+ * how.  A member sets its column, to NULL if it is JSON null, or does something to it if it
+ * is an object of operations, whose names begin with "$": {"$add": n}, {"$union": [...],
+ * "$diff": [...]} of an array, {"$merge": {...}, "$remove": [...]} of a jsonb object.
+ * A column without a member is kept.  Of other operations, and of any on a key, 22023;
+ * 23502 for a key that is not there.  Raises 42804 for one that the column's type lacks.
+ */
+extern bool JsonReaderDecodeUpdate(JsonReader *reader, const char *data, int data_bytes,
+								   FieldWrite *fields, DecodeError *error);
 
 /* The text as jsonb, in the server's encoding already; NULL if it is none. */
 extern Jsonb *JsonTextToJsonb(const char *text, int text_bytes);
