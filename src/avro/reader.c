@@ -10,6 +10,9 @@
  * of the same program, fields that no column wants are skipped, and defaults
  * are programs over bytes of their own.
  *
+ * A program for an update ends each field with a note that its columns are set.  What
+ * is in a union with NoOp is a switch, one piece of program for each branch.
+ *
  * The text and bytea values of a datum are laid out one after the other in a
  * single allocation: each is a length in the datum that becomes a header here,
  * so the size of the datum bounds that of the values.
@@ -22,6 +25,7 @@
 
 #include "avro/reader.h"
 
+#include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -60,8 +64,28 @@ typedef enum OpCode
 	OP_ENTER_DEFAULT,
 	OP_LEAVE_DEFAULT,
 	OP_CONSTANT,				/* a column's own default */
+	OP_SET,						/* of an update: the column is set */
+	OP_SWITCH,					/* go to the branch whose number comes next */
+	OP_JUMP,					/* pass over skip ops */
+	OP_REFUSE,					/* such a value is an error */
+	OP_MEMBERS,					/* members to add to the column, and to take out */
 	OP_END
 } OpCode;
+
+/* A union, and where the ops of each branch begin. */
+typedef struct Switch
+{
+	const AvroSchema *writer;
+	int		   *starts;
+} Switch;
+
+/* An operation on a collection, its fields in the order of the bytes. */
+typedef struct Members
+{
+	int			count;
+	AvroConvert **converts;
+	bool	   *is_removed;
+} Members;
 
 typedef struct Op
 {
@@ -75,6 +99,9 @@ typedef struct Op
 		AvroConvert *convert;
 		const AvroSchema *skipped;
 		const AvroMissing *missing;
+		const Switch *branches;
+		const char *refusal;
+		const Members *members;
 	}			arg;
 } Op;
 
@@ -105,6 +132,9 @@ struct AvroReader
 	int			nchecks;
 	size_t		varlena_bytes;	/* beside those of the datum; 0 if there are none */
 	const AvroPlan *as_written;
+	bool		is_update;
+	Datum	   *values;			/* that an update sets */
+	bool	   *isnull;
 	MemoryContext context;
 };
 
@@ -358,6 +388,239 @@ emit_value(AvroReader *reader, const AvroPlan *plan, Target *targets, int ntarge
 	return true;
 }
 
+/*
+ * has_path
+ *		Is there a field for what columns want, or something that fields can be
+ *		missed in?
+ *
+ * A path that leads to nothing keeps its column; one that leads into what is no
+ * record does not fit the schema, which emit_value says.
+ */
+static bool
+has_path(const AvroPlan *plan, const char *path)
+{
+	int			i;
+
+	if (path == NULL)
+		return true;
+	if (plan->branches != NULL)
+	{
+		for (i = 0; i < plan->writer->count; i++)
+			if (plan->branches[i]->update == AVRO_UPDATE_SET && has_path(plan->branches[i], path))
+				return true;
+		return false;
+	}
+	if (plan->refusal != NULL || plan->reader->type == AVRO_NULL)
+		return false;
+	if (plan->reader->type != AVRO_RECORD)
+		return true;
+	for (i = 0; i < plan->writer->count; i++)
+	{
+		const AvroStep *step = &plan->steps[i];
+		Target		target = {0, path};
+
+		if (step->plan != NULL &&
+			take_targets(&target, 1, plan->reader->fields[step->field].name) == 1)
+			return has_path(step->plan, target.path);
+	}
+	return false;
+}
+
+/* Forget columns whose paths lead to nothing; how many are left. */
+static int
+drop_lost(const AvroPlan *plan, Target *targets, int ntargets)
+{
+	int			left = 0;
+	int			i;
+
+	for (i = 0; i < ntargets; i++)
+		if (has_path(plan, targets[i].path))
+			targets[left++] = targets[i];
+	return left;
+}
+
+static void
+emit_set(AvroReader *reader, const Target *targets, int ntargets, const char *field)
+{
+	int			i;
+
+	for (i = 0; i < ntargets; i++)
+		emit(reader, OP_SET, field)->column = targets[i].column;
+}
+
+/* An operation on the members of a column, if its type has such. */
+static bool
+emit_members(AvroReader *reader, const AvroPlan *plan, const Target *target, const char *field,
+			 DecodeError *error)
+{
+	const AvroColumn *column = &reader->columns[target->column];
+	bool		is_map = plan->update == AVRO_UPDATE_MAP;
+	Oid			type = getBaseType(column->type);
+	Members    *members;
+	Op		   *op;
+	int			i;
+
+	if (target->path != NULL || (is_map ? type != JSONBOID : !OidIsValid(get_element_type(type))))
+	{
+		emit(reader, OP_REFUSE, field)->arg.refusal =
+			psprintf("%s cannot be applied to type %s", plan->writer->short_name,
+					 format_type_be(column->type));
+		return true;
+	}
+	members = palloc0(sizeof(Members));
+	members->count = plan->writer->count;
+	members->converts = palloc0(members->count * sizeof(AvroConvert *));
+	members->is_removed = palloc0(members->count * sizeof(bool));
+	for (i = 0; i < members->count; i++)
+	{
+		const char *name = plan->writer->fields[i].name;
+
+		members->is_removed[i] = strcmp(name, is_map ? "mapDiff" : "setDiff") == 0;
+		if (is_map && members->is_removed[i])
+			members->converts[i] = AvroConvertCreate(plan->steps[i].plan, TEXTARRAYOID, -1,
+													 reader->context, error);
+		else
+			members->converts[i] = AvroConvertCreate(plan->steps[i].plan, column->type,
+													 column->typmod, reader->context, error);
+		if (members->converts[i] == NULL)
+			return fail_in(field, error);
+	}
+	op = emit(reader, OP_MEMBERS, field);
+	op->column = target->column;
+	op->arg.members = members;
+	return true;
+}
+
+/* What one branch of an update's union says of the columns that want the field. */
+static bool
+emit_branch(AvroReader *reader, const AvroPlan *plan, Target *targets, int ntargets,
+			const char *field, DecodeError *error)
+{
+	int			i;
+
+	if (plan->refusal != NULL)
+	{
+		emit(reader, OP_REFUSE, field)->arg.refusal = plan->refusal;
+		return true;
+	}
+	switch (plan->update)
+	{
+		case AVRO_UPDATE_KEEP:
+			return true;
+		case AVRO_UPDATE_LIST:
+		case AVRO_UPDATE_MAP:
+			for (i = 0; i < ntargets; i++)
+			{
+				if (i < ntargets - 1)
+					emit(reader, OP_MARK, field);
+				if (!emit_members(reader, plan, &targets[i], field, error))
+					return false;
+				if (i < ntargets - 1)
+					emit(reader, OP_RETURN, field);
+			}
+			return true;
+		case AVRO_UPDATE_SET:
+			break;
+	}
+	if (plan->reader->type != AVRO_NULL &&
+		!emit_value(reader, plan, targets, ntargets, field, error))
+		return false;
+	emit_set(reader, targets, ntargets, field);
+	return true;
+}
+
+/* A field whose union begins with NoOp. */
+static bool
+emit_switch(AvroReader *reader, const AvroPlan *plan, const Target *targets, int ntargets,
+			const char *field, DecodeError *error)
+{
+	int			count = plan->writer->count;
+	Switch	   *branches = palloc(sizeof(Switch));
+	int		   *ends = palloc(count * sizeof(int));
+	Target	   *copies = palloc(ntargets * sizeof(Target));
+	int			i;
+
+	branches->writer = plan->writer;
+	branches->starts = palloc(count * sizeof(int));
+	emit(reader, OP_SWITCH, field)->arg.branches = branches;
+	for (i = 0; i < count; i++)
+	{
+		branches->starts[i] = reader->nops;
+		memcpy(copies, targets, ntargets * sizeof(Target));
+		if (!emit_branch(reader, plan->branches[i], copies, ntargets, field, error))
+			return false;
+		ends[i] = reader->nops;
+		emit(reader, OP_JUMP, field);
+	}
+	for (i = 0; i < count; i++)
+		reader->ops[ends[i]].skip = reader->nops - ends[i] - 1;
+	return true;
+}
+
+/* The fields of an update: those that the writer has. */
+static bool
+emit_update(AvroReader *reader, const AvroPlan *plan, Target *targets, int ntargets,
+			DecodeError *error)
+{
+	int			i;
+
+	for (i = 0; i < plan->writer->count; i++)
+	{
+		const AvroStep *step = &plan->steps[i];
+		const char *field = plan->writer->fields[i].name;
+		int			taken = 0;
+		int			wanted = 0;
+
+		if (step->plan != NULL)
+		{
+			field = plan->reader->fields[step->field].name;
+			taken = take_targets(targets, ntargets, field);
+			wanted = drop_lost(step->plan, targets, taken);
+		}
+		if (wanted == 0)
+			emit_skip(reader, step->writer, field);
+		else if (step->plan->branches != NULL &&
+				 step->plan->branches[0]->update == AVRO_UPDATE_KEEP)
+		{
+			if (!emit_switch(reader, step->plan, targets, wanted, field, error))
+				return false;
+		}
+		else
+		{
+			if (!emit_value(reader, step->plan, targets, wanted, field, error))
+				return false;
+			emit_set(reader, targets, wanted, field);
+		}
+		targets += taken;
+		ntargets -= taken;
+	}
+	return true;
+}
+
+/* An update: a record, or a value for the only column. */
+static bool
+emit_whole_update(AvroReader *reader, const AvroPlan *plan, Target *targets, int ntargets,
+				  DecodeError *error)
+{
+	int8		null_branch;
+	const AvroPlan *record = without_null(plan, &null_branch);
+	int			first = reader->nops;
+
+	if (record->branches != NULL || record->refusal != NULL ||
+		record->reader->type != AVRO_RECORD || targets[0].path == NULL)
+	{
+		if (!emit_value(reader, plan, targets, ntargets, NULL, error))
+			return false;
+		emit_set(reader, targets, ntargets, NULL);
+		return true;
+	}
+	emit(reader, OP_RECORD, NULL)->null_branch = null_branch;
+	if (!emit_update(reader, record, targets, ntargets, error))
+		return false;
+	reader->ops[first].skip = reader->nops - first - 1;
+	return true;
+}
+
 /* The targets of all columns, from the whole datum on. */
 static bool
 emit_datum(AvroReader *reader, const AvroPlan *plan, DecodeError *error)
@@ -378,6 +641,11 @@ emit_datum(AvroReader *reader, const AvroPlan *plan, DecodeError *error)
 	}
 	if (reader->ncolumns == 0)
 		emit_skip(reader, plan->writer, NULL);
+	else if (reader->is_update)
+	{
+		if (!emit_whole_update(reader, plan, targets, reader->ncolumns, error))
+			return false;
+	}
 	else if (!emit_value(reader, plan, targets, reader->ncolumns, NULL, error))
 		return false;
 	emit(reader, OP_END, NULL);
@@ -449,7 +717,10 @@ compile(AvroReader *reader, const char *const *texts, int ntexts, const char *re
 		if (read_as == NULL)
 			return false;
 	}
-	plan = AvroResolve(writer, read_as, reader->context, error);
+	if (reader->is_update)
+		plan = AvroResolveUpdate(writer, read_as, reader->context, error);
+	else
+		plan = AvroResolve(writer, read_as, reader->context, error);
 	if (plan == NULL)
 		return false;
 	reader->as_written = reader_schema == NULL ? plan :
@@ -457,10 +728,10 @@ compile(AvroReader *reader, const char *const *texts, int ntexts, const char *re
 	return reader->as_written != NULL && emit_datum(reader, plan, error);
 }
 
-AvroReader *
-AvroReaderCreate(const char *const *texts, int ntexts, const char *reader_schema,
-				 const AvroColumn *columns, int ncolumns, MemoryContext context,
-				 DecodeError *error)
+static AvroReader *
+create(const char *const *texts, int ntexts, const char *reader_schema,
+	   const AvroColumn *columns, int ncolumns, bool is_update, MemoryContext context,
+	   DecodeError *error)
 {
 	/* goes to its parent when it is complete, so that an error frees it */
 	MemoryContext own = AllocSetContextCreate(CurrentMemoryContext, "venice avro reader",
@@ -474,6 +745,12 @@ AvroReaderCreate(const char *const *texts, int ntexts, const char *reader_schema
 	reader->ops_size = 64;
 	reader->ops = palloc(reader->ops_size * sizeof(Op));
 	copy_columns(reader, columns, ncolumns);
+	reader->is_update = is_update;
+	if (is_update)
+	{
+		reader->values = palloc(ncolumns * sizeof(Datum));
+		reader->isnull = palloc(ncolumns * sizeof(bool));
+	}
 	compiled = compile(reader, texts, ntexts, reader_schema, error);
 	MemoryContextSwitchTo(caller);
 	if (!compiled)
@@ -483,6 +760,22 @@ AvroReaderCreate(const char *const *texts, int ntexts, const char *reader_schema
 	}
 	MemoryContextSetParent(own, context);
 	return reader;
+}
+
+AvroReader *
+AvroReaderCreate(const char *const *texts, int ntexts, const char *reader_schema,
+				 const AvroColumn *columns, int ncolumns, MemoryContext context,
+				 DecodeError *error)
+{
+	return create(texts, ntexts, reader_schema, columns, ncolumns, false, context, error);
+}
+
+AvroReader *
+AvroUpdateReaderCreate(const char *const *texts, int ntexts, const char *reader_schema,
+					   const AvroColumn *columns, int ncolumns, MemoryContext context,
+					   DecodeError *error)
+{
+	return create(texts, ntexts, reader_schema, columns, ncolumns, true, context, error);
 }
 
 /*
@@ -527,8 +820,10 @@ check_text(const unsigned char *data, size_t bytes, DecodeError *error)
 					"Avro string is not valid UTF-8");
 }
 
+/* fields, if it is an update: only what that sets is checked. */
 static bool
-run_checks(AvroReader *reader, const Datum *values, const bool *isnull, DecodeError *error)
+run_checks(AvroReader *reader, const Datum *values, const bool *isnull, const FieldWrite *fields,
+		   DecodeError *error)
 {
 	int			i;
 
@@ -538,6 +833,8 @@ run_checks(AvroReader *reader, const Datum *values, const bool *isnull, DecodeEr
 		int			column = check->column;
 		const char *field = reader->columns[column].field;
 
+		if (fields != NULL && fields[column].change != FIELD_SET)
+			continue;
 		if (check->not_null && isnull[column])
 			return AvroFail(error, ERRCODE_NOT_NULL_VIOLATION,
 							"field \"%s\" is null, which its column does not allow",
@@ -585,6 +882,32 @@ convert_value(const Op *op, AvroCursor *cursor, Datum *value, bool *isnull)
 }
 
 static bool
+read_members(const Op *op, AvroCursor *cursor, FieldWrite *field)
+{
+	const Members *members = op->arg.members;
+	ErrorContextCallback callback;
+	bool		ok = true;
+	int			i;
+
+	field->change = FIELD_MEMBERS;
+	field->isnull = field->removed_isnull = true;
+	callback.callback = convert_context;
+	callback.arg = unconstify(Op *, op);
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	for (i = 0; ok && i < members->count; i++)
+	{
+		if (members->is_removed[i])
+			ok = AvroConvertRead(members->converts[i], cursor, &field->removed,
+								 &field->removed_isnull);
+		else
+			ok = AvroConvertRead(members->converts[i], cursor, &field->value, &field->isnull);
+	}
+	error_context_stack = callback.previous;
+	return ok;
+}
+
+static bool
 fail_bytes(const Op *op, AvroCursor *cursor, const unsigned char *pos)
 {
 	AvroFail(cursor->error, ERRCODE_INVALID_BINARY_REPRESENTATION,
@@ -596,11 +919,11 @@ fail_bytes(const Op *op, AvroCursor *cursor, const unsigned char *pos)
  * run_program
  *		The hot loop: every field of every record passes through it.
  *
- * varlena has room for all text and bytea values of the datum.
+ * varlena has room for all text and bytea values of the datum.  fields are an update's.
  */
 static bool
 run_program(const AvroReader *reader, AvroCursor *cursor, char *varlena,
-			Datum *values, bool *isnull)
+			Datum *values, bool *isnull, FieldWrite *fields)
 {
 	const unsigned char *pos = cursor->pos;
 	const unsigned char *end = cursor->end;
@@ -611,6 +934,7 @@ run_program(const AvroReader *reader, AvroCursor *cursor, char *varlena,
 	const unsigned char *next;
 	const Op   *op;
 	int64		number;
+	int			branch;
 
 	for (op = reader->ops;; op++)
 	{
@@ -717,6 +1041,28 @@ run_program(const AvroReader *reader, AvroCursor *cursor, char *varlena,
 				copy_constant(&reader->columns[op->column], &values[op->column]);
 				isnull[op->column] = false;
 				break;
+			case OP_SET:
+				fields[op->column].change = FIELD_SET;
+				break;
+			case OP_SWITCH:
+				cursor->pos = pos;
+				if (!AvroReadUnion(op->arg.branches->writer, cursor, &branch))
+					return fail_in(op->field, cursor->error);
+				pos = cursor->pos;
+				op = reader->ops + op->arg.branches->starts[branch] - 1;
+				break;
+			case OP_JUMP:
+				op += op->skip;
+				break;
+			case OP_REFUSE:
+				AvroFail(cursor->error, ERRCODE_DATATYPE_MISMATCH, "%s", op->arg.refusal);
+				return fail_in(op->field, cursor->error);
+			case OP_MEMBERS:
+				cursor->pos = pos;
+				if (!read_members(op, cursor, &fields[op->column]))
+					return fail_in(op->field, cursor->error);
+				pos = cursor->pos;
+				break;
 			case OP_END:
 				cursor->pos = pos;
 				return AvroCursorEnd(cursor);
@@ -733,9 +1079,9 @@ check_size(size_t data_bytes, DecodeError *error)
 	return true;
 }
 
-bool
-AvroReaderDecode(AvroReader *reader, const char *data, size_t data_bytes,
-				 Datum *values, bool *isnull, DecodeError *error)
+static bool
+decode(AvroReader *reader, const char *data, size_t data_bytes,
+	   Datum *values, bool *isnull, FieldWrite *fields, DecodeError *error)
 {
 	char	   *varlena = NULL;
 	AvroCursor	cursor;
@@ -747,9 +1093,37 @@ AvroReaderDecode(AvroReader *reader, const char *data, size_t data_bytes,
 	memset(isnull, true, reader->ncolumns);
 	if (reader->varlena_bytes > 0)
 		varlena = palloc(data_bytes + reader->varlena_bytes + VARLENA_SLACK);
-	if (!run_program(reader, &cursor, varlena, values, isnull))
+	if (!run_program(reader, &cursor, varlena, values, isnull, fields))
 		return false;
-	return reader->nchecks == 0 || run_checks(reader, values, isnull, error);
+	return reader->nchecks == 0 || run_checks(reader, values, isnull, fields, error);
+}
+
+bool
+AvroReaderDecode(AvroReader *reader, const char *data, size_t data_bytes,
+				 Datum *values, bool *isnull, DecodeError *error)
+{
+	Assert(!reader->is_update);
+	return decode(reader, data, data_bytes, values, isnull, NULL, error);
+}
+
+bool
+AvroUpdateReaderDecode(AvroReader *reader, const char *data, size_t data_bytes,
+					   FieldWrite *fields, DecodeError *error)
+{
+	int			i;
+
+	Assert(reader->is_update);
+	memset(fields, 0, reader->ncolumns * sizeof(FieldWrite));
+	if (!decode(reader, data, data_bytes, reader->values, reader->isnull, fields, error))
+		return false;
+	for (i = 0; i < reader->ncolumns; i++)
+	{
+		if (fields[i].change != FIELD_SET)
+			continue;
+		fields[i].value = reader->values[i];
+		fields[i].isnull = reader->isnull[i];
+	}
+	return true;
 }
 
 bool

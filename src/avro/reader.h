@@ -15,6 +15,7 @@
 
 #include "avro/schema_columns.h"
 #include "common/decode_error.h"
+#include "common/field_write.h"
 
 /* Where one value of a datum goes. */
 typedef struct AvroColumn
@@ -56,6 +57,18 @@ extern AvroReader *AvroReaderCreate(const char *const *texts, int ntexts, const 
  */
 extern bool AvroReaderDecode(AvroReader *reader, const char *data, size_t data_bytes,
 							 Datum *values, bool *isnull, DecodeError *error);
+
+/*
+ * The same for data that say something of some columns only, as AvroResolveUpdate has it:
+ * a column whose field the writer has not is kept, whatever its default or the field's.
+ * Such a reader decodes with the latter of these, into one field for each column.
+ */
+extern AvroReader *AvroUpdateReaderCreate(const char *const *texts, int ntexts,
+										  const char *reader_schema,
+										  const AvroColumn *columns, int ncolumns,
+										  MemoryContext context, DecodeError *error);
+extern bool AvroUpdateReaderDecode(AvroReader *reader, const char *data, size_t data_bytes,
+								   FieldWrite *fields, DecodeError *error);
 
 /*
  * For people: the datum as jsonb by the writer's schema alone.  A reader made

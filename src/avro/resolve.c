@@ -18,6 +18,10 @@
  *   decimals must have the same scale.
  * - Fields are matched by name before alias.
  *
+ * Venice's updates tell their operations by the names of records.  A user's record
+ * may have such a name, so the fields that an operation has are looked at, too, and
+ * nothing is one but in a union whose first branch is NoOp.
+ *
  * Must not know: the server, or what a value becomes.
  *
  *-------------------------------------------------------------------------
@@ -35,6 +39,7 @@ typedef struct Resolver
 	int			count;
 	int			size;
 	int			plans;
+	int			update_depth;	/* where the record that is an update is, or -1 */
 	AvroArena  *arena;
 	DecodeError *error;
 } Resolver;
@@ -132,6 +137,17 @@ choose_branch(const AvroSchema *writer, const AvroSchema *reader)
 	return NULL;
 }
 
+static const AvroSchema *
+find_record(const AvroSchema *reader)
+{
+	int			i;
+
+	for (i = 0; i < reader->count; i++)
+		if (reader->branches[i]->type == AVRO_RECORD)
+			return reader->branches[i];
+	return NULL;
+}
+
 static AvroPlan *
 make_plan(Resolver *resolver, const AvroSchema *writer, const AvroSchema *reader)
 {
@@ -224,10 +240,124 @@ find_source(const AvroPlan *plan, int field)
 }
 
 static bool
+has_suffix(const char *name, const char *suffix)
+{
+	size_t		bytes = strlen(name);
+	size_t		suffix_bytes = strlen(suffix);
+
+	return bytes >= suffix_bytes && strcmp(name + bytes - suffix_bytes, suffix) == 0;
+}
+
+/* Are all fields of the record arrays of that name, but of the map's name a map? */
+static bool
+has_members(const AvroSchema *record, const char *added, AvroType added_type, const char *removed)
+{
+	int			i;
+
+	for (i = 0; i < record->count; i++)
+	{
+		const AvroField *field = &record->fields[i];
+
+		if (!(strcmp(field->name, added) == 0 && field->schema->type == added_type) &&
+			!(strcmp(field->name, removed) == 0 && field->schema->type == AVRO_ARRAY))
+			return false;
+	}
+	return true;
+}
+
+/* What a branch of a union that begins with NoOp says. */
+static AvroUpdate
+update_of(const AvroSchema *branch)
+{
+	if (branch->type != AVRO_RECORD)
+		return AVRO_UPDATE_SET;
+	if (strcmp(branch->short_name, "NoOp") == 0 && branch->count == 0)
+		return AVRO_UPDATE_KEEP;
+	if (has_suffix(branch->short_name, "ListOps") &&
+		has_members(branch, "setUnion", AVRO_ARRAY, "setDiff"))
+		return AVRO_UPDATE_LIST;
+	if (has_suffix(branch->short_name, "MapOps") &&
+		has_members(branch, "mapUnion", AVRO_MAP, "mapDiff"))
+		return AVRO_UPDATE_MAP;
+	return AVRO_UPDATE_SET;
+}
+
+static bool
+has_operations(const AvroSchema *schema)
+{
+	return schema->type == AVRO_UNION && schema->count > 0 &&
+		update_of(schema->branches[0]) == AVRO_UPDATE_KEEP;
+}
+
+/* An operation on a field, reader's or, if that is NULL, as it is written. */
+static AvroPlan *
+resolve_operation(Resolver *resolver, const AvroSchema *writer, const AvroSchema *reader, int depth)
+{
+	AvroPlan   *plan = make_plan(resolver, writer, writer);
+	int			i;
+
+	if (plan == NULL)
+		return NULL;
+	plan->update = update_of(writer);
+	plan->steps = AvroAlloc(resolver->arena, writer->count * sizeof(AvroStep));
+	for (i = 0; i < writer->count; i++)
+	{
+		AvroStep   *step = &plan->steps[i];
+		bool		as_written = reader == NULL || strcmp(writer->fields[i].name, "mapDiff") == 0;
+
+		step->writer = writer->fields[i].schema;
+		step->field = i;
+		step->plan = resolve(resolver, step->writer, as_written ? step->writer : reader,
+							 depth + 1);
+		if (step->plan == NULL)
+			return NULL;
+	}
+	return plan;
+}
+
+/* A field of an update. */
+static AvroPlan *
+resolve_update(Resolver *resolver, const AvroSchema *writer, const AvroSchema *reader, int depth)
+{
+	AvroPlan   *plan = make_plan(resolver, writer, reader);
+	int			kept = 0;
+	int			refused = 0;
+	int			i;
+
+	if (plan == NULL)
+		return NULL;
+	plan->branches = AvroAlloc(resolver->arena, writer->count * sizeof(AvroPlan *));
+	for (i = 0; i < writer->count; i++)
+	{
+		const AvroSchema *branch = writer->branches[i];
+		AvroUpdate	update = update_of(branch);
+
+		if (update != AVRO_UPDATE_SET)
+			plan->branches[i] = resolve_operation(resolver, branch,
+												  writer == reader ? NULL : reader, depth + 1);
+		else
+			plan->branches[i] = resolve(resolver, branch, writer == reader ? branch : reader,
+										depth + 1);
+		kept += update == AVRO_UPDATE_KEEP;
+		if (plan->branches[i] != NULL)
+			continue;
+		if (resolver->error->sqlstate != ERRCODE_DATATYPE_MISMATCH)
+			return NULL;
+		plan->branches[i] = make_plan(resolver, branch, reader);
+		if (plan->branches[i] == NULL)
+			return NULL;
+		refuse(resolver, plan->branches[i]);
+		refused++;
+	}
+	return refused > 0 && refused + kept == writer->count ? NULL : plan;
+}
+
+static bool
 resolve_record(Resolver *resolver, AvroPlan *plan, int depth)
 {
 	const AvroSchema *writer = plan->writer;
 	const AvroSchema *reader = plan->reader;
+	bool		partial = depth == resolver->update_depth;
 	int			i;
 
 	plan->steps = AvroAlloc(resolver->arena, writer->count * sizeof(AvroStep));
@@ -244,11 +374,14 @@ resolve_record(Resolver *resolver, AvroPlan *plan, int depth)
 			AvroStep   *step = &plan->steps[source];
 
 			step->field = i;
-			step->plan = resolve(resolver, step->writer, field->schema, depth + 1);
+			if (partial && has_operations(step->writer))
+				step->plan = resolve_update(resolver, step->writer, field->schema, depth + 1);
+			else
+				step->plan = resolve(resolver, step->writer, field->schema, depth + 1);
 			if (step->plan == NULL)
 				return false;
 		}
-		else
+		else if (!partial)
 		{
 			AvroMissing *missing = &plan->missing[plan->nmissing++];
 
@@ -327,6 +460,7 @@ resolve_union(Resolver *resolver, const AvroSchema *writer, const AvroSchema *re
 static AvroPlan *
 resolve(Resolver *resolver, const AvroSchema *writer, const AvroSchema *reader, int depth)
 {
+	bool		is_update = depth == resolver->update_depth && writer->type == AVRO_RECORD;
 	AvroPlan   *plan;
 	bool		ok = true;
 
@@ -341,12 +475,13 @@ resolve(Resolver *resolver, const AvroSchema *writer, const AvroSchema *reader, 
 		return resolve_union(resolver, writer, reader, depth);
 	if (reader->type == AVRO_UNION)
 	{
-		const AvroSchema *branch = choose_branch(writer, reader);
+		const AvroSchema *branch = is_update ? find_record(reader) : choose_branch(writer, reader);
 
 		if (branch != NULL)
 			reader = branch;
 	}
-	if (reader->type == AVRO_UNION || !matches(writer, reader))
+	if (reader->type == AVRO_UNION ||
+		(!matches(writer, reader) && !(is_update && reader->type == AVRO_RECORD)))
 	{
 		char		from[100];
 		char		to[100];
@@ -399,7 +534,17 @@ AvroPlan *
 AvroResolve(const AvroSchema *writer, const AvroSchema *reader, AvroArena *arena,
 			DecodeError *error)
 {
+	Resolver	resolver = {.update_depth = -1,.arena = arena,.error = error};
+
+	return resolve(&resolver, writer, reader, 0);
+}
+
+AvroPlan *
+AvroResolveUpdate(const AvroSchema *writer, const AvroSchema *reader, AvroArena *arena,
+				  DecodeError *error)
+{
 	Resolver	resolver = {.arena = arena,.error = error};
 
+	resolver.update_depth = writer->type == AVRO_UNION ? 1 : 0;
 	return resolve(&resolver, writer, reader, 0);
 }

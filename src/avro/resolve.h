@@ -12,6 +12,15 @@
 
 typedef struct AvroPlan AvroPlan;
 
+/* What a value says of a field. */
+typedef enum AvroUpdate
+{
+	AVRO_UPDATE_SET,			/* that it is this value */
+	AVRO_UPDATE_KEEP,
+	AVRO_UPDATE_LIST,			/* "setUnion" is added to it, then "setDiff" taken out */
+	AVRO_UPDATE_MAP				/* "mapUnion", "mapDiff" */
+} AvroUpdate;
+
 /* One field of the writer's record, in the order of the bytes. */
 typedef struct AvroStep
 {
@@ -45,6 +54,7 @@ struct AvroPlan
 	AvroStep   *steps;			/* writer->count of them, of a record */
 	AvroMissing *missing;
 	int			nmissing;
+	AvroUpdate	update;			/* of a branch of the writer's union, in an update */
 	int		   *symbols;		/* of an enum: the writer's ordinal to the reader's, or -1 */
 };
 
@@ -56,5 +66,15 @@ struct AvroPlan
  */
 extern AvroPlan *AvroResolve(const AvroSchema *writer, const AvroSchema *reader,
 							 AvroArena *arena, DecodeError *error);
+
+/*
+ * The same for a writer's record, in a union with null or not, that says something of
+ * some of the reader's fields: of whatever name the two are, fields that the writer has
+ * not are not in the plan.  A field's union that begins with Venice's NoOp, an empty
+ * record, may have Venice's operations among its branches: records whose names end in
+ * ListOps or MapOps, which are read as written, but what is added as the reader's field.
+ */
+extern AvroPlan *AvroResolveUpdate(const AvroSchema *writer, const AvroSchema *reader,
+								   AvroArena *arena, DecodeError *error);
 
 #endif							/* VENICE_AVRO_RESOLVE_H */

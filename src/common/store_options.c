@@ -57,6 +57,7 @@ static const char *const value_formats[] = {"confluent-avro", "avro", "json", NU
 static const char *const duplicate_actions[] = {"error", "last", NULL};
 static const char *const conflict_resolutions[] = {"arrival", "row", "field", NULL};
 static const char *const rewind_origins[] = {"end_of_push", "start_of_push", NULL};
+static const char *const write_modes[] = {"full", "partial", NULL};
 
 /* In alphabetical order, as the error for an unknown key lists them. */
 static const OptionDefinition definitions[] = {
@@ -83,6 +84,7 @@ static const OptionDefinition definitions[] = {
 	{"value_format", OPTION_CHOICE, APPLIES_NEXT_VERSION, "\"confluent-avro\"", 0, 0, value_formats},
 	{"version_topic", OPTION_TEXT, APPLIES_NEXT_VERSION, "\"{store}_v{version}\""},
 	{"versions_to_keep", OPTION_INTEGER, APPLIES_AT_ONCE, "2", 1, 1000},
+	{"write_mode", OPTION_CHOICE, APPLIES_NEXT_VERSION, "\"full\"", 0, 0, write_modes},
 };
 
 
@@ -434,6 +436,7 @@ StoreOptionsParse(const Jsonb *options)
 	result->rewind_from_start = strcmp(OptionText(effective, "rewind_from"), "start_of_push") == 0;
 	result->tombstone_retention = *parse_interval("tombstone_retention",
 												  OptionText(effective, "tombstone_retention"));
+	result->write_partial = strcmp(OptionText(effective, "write_mode"), "partial") == 0;
 	if (retention != NULL)
 		result->history_retention = parse_interval("history_retention", retention);
 	return result;

@@ -43,6 +43,7 @@ typedef struct StoreOptions
 	Interval	rewind;
 	bool		rewind_from_start;	/* of the push, and not from its end */
 	Interval	tombstone_retention;
+	bool		write_partial;	/* records of real-time topics carry some columns only */
 } StoreOptions;
 
 /*

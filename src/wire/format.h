@@ -53,6 +53,7 @@ typedef struct RecordFormat
 	const char *key_schema;		/* Avro JSON: the writer's for WIRE_AVRO, the reader's or
 								 * NULL for WIRE_CONFLUENT_AVRO */
 	const char *value_schema;	/* likewise */
+	bool		write_partial;	/* values carry some columns: they are updates */
 	int			max_record_bytes;	/* key and value together; more is rejected, 54000 */
 	const RecordColumn *columns;
 	int			ncolumns;

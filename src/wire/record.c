@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * record.c
- *		One record of a topic becomes one change: the row to put, or the key of
- *		the row to delete.
+ *		One record of a topic becomes one change: the row to put, the key of
+ *		the row to delete, or what to do to some of its columns.
  *
  * A record has two sides, key and value, each with a format of its own and the
  * columns that it fills.  The decoder makes a reader for each side once.  With
@@ -11,6 +11,9 @@
  * when a record first needs it.  Where a schema is not known yet the caller is
  * told its id, because asking the registry means waiting, and the caller knows
  * what else can be done meanwhile.
+ *
+ * Values that are updates have readers of another kind.  A record can also say of
+ * itself that its value is a patch, which is JSON: that is a third side.
  *
  * What is wrong with one record is a value that the caller can count and store.
  * Only what the types' input functions raise comes as an ERROR.
@@ -49,10 +52,11 @@ typedef enum RecordPart
 {
 	PART_KEY,
 	PART_VALUE,
+	PART_PATCH,					/* in the value's place; its format is always JSON */
 	PART_COUNT
 } RecordPart;
 
-static const char *const part_names[] = {"key", "value"};
+static const char *const part_names[] = {"key", "value", "patch"};
 
 /* What the registry said about one schema id. */
 typedef struct RegisteredSchema
@@ -82,6 +86,7 @@ typedef struct RecordSide
 	int			ncolumns;
 	Datum	   *values;			/* of the record being decoded */
 	bool	   *isnull;
+	FieldWrite *fields;			/* if the side is an update, in place of these two; else NULL */
 
 	/* One of these, by format */
 	AvroReader *avro;			/* with a registry, for the schema of the last record */
@@ -109,11 +114,15 @@ static AvroReader *avro_reader_create(const RecordSide *side, const char *const 
 									  DecodeError *error);
 static bool avro_is_record(const char *const *texts, int ntexts, const char *reader_schema);
 static RegisteredSchema *schema_enter(RecordDecoder *decoder, int32 schema_id);
+static RecordVerdict decode(RecordDecoder *decoder, const RawRecord *record, RecordSide *value,
+							Datum *values, bool *isnull, FieldWrite *fields,
+							int32 *schema_id, DecodeError *error);
 static RecordVerdict side_decode(RecordDecoder *decoder, RecordSide *side,
 								 const char *data, int data_bytes,
 								 int32 *schema_id, DecodeError *error);
 static void side_context(void *arg);
 static bool avro_decode(RecordSide *side, const char *data, int data_bytes, DecodeError *error);
+static bool check_keys(const RecordSide *side, DecodeError *error);
 static RecordVerdict frame_read(RecordDecoder *decoder, RecordSide *side,
 								const char **data, int *data_bytes,
 								int32 *schema_id, DecodeError *error);
@@ -121,6 +130,8 @@ static bool frame_parse(const char *data, int data_bytes, int32 *schema_id);
 static bool frame_reject(const char *part, const char *data, int data_bytes, DecodeError *error);
 static void schema_compile(RecordDecoder *decoder, RecordSide *side, RegisteredSchema *schema);
 static void side_give(const RecordSide *side, Datum *values, bool *isnull);
+static void side_give_fields(const RecordSide *side, Datum *values, bool *isnull,
+							 FieldWrite *fields);
 static void describe_part(JsonbParseState **state, const char *name,
 						  const char *data, int data_bytes);
 static void push_string(JsonbParseState **state, JsonbIteratorToken token, const char *string,
@@ -135,6 +146,7 @@ RecordDecoderCreate(const RecordFormat *format, MemoryContext context)
 	RecordDecoder *decoder = palloc0(sizeof(RecordDecoder));
 	RecordSide *key = &decoder->sides[PART_KEY];
 	RecordSide *value = &decoder->sides[PART_VALUE];
+	RecordSide *patch = &decoder->sides[PART_PATCH];
 	HASHCTL		schemas;
 
 	decoder->context = context;
@@ -155,10 +167,16 @@ RecordDecoderCreate(const RecordFormat *format, MemoryContext context)
 
 	side_init(key, PART_KEY, format, context);
 	side_init(value, PART_VALUE, format, context);
+	side_init(patch, PART_PATCH, format, context);
 	for (int i = 0; i < format->ncolumns; i++)
 	{
 		if (format->columns[i].is_key)
 			side_add_column(key, &format->columns[i], i);
+		else
+		{
+			side_add_column(patch, &format->columns[i], i);
+			patch->columns[patch->ncolumns - 1].field = NULL;
+		}
 		if (!format->columns[i].is_key || decoder->key_in_value)
 			side_add_column(value, &format->columns[i], i);
 	}
@@ -181,6 +199,10 @@ side_init(RecordSide *side, RecordPart part, const RecordFormat *format, MemoryC
 	side->positions = palloc0(sizeof(int) * format->ncolumns);
 	side->values = palloc0(sizeof(Datum) * format->ncolumns);
 	side->isnull = palloc0(sizeof(bool) * format->ncolumns);
+	if (part == PART_PATCH)
+		side->format = WIRE_JSON;
+	if (part == PART_PATCH || (part == PART_VALUE && format->write_partial))
+		side->fields = palloc0(sizeof(FieldWrite) * format->ncolumns);
 
 	/*
 	 * Where the key is read from the value, a tombstone's key is written as the
@@ -284,8 +306,12 @@ avro_reader_create(const RecordSide *side, const char *const *texts, int ntexts,
 		columns[i].default_value = column->default_value;
 		columns[i].default_isnull = column->default_isnull;
 	}
-	reader = AvroReaderCreate(texts, ntexts, reader_schema, columns, side->ncolumns, context,
-							  error);
+	if (side->fields != NULL)
+		reader = AvroUpdateReaderCreate(texts, ntexts, reader_schema, columns, side->ncolumns,
+										context, error);
+	else
+		reader = AvroReaderCreate(texts, ntexts, reader_schema, columns, side->ncolumns, context,
+								  error);
 	pfree(columns);
 	return reader;
 }
@@ -374,8 +400,39 @@ RecordVerdict
 RecordDecode(RecordDecoder *decoder, const RawRecord *record, Datum *values, bool *isnull,
 			 int32 *schema_id, DecodeError *error)
 {
+	Assert(decoder->sides[PART_VALUE].fields == NULL);
+	return decode(decoder, record, &decoder->sides[PART_VALUE], values, isnull, NULL, schema_id,
+				  error);
+}
+
+RecordVerdict
+RecordDecodeWrite(RecordDecoder *decoder, const RawRecord *record, Datum *values, bool *isnull,
+				  FieldWrite *fields, int32 *schema_id, DecodeError *error)
+{
+	RecordSide *value = &decoder->sides[record->is_patch ? PART_PATCH : PART_VALUE];
+	RecordVerdict verdict;
+
+	/* Most decoders never meet one. */
+	if (record->is_patch && value->json == NULL)
+		side_add_reader(value, decoder->context);
+	verdict = decode(decoder, record, value, values, isnull, fields, schema_id, error);
+	for (int i = 0; verdict == RECORD_PUT && i < decoder->ncolumns; i++)
+	{
+		memset(&fields[i], 0, sizeof(FieldWrite));
+		fields[i].change = FIELD_SET;
+		fields[i].value = values[i];
+		fields[i].isnull = isnull[i];
+	}
+	return verdict;
+}
+
+/* The value side is the value's or the patch's. */
+static RecordVerdict
+decode(RecordDecoder *decoder, const RawRecord *record, RecordSide *value, Datum *values,
+	   bool *isnull, FieldWrite *fields, int32 *schema_id, DecodeError *error)
+{
 	RecordSide *key = &decoder->sides[PART_KEY];
-	RecordSide *value = &decoder->sides[PART_VALUE];
+	bool		key_in_value = decoder->key_in_value && value->part == PART_VALUE;
 	bool		tombstone = record->value_bytes < 0;
 	int64		record_bytes = (int64) Max(record->key_bytes, 0) + Max(record->value_bytes, 0);
 	RecordVerdict verdict;
@@ -388,7 +445,7 @@ RecordDecode(RecordDecoder *decoder, const RawRecord *record, Datum *values, boo
 		return RECORD_REJECTED;
 	}
 
-	if (tombstone || !decoder->key_in_value)
+	if (tombstone || !key_in_value)
 	{
 		if (record->key_bytes < 0)
 		{
@@ -412,8 +469,13 @@ RecordDecode(RecordDecoder *decoder, const RawRecord *record, Datum *values, boo
 	verdict = side_decode(decoder, value, record->value, record->value_bytes, schema_id, error);
 	if (verdict != RECORD_PUT)
 		return verdict;
-	if (!decoder->key_in_value)
+	if (!key_in_value)
 		side_give(key, values, isnull);
+	if (value->fields != NULL)
+	{
+		side_give_fields(value, values, isnull, fields);
+		return RECORD_UPDATE;
+	}
 	side_give(value, values, isnull);
 	return RECORD_PUT;
 }
@@ -443,8 +505,11 @@ side_decode(RecordDecoder *decoder, RecordSide *side, const char *data, int data
 			decoded = avro_decode(side, data, data_bytes, error);
 			break;
 		case WIRE_JSON:
-			decoded = JsonReaderDecode(side->json, data, data_bytes, side->values, side->isnull,
-									   error);
+			if (side->fields != NULL)
+				decoded = JsonReaderDecodeUpdate(side->json, data, data_bytes, side->fields, error);
+			else
+				decoded = JsonReaderDecode(side->json, data, data_bytes, side->values,
+										   side->isnull, error);
 			break;
 		case WIRE_TEXT:
 		case WIRE_INT4:
@@ -454,7 +519,7 @@ side_decode(RecordDecoder *decoder, RecordSide *side, const char *data, int data
 			break;
 		case WIRE_VALUE:
 			WireReject(error, ERRCODE_FEATURE_NOT_SUPPORTED,
-					   "tombstone's key cannot be decoded where keys are read from values of format \"avro\"");
+					   "key of a tombstone or a patch cannot be decoded where keys are read from values of format \"avro\"");
 			break;
 	}
 
@@ -482,12 +547,37 @@ avro_decode(RecordSide *side, const char *data, int data_bytes, DecodeError *err
 {
 	DecodeError reason;
 
-	if (AvroReaderDecode(side->avro, data, data_bytes, side->values, side->isnull, &reason))
+	if (side->fields != NULL)
+	{
+		if (AvroUpdateReaderDecode(side->avro, data, data_bytes, side->fields, &reason))
+			return check_keys(side, error);
+	}
+	else if (AvroReaderDecode(side->avro, data, data_bytes, side->values, side->isnull, &reason))
 		return true;
 	if (side->recent != NULL)
 		return WireReject(error, reason.sqlstate, "%s with schema %d: %s",
 						  part_names[side->part], side->recent->schema_id, reason.message);
 	return WireReject(error, reason.sqlstate, "%s: %s", part_names[side->part], reason.message);
+}
+
+/* Keys in a value that is an update are there, and are not updated. */
+static bool
+check_keys(const RecordSide *side, DecodeError *error)
+{
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		const RecordColumn *column = &side->columns[i];
+
+		if (!column->is_key || side->fields[i].change == FIELD_SET)
+			continue;
+		if (side->fields[i].change == FIELD_KEEP)
+			return WireReject(error, ERRCODE_NOT_NULL_VIOLATION,
+							  "column \"%s\" is not null, but the %s has no value for it",
+							  column->name, part_names[side->part]);
+		return WireReject(error, ERRCODE_INVALID_PARAMETER_VALUE, "column \"%s\" is a key",
+						  column->name);
+	}
+	return true;
 }
 
 /*
@@ -608,6 +698,24 @@ side_give(const RecordSide *side, Datum *values, bool *isnull)
 	{
 		values[side->positions[i]] = side->values[i];
 		isnull[side->positions[i]] = side->isnull[i];
+	}
+}
+
+/* The same of an update; its keys are values. */
+static void
+side_give_fields(const RecordSide *side, Datum *values, bool *isnull, FieldWrite *fields)
+{
+	for (int i = 0; i < side->ncolumns; i++)
+	{
+		int			position = side->positions[i];
+
+		if (side->columns[i].is_key)
+		{
+			values[position] = side->fields[i].value;
+			isnull[position] = side->fields[i].isnull;
+		}
+		else
+			fields[position] = side->fields[i];
 	}
 }
 

@@ -13,6 +13,7 @@
 #include "utils/jsonb.h"
 
 #include "common/decode_error.h"
+#include "common/field_write.h"
 #include "wire/format.h"
 
 typedef struct RawRecord
@@ -21,11 +22,14 @@ typedef struct RawRecord
 	int			key_bytes;		/* -1: null */
 	const char *value;
 	int			value_bytes;	/* -1: null, a tombstone */
+	bool		is_patch;		/* a header says so: the value is JsonReaderDecodeUpdate's text of
+								 * columns by name, whatever the format; RecordDecodeWrite only */
 } RawRecord;
 
 typedef enum RecordVerdict
 {
 	RECORD_PUT,					/* every column is filled */
+	RECORD_UPDATE,				/* the key columns are filled, fields say what becomes of others */
 	RECORD_DELETE,				/* the key columns are filled, the others are NULL */
 	RECORD_NEEDS_SCHEMA,		/* add or refuse *schema_id, then decode the record again */
 	RECORD_REJECTED				/* *error says why */
@@ -62,6 +66,16 @@ extern void RecordDecoderRefuseSchema(RecordDecoder *decoder, int32 schema_id,
 extern RecordVerdict RecordDecode(RecordDecoder *decoder, const RawRecord *record,
 								  Datum *values, bool *isnull,
 								  int32 *schema_id, DecodeError *error);
+
+/*
+ * The same for a record of a real-time topic, whose value may be an update of some columns:
+ * by the format's write_partial, or because the record says so.  fields[], of ncolumns,
+ * are filled for each column that is no key, with RECORD_PUT too.  A patch's key is the
+ * record's, where others are read from values, too: written as a tombstone's.
+ */
+extern RecordVerdict RecordDecodeWrite(RecordDecoder *decoder, const RawRecord *record,
+									   Datum *values, bool *isnull, FieldWrite *fields,
+									   int32 *schema_id, DecodeError *error);
 
 /*
  * For people: {"key": ..., "value": ...}, guessing no schema.  JSON stays JSON,

@@ -42,6 +42,7 @@ static const IngestApi api = {
 	.RecordDecoderAddSchema = RecordDecoderAddSchema,
 	.RecordDecoderRefuseSchema = RecordDecoderRefuseSchema,
 	.RecordDecode = RecordDecode,
+	.RecordDecodeWrite = RecordDecodeWrite,
 	.RecordDescribe = RecordDescribe,
 	.AvroReaderCreate = AvroReaderCreate,
 	.AvroDatumToJsonb = AvroDatumToJsonb,

@@ -25,7 +25,7 @@
 #define INGEST_API_VARIABLE "venice_ingest_api"
 
 /* Raised with every change of the struct or of what it points to. */
-#define INGEST_API_VERSION	4
+#define INGEST_API_VERSION	5
 
 typedef struct IngestApi
 {
@@ -66,6 +66,9 @@ typedef struct IngestApi
 	RecordVerdict	(*RecordDecode) (RecordDecoder *decoder, const RawRecord *record,
 								Datum *values, bool *isnull, int32 *schema_id,
 								DecodeError *error);
+	RecordVerdict	(*RecordDecodeWrite) (RecordDecoder *decoder, const RawRecord *record,
+								Datum *values, bool *isnull, FieldWrite *fields,
+								int32 *schema_id, DecodeError *error);
 	Jsonb *(*RecordDescribe) (const RawRecord *record);
 	AvroReader *(*AvroReaderCreate) (const char *const *texts, int ntexts,
 								const char *reader_schema, const AvroColumn *columns,
