@@ -61,6 +61,7 @@ OBJS = \
 	src/version/layout.o \
 	src/version/state.o \
 	src/version/functions.o \
+	src/version/columns.o \
 	src/version/build.o \
 	src/version/redirect.o \
 	src/version/carry.o \

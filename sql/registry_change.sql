@@ -29,7 +29,7 @@ SELECT venice.alter_feature_view('stats', '{"ttl": null, "feature_descriptions":
 SELECT ttl FROM venice.feature_views WHERE name = 'stats';
 SELECT attname, col_description(attrelid, attnum) FROM pg_attribute WHERE attrelid = 'stats.records'::regclass AND attnum > 0 ORDER BY attnum;
 
--- A new feature behind the others and a wider type apply in place, from the store's next version on.
+-- A new feature behind the others and a wider type apply in place, this from the store's next version on.
 SELECT venice.alter_feature_view('stats', '{"feature_descriptions": {"country": "Where"}}', 'clicks::bigint AS clicks, ctr, country');
 SELECT name, type, expression, description FROM venice.features WHERE view = 'stats' ORDER BY position;
 SELECT * FROM stats.get(1);

@@ -94,7 +94,7 @@ SELECT options -> 'versions_to_keep' AS keep, options -> 'fillfactor' AS fillfac
 SELECT venice.alter_store('user_features', '{"versions_to_keep": null}');
 SELECT options -> 'versions_to_keep' AS keep, options -> 'fillfactor' AS fillfactor FROM venice.stores WHERE store = 'user_features';
 
--- Value columns change compatibly, from the next version; its functions then have them.
+-- Value columns change compatibly, new ones at once, others from the next version; its functions then have them.
 SELECT venice.alter_store('user_features', value => 'clicks numeric, ctr double precision DEFAULT 0.5, country varchar(2) NOT NULL, score real');
 SELECT * FROM user_features.get(1);
 SELECT venice.push('user_features', $$SELECT 1, 2, 0.25, 'de', 0.5$$);

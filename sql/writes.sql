@@ -330,9 +330,8 @@ SELECT venice.create_store('wide', 'k int', :'columns');
 SELECT wide.put(1, 5, c96 => 7);
 SELECT k, c1, c96 FROM wide.records;
 SELECT venice.alter_store('wide', value => :'columns' || ', c97 int');
-SELECT venice.push('wide', 'SELECT *, 97 FROM wide.records');
 SELECT proname FROM pg_proc WHERE pronamespace = 'wide'::regnamespace AND proname IN ('put', 'update');
-SELECT wide.update(1, '{"c1": 6}');
+SELECT wide.update(1, '{"c1": 6, "c97": 97}');
 SELECT k, c1, c96, c97 FROM wide.records;
 SELECT venice.rebuild_functions('wide');
 

@@ -89,17 +89,22 @@ WriteColumns(const Store *store, Oid records)
 	Relation	relation = table_open(records, AccessShareLock);
 	TupleDesc	descriptor = RelationGetDescr(relation);
 	TupleDesc	columns;
+	List	   *numbers = NIL;
 	int			count = 0;
+	ListCell   *cell;
 
-	for (int i = 0; i < descriptor->natts; i++)
-		count += !TupleDescAttr(descriptor, i)->attisdropped &&
-			NameStr(TupleDescAttr(descriptor, i)->attname)[0] != '_';
-	columns = CreateTemplateTupleDesc(count);
-	count = 0;
-	for (int i = 0; i < descriptor->natts; i++)
-		if (!TupleDescAttr(descriptor, i)->attisdropped &&
-			NameStr(TupleDescAttr(descriptor, i)->attname)[0] != '_')
-			TupleDescCopyEntry(columns, ++count, descriptor, i + 1);
+	/* A column that was added to the version comes last in it, wherever the store has it. */
+	foreach(cell, store->columns)
+	{
+		const char *name = ((StoreColumn *) lfirst(cell))->name;
+		AttrNumber	attribute = get_attnum(records, name);
+
+		if (attribute != InvalidAttrNumber && name[0] != '_')
+			numbers = lappend_int(numbers, attribute);
+	}
+	columns = CreateTemplateTupleDesc(list_length(numbers));
+	foreach(cell, numbers)
+		TupleDescCopyEntry(columns, ++count, descriptor, lfirst_int(cell));
 	table_close(relation, AccessShareLock);
 	return columns;
 }

@@ -18,7 +18,10 @@
 /* Versions that take writes, as they are now: under StoreWritersLock. */
 extern List *CompleteVersions(const Store *store);
 
-/* The names and types of a version's columns, keys first, without bookkeeping; palloc'd. */
+/*
+ * The store's columns that a version has, in the store's order, keys first, as they are in
+ * the version, without bookkeeping; palloc'd.
+ */
 extern TupleDesc WriteColumns(const Store *store, Oid records);
 
 /*

@@ -6,7 +6,9 @@
  * Which conversion applies is decided when the reader is made; what has no
  * conversion without loss is a mismatch there and then.  Of the promotions that
  * a declared column may ask for, those into floating point can round: here,
- * unlike in a reader's schema, a value that would be rounded is refused.
+ * unlike in a reader's schema, a value that would be rounded is refused.  And
+ * producers may come to write long what was int before a store has a version
+ * with wider columns: a value that is out of range is refused.
  *
  * Locks: none.  Must not know: records, fields, defaults.
  *
@@ -38,6 +40,7 @@ typedef enum ConvertAction
 	CONVERT_NONE,				/* there is no conversion */
 	CONVERT_NULL,
 	CONVERT_NATURAL,			/* the schema's own type */
+	CONVERT_INT4,				/* from a long */
 	CONVERT_INT8,				/* from an integer, or a timestamp's raw number */
 	CONVERT_FLOAT4,				/* from an integer */
 	CONVERT_FLOAT8,				/* from an integer or a float */
@@ -96,6 +99,8 @@ number_action(const AvroSchema *schema, Oid type)
 
 	switch (type)
 	{
+		case INT4OID:
+			return schema->type == AVRO_LONG ? CONVERT_INT4 : CONVERT_NONE;
 		case INT8OID:
 			return schema->type == AVRO_INT ? CONVERT_INT8 : CONVERT_NONE;
 		case FLOAT4OID:
@@ -336,6 +341,13 @@ convert_scalar(AvroConvert *convert, AvroCursor *cursor, Datum *value)
 			if (!AvroScalarToDatum(reader, &scalar, value, error))
 				return false;
 			*value = TypeInputApplyTypmod(*value, convert->type, convert->typmod);
+			return true;
+		case CONVERT_INT4:
+			*value = Int32GetDatum((int32) scalar.integer);
+			if (scalar.integer != (int32) scalar.integer)
+				return AvroFail(error, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+								"value %lld is out of range for type %s",
+								(long long) scalar.integer, format_type_be(convert->type));
 			return true;
 		case CONVERT_INT8:
 			*value = Int64GetDatum(scalar.integer);

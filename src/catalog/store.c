@@ -255,10 +255,9 @@ raise_no_store(const char *name)
 	pg_unreachable();
 }
 
-Store *
-StoreLookup(const char *name, bool missing_ok)
+static Store *
+look_up(const char *name, Snapshot snapshot)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	RegistryScan scan;
 	HeapTuple	tuple;
 	Store	   *store = NULL;
@@ -279,7 +278,25 @@ StoreLookup(const char *name, bool missing_ok)
 		find_schema(name, snapshot, &store->schema_oid, &store->owner);
 		UnregisterSnapshot(snapshot);
 	}
-	else if (!missing_ok)
+	return store;
+}
+
+Store *
+StoreLookup(const char *name, bool missing_ok)
+{
+	Store	   *store = look_up(name, RegisterSnapshot(GetTransactionSnapshot()));
+
+	if (store == NULL && !missing_ok)
+		raise_no_store(name);
+	return store;
+}
+
+Store *
+StoreLookupLatest(const char *name)
+{
+	Store	   *store = look_up(name, RegisterSnapshot(GetLatestSnapshot()));
+
+	if (store == NULL)
 		raise_no_store(name);
 	return store;
 }

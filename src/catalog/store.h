@@ -106,6 +106,9 @@ extern bool VersionStateIsGone(VersionState state);
  */
 extern Store *StoreLookup(const char *name, bool missing_ok);
 
+/* The same as it is now, whatever the isolation level; 42704 when there is none. */
+extern Store *StoreLookupLatest(const char *name);
+
 /* Who owns a schema; InvalidOid when there is no such schema. */
 extern Oid	SchemaOwner(Oid schema);
 

@@ -84,7 +84,7 @@ DefineSettings(void)
 							0, Min(MAX_KILOBYTES, MAX_CACHE_KB), at_start, GUC_UNIT_KB,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("venice.drop_lock_timeout",
-							"Longest time that dropping a retired version waits for a lock.",
+							"Longest time that who drops a retired version, or adds columns, makes others wait for a lock.",
 							NULL, &Settings.drop_lock_timeout_ms, Settings.drop_lock_timeout_ms,
 							1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomBoolVariable("venice.ingestion",

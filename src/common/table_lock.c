@@ -5,9 +5,10 @@
  *
  * Who waits for AccessExclusiveLock has everybody who comes later wait behind
  * him, and has a parallel dump fail, whose processes ask for their locks with
- * NOWAIT.  So nobody waits here: the lock is taken in a moment when it is free.
+ * NOWAIT.  So nobody waits here: the lock is taken in a moment when it is free.  Only
+ * where there is no such moment is it waited for, and not for long.
  *
- * Locks: AccessExclusiveLock, when it is free.
+ * Locks: AccessExclusiveLock.
  * Must not know: what the table is.
  *
  *-------------------------------------------------------------------------
@@ -20,10 +21,12 @@
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "common/compat.h"
 #include "common/query.h"
+#include "common/subtransaction.h"
 
 #define TRY_EVERY_MS	1
 
@@ -42,6 +45,32 @@ TableLockUnqueued(Oid table, int timeout_ms)
 		CHECK_FOR_INTERRUPTS();
 	}
 	return true;
+}
+
+typedef struct TimedLock
+{
+	Oid			table;
+	int			timeout_ms;
+} TimedLock;
+
+static void
+lock_within(void *argument)
+{
+	TimedLock  *lock = argument;
+	int			nest_level = NewGUCNestLevel();
+
+	(void) set_config_option("lock_timeout", psprintf("%d", lock->timeout_ms), PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	LockRelationOid(lock->table, AccessExclusiveLock);
+	AtEOXact_GUC(true, nest_level);
+}
+
+bool
+TableLockQueued(Oid table, int timeout_ms)
+{
+	TimedLock	lock = {table, timeout_ms};
+
+	return SubtransactionTry(lock_within, &lock, ERRCODE_LOCK_NOT_AVAILABLE) == NULL;
 }
 
 bool

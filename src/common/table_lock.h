@@ -15,6 +15,12 @@
  */
 extern bool TableLockUnqueued(Oid table, int timeout_ms);
 
+/*
+ * The same in the queue, where who comes later waits as long: for who would never find it
+ * free.
+ */
+extern bool TableLockQueued(Oid table, int timeout_ms);
+
 /* Would it be to be had now?  No lock is taken. */
 extern bool TableIsUnlocked(Oid table);
 

@@ -114,7 +114,6 @@ describe_columns(BatchTarget *target, const Store *store, Relation relation,
 	TupleDesc	desc = target->descriptor;
 	const Jsonb *fields = target->version->options->fields;
 
-	target->ncolumns = 0;
 	target->record_time = -1;
 	target->arrival = -1;
 	for (int i = 0; i < desc->natts; i++)
@@ -129,9 +128,8 @@ describe_columns(BatchTarget *target, const Store *store, Relation relation,
 			target->arrival = i;
 		else
 		{
-			/* Bookkeeping columns come last, and nothing is ever dropped from a version. */
-			Assert(target->ncolumns == i && !attribute->attisdropped);
-			target->ncolumns++;
+			/* Nothing is ever dropped from a version. */
+			Assert(!attribute->attisdropped);
 			column->name = name;
 			column->field = fields ? api->OptionText(fields, name) : NULL;
 			column->type = attribute->atttypid;
@@ -173,6 +171,7 @@ BatchTargetInit(BatchTarget *target, const Store *store, Version *version, int32
 	if (relation == NULL)
 		return false;
 	target->version = version;
+	target->records = records;
 	target->owner = relation->rd_rel->relowner;
 	target->partition = partition;
 
@@ -191,7 +190,7 @@ BatchTargetInit(BatchTarget *target, const Store *store, Version *version, int32
 	format.value_schema = version->value_schema;
 	format.max_record_bytes = (int) Min(store->options->max_record_bytes, INT_MAX);
 	format.columns = columns;
-	format.ncolumns = target->ncolumns;
+	format.ncolumns = target->descriptor->natts;
 	target->decoder = api->RecordDecoderCreate(&format, context);
 	api->UserContextLeave(&user);
 
@@ -438,6 +437,23 @@ count_changes(const BatchTarget *target, const KafkaRecord *records, const Chang
 	}
 }
 
+/*
+ * Does the table still have the columns that it had?  It gets more while it is filled,
+ * which whoever begins anew knows of; from here on it gets none in this transaction.
+ */
+static bool
+has_same_columns(const BatchTarget *target)
+{
+	Relation	relation = try_table_open(target->records, RowExclusiveLock);
+	bool		same;
+
+	if (relation == NULL)
+		return false;
+	same = RelationGetDescr(relation)->natts == target->descriptor->natts;
+	table_close(relation, NoLock);
+	return same;
+}
+
 BatchResult
 BatchWrite(BatchTarget *target, const KafkaRecord *records, int count, PartitionState *state,
 		   int32 *schema_id)
@@ -449,6 +465,8 @@ BatchWrite(BatchTarget *target, const KafkaRecord *records, int count, Partition
 
 	if (count == 0)
 		return BATCH_WRITTEN;
+	if (!has_same_columns(target))
+		return BATCH_TABLE_CHANGED;
 	MemoryContextReset(target->context);
 	MemoryContextSwitchTo(target->context);
 	changes = MemoryContextAllocHuge(target->context, count * sizeof(Change));
@@ -462,7 +480,7 @@ BatchWrite(BatchTarget *target, const KafkaRecord *records, int count, Partition
 	if (!complete)
 		return BATCH_NEEDS_SCHEMA;
 	if (!found)
-		return BATCH_TABLE_GONE;
+		return BATCH_TABLE_CHANGED;
 	state->loaded_through = api->LoadLastRow(target->load);
 	count_changes(target, records, changes, count, state);
 	return BATCH_WRITTEN;

@@ -15,12 +15,12 @@
 typedef struct BatchTarget
 {
 	Version    *version;
+	Oid			records;
 	Oid			owner;			/* as whom rows are written */
 	int32		partition;
 	RecordDecoder *decoder;
 	Load	   *load;
 	TupleDesc	descriptor;		/* of the table */
-	int			ncolumns;		/* attributes that come from the record */
 	int			record_time;		/* index of the attribute, -1: none */
 	int			arrival;
 	MemoryContext context;		/* of the batch being written, whosever it is */
@@ -41,7 +41,7 @@ typedef enum BatchResult
 {
 	BATCH_WRITTEN,
 	BATCH_NEEDS_SCHEMA,			/* *schema_id; nothing was written */
-	BATCH_TABLE_GONE
+	BATCH_TABLE_CHANGED			/* it is gone, or has other columns; nothing was written */
 } BatchResult;
 
 /*

@@ -655,7 +655,7 @@ write_batch(Unit *unit)
 			break;
 		obtain_schema(unit, schema_id);
 	}
-	if (result == BATCH_TABLE_GONE)
+	if (result == BATCH_TABLE_CHANGED)
 	{
 		UnitRelease(unit);
 		return;

@@ -646,12 +646,13 @@ columns_differ(const Store *store, const List *columns)
 	return false;
 }
 
-/* New columns, from the next version on; and where a topic's records have them. */
+/* New columns, and other types from the next version on; and where a topic's records have them. */
 static void
 alter_own_store(const FeatureView *view, const StoreSpec *spec)
 {
 	Store	   *store = lock_own_store(view, false);
 	List	   *values = NIL;
+	char	   *later;
 	ListCell   *cell;
 	QuerySession session;
 	QueryArgs	args = {0};
@@ -683,11 +684,12 @@ alter_own_store(const FeatureView *view, const StoreSpec *spec)
 			if (!column->is_key && strcmp(column->name, EVENT_TIME_COLUMN) != 0)
 				values = lappend(values, column);
 		}
-		StoreChangeColumns(store, values, spec->value_schema);
-		ereport(NOTICE,
-				(errmsg("change to %s \"%s\" applies from the next version of store \"%s\"",
-						FeatureViewKind(view), FeatureViewShortName(view), store->name),
-				 errdetail("Until then new features are NULL.")));
+		later = StoreChangeColumns(store, values, spec->value_schema);
+		if (later != NULL)
+			ereport(NOTICE,
+					(errmsg("change to %s \"%s\" applies from the next version of store \"%s\"",
+							FeatureViewKind(view), FeatureViewShortName(view), store->name),
+					 errdetail("Value columns: %s.", later)));
 	}
 	if (store->owner != spec->owner)
 		StoreChangeOwner(store, spec->owner);

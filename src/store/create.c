@@ -34,6 +34,7 @@
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "avro/reader.h"
 #include "apply/log.h"
@@ -42,12 +43,14 @@
 #include "catalog/pointer.h"
 #include "catalog/store.h"
 #include "common/compat.h"
+#include "common/item_list.h"
 #include "common/query.h"
 #include "common/server_options.h"
 #include "common/shmem.h"
 #include "read/cache.h"
 #include "store/arguments.h"
 #include "store/definition.h"
+#include "version/columns.h"
 #include "version/functions.h"
 #include "version/gate.h"
 #include "version/history.h"
@@ -565,9 +568,81 @@ StoreChangeOwner(const Store *store, Oid owner)
 	CommandCounterIncrement();
 }
 
-void
+static StoreColumn *
+find_column(const List *columns, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, columns)
+		if (strcmp(((StoreColumn *) lfirst(cell))->name, name) == 0)
+			return lfirst(cell);
+	return NULL;
+}
+
+static bool
+is_not_null(Oid records, const char *column)
+{
+	HeapTuple	tuple = SearchSysCacheAttName(records, column);
+	bool		result = HeapTupleIsValid(tuple) &&
+		((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return result;
+}
+
+/* Is it another one than it was, which only a new table shows? */
+static bool
+has_changed(const Store *store, const StoreColumn *old, const StoreColumn *new)
+{
+	Oid			records = get_relname_relid("records", store->schema_oid);
+	Oid			old_type;
+	Oid			new_type;
+	int32		old_modifier;
+	int32		new_modifier;
+
+	column_type(store, old, &old_type, &old_modifier);
+	parseTypeString(new->type_name, &new_type, &new_modifier, false);
+	return old_type != new_type || old_modifier != new_modifier ||
+		is_not_null(records, new->name) != new->not_null ||
+		(old->default_expression == NULL) != (new->default_expression == NULL) ||
+		(old->default_expression != NULL &&
+		 strcmp(old->default_expression, new->default_expression) != 0);
+}
+
+/* What of the store's columns the current version does not have: "a", "b", their order. */
+static char *
+left_for_next_version(const Store *store, const List *old_columns)
+{
+	Oid			records = get_relname_relid("records", store->schema_oid);
+	AttrNumber	last = InvalidAttrNumber;
+	bool		in_order = true;
+	StringInfoData list;
+	ListCell   *cell;
+
+	initStringInfo(&list);
+	foreach(cell, store->columns)
+	{
+		const StoreColumn *column = lfirst(cell);
+		const StoreColumn *old = find_column(old_columns, column->name);
+		AttrNumber	attribute = get_attnum(records, column->name);
+
+		if (column->is_key || strcmp(column->name, EVENT_TIME_COLUMN) == 0)
+			continue;
+		if (attribute == InvalidAttrNumber || (old != NULL && has_changed(store, old, column)))
+			ItemListAppend(&list, "\"%s\"", column->name);
+		in_order &= attribute == InvalidAttrNumber || attribute > last;
+		last = Max(last, attribute);
+	}
+	if (!in_order)
+		ItemListAppend(&list, "their order");
+	return list.len > 0 ? list.data : NULL;
+}
+
+char *
 StoreChangeColumns(Store *store, List *value_columns, const char *value_schema)
 {
+	List	   *old_columns = store->columns;
 	List	   *columns = NIL;
 	QuerySession session;
 	QueryArgs	args = {0};
@@ -585,16 +660,20 @@ StoreChangeColumns(Store *store, List *value_columns, const char *value_schema)
 	store->columns = columns;
 	store->value_schema = value_schema ? pstrdup(value_schema) : NULL;
 
+	/* Who has looked at the versions' columns is to look again. */
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, store->name);
 	QueryArgText(&args, value_schema);
-	(void) QueryRun("UPDATE venice.store SET value_schema = $2 WHERE store_name = $1::name", &args);
+	(void) QueryRun("UPDATE venice.store SET value_schema = $2, generation = generation + 1 "
+					"WHERE store_name = $1::name", &args);
 	args.count = 1;
 	(void) QueryRun("DELETE FROM venice.store_column WHERE store_name = $1::name", &args);
 	write_columns(store->name, columns);
 	QueryEnd(&session);
+	VersionsAddColumns(store, HistoryTablesToChange(store));
 	HistoryFollowColumns(store);
 	PastFunctionsRenew(store);
+	return left_for_next_version(store, old_columns);
 }
 
 /*
@@ -711,6 +790,7 @@ venice_alter_store(PG_FUNCTION_ARGS)
 	Store	   *store;
 	char	   *value;
 	char	   *later;
+	char	   *later_columns = NULL;
 	char	   *view;
 	QuerySession session;
 	QueryArgs	args = {0};
@@ -736,9 +816,14 @@ venice_alter_store(PG_FUNCTION_ARGS)
 				 errdetail("Feature view: %s.", view),
 				 errhint("Change them with venice.alter_feature_view(%s).", quote_literal_cstr(view))));
 	before = describe_store(store->name);
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store->name);
+	QueryArgJsonb(&args, merged);
+	(void) QueryRun("UPDATE venice.store SET options = $2 WHERE store_name = $1::name", &args);
+	QueryEnd(&session);
 	if (value != NULL)
-		StoreChangeColumns(store, DefinitionParse(value, false, "value"),
-						   DefinitionIsAvro(value) ? value : NULL);
+		later_columns = StoreChangeColumns(store, DefinitionParse(value, false, "value"),
+										   DefinitionIsAvro(value) ? value : NULL);
 	check_consistency(options, store->owner, store->columns, store->key_schema,
 					  store->value_schema);
 	had_cache = store->options->cache;
@@ -750,24 +835,19 @@ venice_alter_store(PG_FUNCTION_ARGS)
 		owner = owner_from_options(changes);
 		StoreChangeOwner(store, owner);
 	}
-
-	QueryBeginRegistry(&session);
-	QueryArgText(&args, store->name);
-	QueryArgJsonb(&args, merged);
-	(void) QueryRun("UPDATE venice.store SET options = $2 WHERE store_name = $1::name", &args);
-	QueryEnd(&session);
 	audit_store("alter", store, owner, before);
 
 	forget_caching(store);
 	if (options->cache && !had_cache)
 		notice_missing_cache(store->name);
 	later = StoreOptionsNextVersion(changes);
-	if (later != NULL || value != NULL)
+	if (later != NULL || later_columns != NULL)
 		ereport(NOTICE,
 				(errmsg("change to store \"%s\" applies from the next version", store->name),
-				 errdetail("%s.", later == NULL ? "Value columns" :
-						   value == NULL ? psprintf("Options: %s", later) :
-						   psprintf("Value columns, and options: %s", later))));
+				 errdetail("%s%s%s%s%s.", later != NULL ? "Options: " : "", later != NULL ? later : "",
+						   later != NULL && later_columns != NULL ? ". " : "",
+						   later_columns != NULL ? "Value columns: " : "",
+						   later_columns != NULL ? later_columns : "")));
 	SupervisorWakeAtCommit();
 	PG_RETURN_VOID();
 }
@@ -951,7 +1031,7 @@ venice_rebuild_functions(PG_FUNCTION_ARGS)
 	Store	   *store = ArgumentOwnedStore(fcinfo);
 
 	StoreCheckSchema(store);
-	GeneratedFunctionsRenew(store);
+	GeneratedFunctionsRenew(store, store->schema_oid, RENEW_ALL);
 	PastFunctionsRenew(store);
 	PG_RETURN_VOID();
 }

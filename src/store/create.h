@@ -33,11 +33,12 @@ extern bool StoreNameIsReserved(const char *name);
 extern Store *StoreCreate(const StoreSpec *spec);
 
 /*
- * Give the next version other value columns (without _event_time, which stays), which
- * must be compatible: 2BP01 with a list of what is not.  value_schema is Avro, or NULL.
- * StoreLock is held.
+ * Give the store other value columns (without _event_time, which stays), which must be
+ * compatible: 2BP01 with a list of what is not.  value_schema is Avro, or NULL.  New
+ * ones are added to the versions that there are, or 55P03: see VersionsAddColumns.  What
+ * only the next version has is returned: "a", "b"; or NULL.  StoreLock is held.
  */
-extern void StoreChangeColumns(Store *store, List *value_columns, const char *value_schema);
+extern char *StoreChangeColumns(Store *store, List *value_columns, const char *value_schema);
 
 /* May a column be changed from one type to the other without losing a value? */
 extern bool StoreTypeWidens(Oid from, int32 from_modifier, Oid to, int32 to_modifier);

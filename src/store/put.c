@@ -171,13 +171,15 @@ check_columns(const Call *call)
 static void
 begin_call(FunctionCallInfo fcinfo, int first_column, AclMode mode, Call *call)
 {
+	char	   *store = ArgumentText(fcinfo, 0, "store", true);
 	Datum	   *names;
 	int			count;
 
 	FunctionRequireWritable(fcinfo);
-	call->store = StoreLookup(ArgumentText(fcinfo, 0, "store", true), false);
+	/* Who changes its columns keeps writers out: they are what they are after that. */
+	StoreWritersLock(store);
+	call->store = StoreLookupLatest(store);
 	check_writable(call->store);
-	StoreWritersLock(call->store->name);
 	call->records = current_records(call->store);
 	check_rights(call->store, call->records, mode);
 

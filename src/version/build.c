@@ -36,6 +36,7 @@
 #include "common/query.h"
 #include "common/subtransaction.h"
 #include "version/clone.h"
+#include "version/columns.h"
 #include "version/functions.h"
 #include "version/layout.h"
 #include "version/state.h"
@@ -227,6 +228,7 @@ VersionBuild(Store *store, Version *version, BuildProgress progress, void *argum
 	if (OidIsValid(get_relname_relid("tombstones", schema_oid)))
 		tombstones = quote_qualified_identifier(schema, "tombstones");
 
+	VersionAddColumns(store, version);
 	QueryBegin(&session, SchemaOwner(schema_oid));
 	if (tombstones != NULL && has_rows(tombstones))
 	{

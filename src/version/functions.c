@@ -68,6 +68,8 @@ typedef struct Definition
 	int			rows;			/* estimate, for a table */
 	bool		in_client_encoding; /* which parallel workers do not have */
 	bool		writes;
+	int			own_columns;	/* that its rows begin with */
+	List	   *columns;		/* of records, by number, that they have then */
 } Definition;
 
 #define DEFINITION_COUNT 10
@@ -158,6 +160,8 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 	StringInfoData cast_values; /* $2::bigint */
 	List	   *key_names = NIL;
 	List	   *value_names = NIL;
+	List	   *value_numbers = NIL;
+	List	   *all_numbers = NIL;
 	char	   *query;			/* the arguments that compute and top_k begin with */
 	const char *ordinality = "ordinality";
 	int			key_count = 0;
@@ -214,6 +218,7 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 													FORMAT_TYPE_FORCE_QUALIFY);
 
 			value_names = lappend(value_names, pstrdup(name));
+			value_numbers = lappend_int(value_numbers, attribute->attnum);
 			ItemListAppend(&values, "%s %s", quoted, type);
 			ItemListAppend(&optional_values, "%s %s DEFAULT %s", quoted, bare,
 						   column_default(store, name));
@@ -221,6 +226,7 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 			ItemListAppend(&cast_values, "$%d::%s", key_count + list_length(value_names), bare);
 		}
 		ItemListAppend(&all, "%s %s", quoted, type);
+		all_numbers = lappend_int(all_numbers, attribute->attnum);
 	}
 	table_close(relation, AccessShareLock);
 	query = psprintf("%s text, %s text, %s real[]", our_name(store, "operation"),
@@ -235,7 +241,8 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 		.body = psprintf("SELECT * FROM venice_internal.get(%s, %s) AS record(%s)", literal,
 						 parameters.data, values.data),
 		.comment = "The row of one key in the current version; no row when the key is absent.",
-		.rows = 1
+		.rows = 1,
+		.columns = value_numbers
 	};
 	definitions[1] = (Definition)
 	{
@@ -246,7 +253,9 @@ make_definitions(const Store *store, Oid records, Definition *definitions)
 		.body = psprintf("SELECT * FROM venice_internal.batch_get(%s, %s) AS record(%s bigint, %s)",
 						 literal, parameters.data, ordinality, all.data),
 		.comment = "The rows of many keys in the current version, in input order; absent keys are left out.",
-		.rows = 100
+		.rows = 100,
+		.own_columns = 1,
+		.columns = all_numbers
 	};
 	definitions[2] = (Definition)
 	{
@@ -469,36 +478,46 @@ GeneratedFunctionsCreate(const Store *store, Oid schema)
 			copy_past_function(store, functions[i].function, schema);
 }
 
+/* Is a function what it is to be? */
+static bool
+is_as_defined(Oid function, const Definition *definition)
+{
+	HeapTuple	tuple;
+	Datum		body;
+	bool		is_null = true;
+	bool		result;
+
+	if (definition->name == NULL)
+		return !OidIsValid(function);
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	/* The body spells out every column and type, so that it says it all. */
+	body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &is_null);
+	result = !is_null && strcmp(TextDatumGetCString(body), definition->body) == 0;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+static bool
+are_as_defined(Oid schema, const Definition *definitions)
+{
+	Generated	functions[FUNCTION_COUNT];
+
+	find_functions(schema, functions);
+	for (int i = 0; i < DEFINITION_COUNT; i++)
+		if (!is_as_defined(functions[i].function, &definitions[i]))
+			return false;
+	return true;
+}
+
 bool
 GeneratedFunctionsFit(const Store *store, Oid records)
 {
 	Definition	definitions[DEFINITION_COUNT];
-	Generated	functions[FUNCTION_COUNT];
-	bool		fit = true;
 
 	make_definitions(store, records, definitions);
-	find_functions(store->schema_oid, functions);
-	for (int i = 0; i < DEFINITION_COUNT && fit; i++)
-	{
-		HeapTuple	tuple;
-		Datum		body;
-		bool		is_null = true;
-
-		if (definitions[i].name == NULL)
-		{
-			fit = !OidIsValid(functions[i].function);
-			continue;
-		}
-		tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(functions[i].function));
-		fit = HeapTupleIsValid(tuple);
-		if (!fit)
-			break;
-		/* The body spells out every column and type, so that it says it all. */
-		body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &is_null);
-		fit = !is_null && strcmp(TextDatumGetCString(body), definitions[i].body) == 0;
-		ReleaseSysCache(tuple);
-	}
-	return fit;
+	return are_as_defined(store->schema_oid, definitions);
 }
 
 /* A function's row as it is to be in another schema; it is taken out of its own. */
@@ -681,28 +700,159 @@ still_answers(Oid function, Oid records)
 	return result;
 }
 
+/*
+ * Of the columns that a function's rows are to have, those that are not there yet; false if
+ * it is not only at the end that its rows differ from what they are to be.
+ */
+static bool
+find_added(HeapTuple function, TupleDesc records, const Definition *definition, List **added)
+{
+	const List *columns = definition->columns;
+	Oid		   *types;
+	char	  **names;
+	char	   *modes;
+	int			count = get_func_arg_info(function, &types, &names, &modes);
+	int			first = 0;
+	int			has;
+
+	/* The rows of a function that returns a single column are values of its type. */
+	if (((Form_pg_proc) GETSTRUCT(function))->prorettype != RECORDOID)
+		return false;
+	while (first < count && modes[first] != PROARGMODE_TABLE)
+		first++;
+	first += definition->own_columns;
+	has = count - first;
+	if (has < 0 || has > list_length(columns))
+		return false;
+	for (int i = 0; i < has; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(records, list_nth_int(columns, i) - 1);
+
+		if (strcmp(NameStr(attribute->attname), names[first + i]) != 0 ||
+			attribute->atttypid != types[first + i])
+			return false;
+	}
+	*added = list_copy_tail(columns, has);
+	return true;
+}
+
+/* Elements of an array of pg_proc's, and one for each of the added columns. */
+static ArrayType *
+array_with(HeapTuple function, AttrNumber number, Oid type, int length, bool by_value, char align,
+		   const Datum *added, int count)
+{
+	bool		is_null;
+	Datum		array = SysCacheGetAttr(PROCOID, function, number, &is_null);
+	Datum	   *elements;
+	int			had;
+
+	deconstruct_array(DatumGetArrayTypeP(array), type, length, by_value, align, &elements, NULL,
+					  &had);
+	elements = repalloc(elements, (had + count) * sizeof(Datum));
+	memcpy(elements + had, added, count * sizeof(Datum));
+	return construct_array(elements, had + count, type, length, by_value, align);
+}
+
+/*
+ * Give a function's rows more columns at their end, and leave it the one that it is, as
+ * ALTER TABLE does it with a table's row type: what depends on it or has a plan with it
+ * goes on with the columns that it knows.  CREATE OR REPLACE would refuse to.
+ */
+static void
+extend_rows(Oid function, TupleDesc records, const Definition *definition)
+{
+	Relation	catalog = table_open(ProcedureRelationId, RowExclusiveLock);
+	HeapTuple	tuple = SearchSysCacheCopy1(PROCOID, ObjectIdGetDatum(function));
+	Datum		values[Natts_pg_proc] = {0};
+	bool		nulls[Natts_pg_proc] = {false};
+	bool		replaces[Natts_pg_proc] = {false};
+	List	   *added;
+
+	if (HeapTupleIsValid(tuple) && find_added(tuple, records, definition, &added) &&
+		added != NIL)
+	{
+		int			count = list_length(added);
+		Datum	   *types = palloc(count * sizeof(Datum));
+		Datum	   *modes = palloc(count * sizeof(Datum));
+		Datum	   *names = palloc(count * sizeof(Datum));
+		ObjectAddress address;
+
+		ObjectAddressSet(address, ProcedureRelationId, function);
+		for (int i = 0; i < count; i++)
+		{
+			Form_pg_attribute attribute = TupleDescAttr(records, list_nth_int(added, i) - 1);
+			ObjectAddress type;
+
+			types[i] = ObjectIdGetDatum(attribute->atttypid);
+			modes[i] = CharGetDatum(PROARGMODE_TABLE);
+			names[i] = CStringGetTextDatum(NameStr(attribute->attname));
+			ObjectAddressSet(type, TypeRelationId, attribute->atttypid);
+			recordDependencyOn(&address, &type, DEPENDENCY_NORMAL);
+		}
+		replaces[Anum_pg_proc_proallargtypes - 1] = true;
+		values[Anum_pg_proc_proallargtypes - 1] =
+			PointerGetDatum(array_with(tuple, Anum_pg_proc_proallargtypes, OIDOID, sizeof(Oid), true,
+									   TYPALIGN_INT, types, count));
+		replaces[Anum_pg_proc_proargmodes - 1] = true;
+		values[Anum_pg_proc_proargmodes - 1] =
+			PointerGetDatum(array_with(tuple, Anum_pg_proc_proargmodes, CHAROID, 1, true,
+									   TYPALIGN_CHAR, modes, count));
+		replaces[Anum_pg_proc_proargnames - 1] = true;
+		values[Anum_pg_proc_proargnames - 1] =
+			PointerGetDatum(array_with(tuple, Anum_pg_proc_proargnames, TEXTOID, -1, false,
+									   TYPALIGN_INT, names, count));
+		replaces[Anum_pg_proc_prosrc - 1] = true;
+		values[Anum_pg_proc_prosrc - 1] = CStringGetTextDatum(definition->body);
+		tuple = heap_modify_tuple(tuple, RelationGetDescr(catalog), values, nulls, replaces);
+		CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
+	}
+	table_close(catalog, RowExclusiveLock);
+}
+
+/* Do so for those that return rows. */
+static void
+extend(Oid schema, Oid records, const Definition *definitions)
+{
+	Relation	relation = table_open(records, AccessShareLock);
+	Generated	functions[FUNCTION_COUNT];
+
+	find_functions(schema, functions);
+	for (int i = 0; i < ROW_DEFINITION_COUNT; i++)
+		extend_rows(functions[i].function, RelationGetDescr(relation), &definitions[i]);
+	table_close(relation, AccessShareLock);
+	CommandCounterIncrement();
+}
+
 typedef struct Renewal
 {
 	const Store *store;
 	Oid			schema;
+	bool		all;			/* those, too, that are what they are to be */
 	Definition	definitions[DEFINITION_COUNT];
 } Renewal;
 
-/* Drop a store's functions and make them again, with the privileges they have. */
+/* Drop functions of a schema and make them again, with the privileges they have. */
 static void
 renew(void *argument)
 {
 	Renewal    *renewal = argument;
+	Definition	definitions[DEFINITION_COUNT];
 	Generated	functions[FUNCTION_COUNT];
 	Datum		acls[DEFINITION_COUNT];
 	bool		acl_nulls[DEFINITION_COUNT];
 
+	memcpy(definitions, renewal->definitions, sizeof(definitions));
 	find_functions(renewal->schema, functions);
 	for (int i = 0; i < DEFINITION_COUNT; i++)
 	{
 		ObjectAddress address;
 
 		acl_nulls[i] = true;
+		if (!renewal->all && is_as_defined(functions[i].function, &definitions[i]))
+		{
+			definitions[i].name = NULL;
+			continue;
+		}
 		ObjectAddressSet(address, ProcedureRelationId, functions[i].function);
 		if (!OidIsValid(address.objectId))
 			continue;
@@ -710,35 +860,40 @@ renew(void *argument)
 		performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
 		CommandCounterIncrement();
 	}
-	create_functions(renewal->store, renewal->schema, renewal->definitions);
+	create_functions(renewal->store, renewal->schema, definitions);
 	CommandCounterIncrement();
 	find_functions(renewal->schema, functions);
 	for (int i = 0; i < DEFINITION_COUNT; i++)
 		if (!acl_nulls[i] && OidIsValid(functions[i].function))
-			set_function_acl(functions[i].function, renewal->store->owner, acls[i]);
+			set_function_acl(functions[i].function, SchemaOwner(renewal->schema), acls[i]);
 }
 
 void
-GeneratedFunctionsRenew(const Store *store)
+GeneratedFunctionsRenew(const Store *store, Oid schema, RenewReason reason)
 {
-	Renewal		renewal = {store, get_namespace_oid(store->name, false)};
-	Oid			records = get_relname_relid("records", renewal.schema);
+	Renewal		renewal = {store, schema, reason == RENEW_ALL};
+	Oid			records = get_relname_relid("records", schema);
 	Generated	functions[FUNCTION_COUNT];
 	ErrorData  *error;
 
 	make_definitions(store, records, renewal.definitions);
+	extend(schema, records, renewal.definitions);
+	if (!renewal.all && are_as_defined(schema, renewal.definitions))
+		return;
 	error = SubtransactionTry(renew, &renewal, ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST);
 	if (error == NULL)
 		return;
 
-	find_functions(renewal.schema, functions);
+	find_functions(schema, functions);
 	for (int i = 0; i < ROW_DEFINITION_COUNT; i++)
-		if (!still_answers(functions[i].function, records))
+		if (reason == RENEW_ADDED ? !is_as_defined(functions[i].function, &renewal.definitions[i]) :
+			!still_answers(functions[i].function, records))
 			ereport(ERROR,
 					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 					 errmsg("functions of store \"%s\" cannot change their columns", store->name),
 					 error->detail ? errdetail_internal("%s", error->detail) : 0,
-					 errhint("Drop what depends on them, and make it again after the swap.")));
+					 errhint("Drop what depends on them, and make it again after %s.",
+							 reason == RENEW_ADDED ? "that" : "the swap")));
 	ereport(WARNING,
 			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 			 errmsg("functions of store \"%s\" keep their old columns", store->name),

@@ -31,12 +31,23 @@ extern void GeneratedFunctionsChangeOwner(Oid schema, Oid owner);
 /* Do the existing functions return exactly what records has? */
 extern bool GeneratedFunctionsFit(const Store *store, Oid records);
 
+/* Why they are made anew. */
+typedef enum RenewReason
+{
+	RENEW_SWAPPED,				/* another version is current: what does not fit it */
+	RENEW_ADDED,				/* the version has more columns than it had: likewise */
+	RENEW_ALL					/* somebody wants it: also what seems to be right */
+} RenewReason;
+
 /*
- * Drop and make them again, with the same privileges.  Where somebody's object
- * depends on one, all stay as they are and a WARNING says so; 2BP01 if they could
- * not answer any more, a column of theirs being gone or of another type.
+ * Make those of a version's schema what they are to be for its records.  One whose rows
+ * only have more columns stays the one that it is, but if it had a single one; others are
+ * dropped and made again, with the same privileges.  Where somebody's object depends on
+ * one of these, all of these stay as they are and a WARNING says so; 2BP01 if they could
+ * not answer any more, a column of theirs being gone or of another type, or if look-ups
+ * would not return what was added.
  */
-extern void GeneratedFunctionsRenew(const Store *store);
+extern void GeneratedFunctionsRenew(const Store *store, Oid schema, RenewReason reason);
 
 /* The two functions about a store's past. */
 typedef struct PastFunctions

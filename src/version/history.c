@@ -613,9 +613,12 @@ HistoryAppend(const Store *store, const Version *old, const Version *target, boo
 	QueryEnd(&session);
 }
 
-/* What was written, as a table "n": the arguments from $3 on. */
+/*
+ * What was written, as a table "n": the arguments from $3 on.  Who puts a row need not know
+ * of a column that came lately: it has its default then.
+ */
 static char *
-written_row(const Store *store, TupleDesc columns)
+written_row(const Store *store, HistoryEvent event, TupleDesc columns)
 {
 	StringInfoData list;
 	ListCell   *cell;
@@ -633,7 +636,9 @@ written_row(const Store *store, TupleDesc columns)
 			ItemListAppend(&list, "$%d::%s AS %s", argument, history_type(column),
 						   quote_identifier(column->name));
 		else if (is_value(column))
-			ItemListAppend(&list, "NULL::%s AS %s", history_type(column),
+			ItemListAppend(&list, "(%s)::%s AS %s",
+						   event == HISTORY_PUT && column->default_expression != NULL ?
+						   column->default_expression : "NULL", history_type(column),
 						   quote_identifier(column->name));
 	}
 	return psprintf("(SELECT %s)", list.data);
@@ -648,7 +653,7 @@ HistoryAppendWrite(const Store *store, HistoryEvent event, TupleDesc columns,
 	Oid		   *types = palloc(argument_count * sizeof(Oid));
 	Datum	   *arguments = palloc(argument_count * sizeof(Datum));
 	char	   *nulls = palloc(argument_count);
-	const char *written = written_row(store, columns);
+	const char *written = written_row(store, event, columns);
 	VersionPointer pointer;
 	QuerySession session;
 	SPIPlanPtr	plan;
@@ -759,35 +764,23 @@ lock_history(Oid history)
 	LockRelationOid(history, AccessExclusiveLock);
 }
 
-/* Another column of the store's comes to have the name of one of ours. */
-static void
-make_room(const Store *store, Oid history)
+static const char *const own_names[] = {"event_time", "created_time", "arrival"};
+
+/* Does another column of the store's come to have the name of one of ours? */
+static bool
+takes_name(const Store *store, Oid history, const char *name)
 {
-	static const char *const names[] = {"event_time", "created_time", "arrival"};
-
-	for (int i = 0; i < lengthof(names); i++)
-	{
-		char	   *now = HistoryColumn(history, names[i]);
-		char	   *then = free_name(store, names[i]);
-
-		if (strcmp(now, names[i]) == 0 && strcmp(then, now) != 0)
-			QueryRunf("ALTER TABLE %s.rows RENAME COLUMN %s TO %s", history_schema(store), now, then);
-	}
+	return strcmp(HistoryColumn(history, name), name) == 0 &&
+		strcmp(free_name(store, name), name) != 0;
 }
 
-void
-HistoryFollowColumns(const Store *store)
+/* As ALTER TABLE has it; NULL when there is nothing to be changed. */
+static char *
+column_changes(const Store *store, Oid history)
 {
-	Oid			history = HistoryRelation(store);
 	StringInfoData changes;
-	QuerySession session;
 	ListCell   *cell;
 
-	if (!OidIsValid(history))
-		return;
-	QueryBegin(&session, store->owner);
-	lock_history(history);
-	make_room(store, history);
 	initStringInfo(&changes);
 	foreach(cell, store->columns)
 	{
@@ -810,8 +803,53 @@ HistoryFollowColumns(const Store *store)
 		if (strcmp(type, type_name(old_type, old_modifier)) != 0)
 			ItemListAppend(&changes, "ALTER COLUMN %s TYPE %s", name, type);
 	}
-	if (changes.len > 0)
-		QueryRunf("ALTER TABLE %s.rows %s", history_schema(store), changes.data);
+	return changes.len > 0 ? changes.data : NULL;
+}
+
+/* Would any of that be something to do? */
+static bool
+is_to_change(const Store *store, Oid history)
+{
+	QuerySession session;
+	bool		result = false;
+
+	QueryBegin(&session, store->owner);
+	for (int i = 0; i < lengthof(own_names) && !result; i++)
+		result = takes_name(store, history, own_names[i]);
+	result = result || column_changes(store, history) != NULL;
+	QueryEnd(&session);
+	return result;
+}
+
+List *
+HistoryTablesToChange(const Store *store)
+{
+	Oid			history = HistoryRelation(store);
+
+	if (!OidIsValid(history) || !is_to_change(store, history))
+		return NIL;
+	LockRelationOid(history, ShareUpdateExclusiveLock);
+	return find_all_inheritors(history, NoLock, NULL);
+}
+
+void
+HistoryFollowColumns(const Store *store)
+{
+	Oid			history = HistoryRelation(store);
+	char	   *changes;
+	QuerySession session;
+
+	if (!OidIsValid(history) || !is_to_change(store, history))
+		return;
+	QueryBegin(&session, store->owner);
+	lock_history(history);
+	for (int i = 0; i < lengthof(own_names); i++)
+		if (takes_name(store, history, own_names[i]))
+			QueryRunf("ALTER TABLE %s.rows RENAME COLUMN %s TO %s", history_schema(store),
+					  own_names[i], free_name(store, own_names[i]));
+	changes = column_changes(store, history);
+	if (changes != NULL)
+		QueryRunf("ALTER TABLE %s.rows %s", history_schema(store), changes);
 	QueryEnd(&session);
 }
 

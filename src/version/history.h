@@ -80,7 +80,13 @@ extern void HistoryAppendWrite(const Store *store, HistoryEvent event, TupleDesc
 
 extern bool HistoryHasRows(const Store *store);
 
-/* The columns of the store have become others: the history has them too. */
+/*
+ * The columns of the store have become others: OIDs of the history and its partitions if
+ * that is to have them, too.  From here on no partition comes or goes.
+ */
+extern List *HistoryTablesToChange(const Store *store);
+
+/* Let it have them. */
 extern void HistoryFollowColumns(const Store *store);
 
 /* Give it to another owner, once rights have been checked. */

@@ -212,6 +212,26 @@ VersionSetAttachments(Version *version, Jsonb *attachments)
 }
 
 void
+VersionSetReader(const Version *version, const char *value_schema, const List *columns)
+{
+	QueryArgs	args = {0};
+
+	QueryArgText(&args, version->store);
+	QueryArgInt4(&args, version->number);
+	QueryArgText(&args, value_schema);
+	QueryArgTexts(&args, columns);
+	run_on_version(version, &args,
+				   "UPDATE venice.store_version v SET value_schema = COALESCE($3, v.value_schema), "
+				   "options = CASE WHEN f.fields IS NULL THEN v.options ELSE v.options || "
+				   "pg_catalog.jsonb_build_object('fields', "
+				   "COALESCE(NULLIF(v.options -> 'fields', 'null'), '{}') || f.fields) END "
+				   "FROM (SELECT pg_catalog.jsonb_object_agg(e.key, e.value) AS fields "
+				   "FROM venice.store s, pg_catalog.jsonb_each(s.options -> 'fields') e "
+				   "WHERE s.store_name = $1::name AND e.key = ANY ($4)) f "
+				   "WHERE v.store_name = $1::name AND v.version = $2");
+}
+
+void
 VersionFail(Version *version, int sqlstate, const char *error, const char *detail)
 {
 	QueryArgs	args = {0};

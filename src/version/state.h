@@ -30,6 +30,13 @@ extern void VersionSetRows(Version *version, int64 rows);
 extern void VersionSetAttachments(Version *version, Jsonb *attachments);
 
 /*
+ * The version has been given columns: their fields are found in records as the store's
+ * option says now, and value_schema is the reader's, or NULL: as it was.
+ */
+extern void VersionSetReader(const Version *version, const char *value_schema,
+							 const List *columns);
+
+/*
  * Fail a push: state failed, with what went wrong.  Its schema is dropped by
  * maintenance.  The live version is not touched.
  */

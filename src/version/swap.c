@@ -265,7 +265,7 @@ VersionSwap(Store *store, Version *target, SwapReason reason)
 	VersionDescribe(store, target);
 	VersionSetAttachments(old, attachments);
 	if (functions_stale)
-		GeneratedFunctionsRenew(store);
+		GeneratedFunctionsRenew(store, new_schema, RENEW_SWAPPED);
 	ViewsSwap(store, old, target);
 	return true;
 }

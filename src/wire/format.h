@@ -35,7 +35,7 @@ extern const char *WireFormatName(WireFormat format);
 
 typedef struct RecordColumn
 {
-	const char *name;
+	const char *name;			/* NULL: no record fills it */
 	const char *field;			/* dotted path into the record; NULL: the name */
 	Oid			type;
 	int32		typmod;

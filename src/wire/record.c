@@ -170,6 +170,8 @@ RecordDecoderCreate(const RecordFormat *format, MemoryContext context)
 	side_init(patch, PART_PATCH, format, context);
 	for (int i = 0; i < format->ncolumns; i++)
 	{
+		if (format->columns[i].name == NULL)
+			continue;
 		if (format->columns[i].is_key)
 			side_add_column(key, &format->columns[i], i);
 		else
