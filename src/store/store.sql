@@ -12,7 +12,7 @@ CREATE FUNCTION venice.alter_store(store text, options jsonb DEFAULT '{}', value
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'venice_alter_store';
 COMMENT ON FUNCTION venice.alter_store(text, jsonb, text) IS
-    'Change options (JSON null resets one to its default) or, compatibly, the value columns of the next version.';
+    'Change options (JSON null resets one to its default) or, compatibly, the value columns: new ones at once, others from the next version.';
 
 CREATE FUNCTION venice.drop_store(store text, force boolean DEFAULT false)
     RETURNS void

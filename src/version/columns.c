@@ -243,7 +243,8 @@ schema_fits(const Store *store, const Version *version, Oid records)
 		}
 		if (attribute->attisdropped || is_key || name[0] == '_')
 			continue;
-		column->field = version->options->fields ? OptionText(version->options->fields, name) : NULL;
+		if (version->options->fields != NULL)
+			column->field = OptionText(version->options->fields, name);
 		if (column->field == NULL)
 			column->field = name;
 		column->type = attribute->atttypid;

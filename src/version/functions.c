@@ -736,21 +736,37 @@ find_added(HeapTuple function, TupleDesc records, const Definition *definition, 
 	return true;
 }
 
-/* Elements of an array of pg_proc's, and one for each of the added columns. */
-static ArrayType *
-array_with(HeapTuple function, AttrNumber number, Oid type, int length, bool by_value, char align,
-		   const Datum *added, int count)
+/* A function's row in pg_proc that gets more columns. */
+typedef struct Extension
+{
+	HeapTuple	function;
+	int			count;			/* of added columns */
+	Datum		values[Natts_pg_proc];
+	bool		nulls[Natts_pg_proc];
+	bool		replaces[Natts_pg_proc];
+} Extension;
+
+/* Append an element for each of the added columns to one of its arrays. */
+static void
+extend_array(Extension *extension, AttrNumber number, Oid type, const Datum *added)
 {
 	bool		is_null;
-	Datum		array = SysCacheGetAttr(PROCOID, function, number, &is_null);
+	Datum		array = SysCacheGetAttr(PROCOID, extension->function, number, &is_null);
+	int16		length;
+	bool		by_value;
+	char		align;
 	Datum	   *elements;
 	int			had;
 
+	get_typlenbyvalalign(type, &length, &by_value, &align);
 	deconstruct_array(DatumGetArrayTypeP(array), type, length, by_value, align, &elements, NULL,
 					  &had);
-	elements = repalloc(elements, (had + count) * sizeof(Datum));
-	memcpy(elements + had, added, count * sizeof(Datum));
-	return construct_array(elements, had + count, type, length, by_value, align);
+	elements = repalloc(elements, (had + extension->count) * sizeof(Datum));
+	memcpy(elements + had, added, extension->count * sizeof(Datum));
+	extension->replaces[number - 1] = true;
+	extension->values[number - 1] =
+		PointerGetDatum(construct_array(elements, had + extension->count, type, length, by_value,
+										align));
 }
 
 /*
@@ -763,15 +779,12 @@ extend_rows(Oid function, TupleDesc records, const Definition *definition)
 {
 	Relation	catalog = table_open(ProcedureRelationId, RowExclusiveLock);
 	HeapTuple	tuple = SearchSysCacheCopy1(PROCOID, ObjectIdGetDatum(function));
-	Datum		values[Natts_pg_proc] = {0};
-	bool		nulls[Natts_pg_proc] = {false};
-	bool		replaces[Natts_pg_proc] = {false};
-	List	   *added;
+	Extension	extension = {.function = tuple};
+	List	   *added = NIL;
 
-	if (HeapTupleIsValid(tuple) && find_added(tuple, records, definition, &added) &&
-		added != NIL)
+	if (HeapTupleIsValid(tuple) && find_added(tuple, records, definition, &added) && added != NIL)
 	{
-		int			count = list_length(added);
+		int			count = extension.count = list_length(added);
 		Datum	   *types = palloc(count * sizeof(Datum));
 		Datum	   *modes = palloc(count * sizeof(Datum));
 		Datum	   *names = palloc(count * sizeof(Datum));
@@ -789,21 +802,13 @@ extend_rows(Oid function, TupleDesc records, const Definition *definition)
 			ObjectAddressSet(type, TypeRelationId, attribute->atttypid);
 			recordDependencyOn(&address, &type, DEPENDENCY_NORMAL);
 		}
-		replaces[Anum_pg_proc_proallargtypes - 1] = true;
-		values[Anum_pg_proc_proallargtypes - 1] =
-			PointerGetDatum(array_with(tuple, Anum_pg_proc_proallargtypes, OIDOID, sizeof(Oid), true,
-									   TYPALIGN_INT, types, count));
-		replaces[Anum_pg_proc_proargmodes - 1] = true;
-		values[Anum_pg_proc_proargmodes - 1] =
-			PointerGetDatum(array_with(tuple, Anum_pg_proc_proargmodes, CHAROID, 1, true,
-									   TYPALIGN_CHAR, modes, count));
-		replaces[Anum_pg_proc_proargnames - 1] = true;
-		values[Anum_pg_proc_proargnames - 1] =
-			PointerGetDatum(array_with(tuple, Anum_pg_proc_proargnames, TEXTOID, -1, false,
-									   TYPALIGN_INT, names, count));
-		replaces[Anum_pg_proc_prosrc - 1] = true;
-		values[Anum_pg_proc_prosrc - 1] = CStringGetTextDatum(definition->body);
-		tuple = heap_modify_tuple(tuple, RelationGetDescr(catalog), values, nulls, replaces);
+		extend_array(&extension, Anum_pg_proc_proallargtypes, OIDOID, types);
+		extend_array(&extension, Anum_pg_proc_proargmodes, CHAROID, modes);
+		extend_array(&extension, Anum_pg_proc_proargnames, TEXTOID, names);
+		extension.replaces[Anum_pg_proc_prosrc - 1] = true;
+		extension.values[Anum_pg_proc_prosrc - 1] = CStringGetTextDatum(definition->body);
+		tuple = heap_modify_tuple(tuple, RelationGetDescr(catalog), extension.values,
+								  extension.nulls, extension.replaces);
 		CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
 	}
 	table_close(catalog, RowExclusiveLock);
