@@ -51,20 +51,48 @@ ignore(void *state, bool is_array)
  * to the same place, unless a block lies about its size, which only skipping
  * believes; so nothing is compared.
  */
-static inline void
-FuzzDecode(const AvroSchema *writer, const AvroPlan *plan, const uint8_t *data, size_t bytes)
+static inline bool
+FuzzDecode(const AvroSchema *writer, const AvroPlan *plan, const uint8_t *data, size_t bytes,
+		   uint64_t *sum)
 {
 	static const AvroSink sink = {sum_scalar, sum_key, ignore, ignore};
 	DecodeError error = {0};
 	AvroCursor	cursor;
-	uint64_t	sum = 0;
+	bool		ok;
 
+	*sum = 0;
 	AvroCursorInit(&cursor, data, bytes, &error);
-	if (!(AvroWalk(plan, &cursor, &sink, &sum) && AvroCursorEnd(&cursor)) &&
-		(error.sqlstate == 0 || error.message[0] == '\0'))
+	ok = AvroWalk(plan, &cursor, &sink, sum) && AvroCursorEnd(&cursor);
+	if (!ok && (error.sqlstate == 0 || error.message[0] == '\0'))
 		abort();
 	AvroCursorInit(&cursor, data, bytes, &error);
 	(void) AvroSkip(writer, &cursor);
+	return ok;
+}
+
+/*
+ * The same datum as an update.  What has no other reader's schema says the same, operations
+ * and all; with one, fields that the writer lacks are no error.
+ */
+static inline void
+FuzzUpdate(const AvroSchema *writer, const AvroSchema *reader, const AvroPlan *plan,
+		   const uint8_t *data, size_t bytes, AvroArena *arena)
+{
+	DecodeError error = {0};
+	const AvroPlan *update = AvroResolveUpdate(writer, reader, arena, &error);
+	uint64_t	sum;
+	uint64_t	update_sum;
+
+	if (update == NULL)
+	{
+		if (error.sqlstate == 0 || error.message[0] == '\0' ||
+			(plan != NULL && error.sqlstate != ERRCODE_PROGRAM_LIMIT_EXCEEDED && writer == reader))
+			abort();
+		return;
+	}
+	if (FuzzDecode(writer, update, data, bytes, &update_sum) && writer == reader && plan != NULL &&
+		!(FuzzDecode(writer, plan, data, bytes, &sum) && sum == update_sum))
+		abort();
 }
 
 /* Parse two texts, resolve, and decode; reader NULL: as written. */
@@ -78,6 +106,7 @@ FuzzPair(const char *writer_text, const char *reader_text, const uint8_t *data, 
 	AvroSchema *writer = AvroSchemaParse(writer_text, &writer_names, &arena, &error);
 	AvroSchema *reader = writer;
 	AvroPlan   *plan = NULL;
+	uint64_t	sum;
 	char		buffer[64];
 
 	if (reader_text != NULL && writer != NULL)
@@ -88,8 +117,10 @@ FuzzPair(const char *writer_text, const char *reader_text, const uint8_t *data, 
 			abort();
 		plan = AvroResolve(writer, reader, &arena, &error);
 	}
+	if (writer != NULL && reader != NULL)
+		FuzzUpdate(writer, reader, plan, data, bytes, &arena);
 	if (plan != NULL)
-		FuzzDecode(writer, plan, data, bytes);
+		(void) FuzzDecode(writer, plan, data, bytes, &sum);
 	else if (error.sqlstate == 0 || error.message[0] == '\0')
 		abort();
 	AvroArenaFree(&arena);

@@ -9,8 +9,29 @@
 
 #define PAIRS	(sizeof(pairs) / sizeof(pairs[0]))
 
-/* Writer's and reader's schema; NULL: as written.  Together they use everything there is. */
+/*
+ * Writer's and reader's schema; NULL: as written.  Together they use everything there is.
+ * The first ones are updates.
+ */
+#define UPDATES	2
 static const char *const pairs[][2] = {
+	{"{\"type\":\"record\",\"name\":\"U\",\"fields\":[{\"name\":\"a\",\"type\":["
+		"{\"type\":\"record\",\"name\":\"NoOp\",\"fields\":[]},\"null\",\"int\"]},"
+		"{\"name\":\"l\",\"type\":[\"NoOp\",{\"type\":\"record\",\"name\":\"lListOps\",\"fields\":["
+		"{\"name\":\"setUnion\",\"type\":{\"type\":\"array\",\"items\":\"string\"}},"
+		"{\"name\":\"setDiff\",\"type\":{\"type\":\"array\",\"items\":\"string\"}}]},"
+		"{\"type\":\"array\",\"items\":\"string\"}]},"
+		"{\"name\":\"m\",\"type\":[\"NoOp\",{\"type\":\"record\",\"name\":\"mMapOps\",\"fields\":["
+		"{\"name\":\"mapUnion\",\"type\":{\"type\":\"map\",\"values\":\"int\"}},"
+		"{\"name\":\"mapDiff\",\"type\":{\"type\":\"array\",\"items\":\"string\"}}]},"
+	"{\"type\":\"map\",\"values\":\"int\"}]}]}", NULL},
+	{"{\"type\":\"record\",\"name\":\"U\",\"fields\":[{\"name\":\"a\",\"type\":["
+		"{\"type\":\"record\",\"name\":\"NoOp\",\"fields\":[]},\"string\",\"int\"]},"
+		"{\"name\":\"l\",\"type\":[\"NoOp\",{\"type\":\"record\",\"name\":\"lListOps\",\"fields\":["
+		"{\"name\":\"setDiff\",\"type\":{\"type\":\"array\",\"items\":\"int\"}}]}]}]}",
+		"{\"type\":\"record\",\"name\":\"V\",\"fields\":[{\"name\":\"n\",\"type\":\"int\"},"
+		"{\"name\":\"b\",\"aliases\":[\"a\"],\"type\":\"double\"},"
+	"{\"name\":\"l\",\"type\":[\"null\",{\"type\":\"array\",\"items\":\"long\"}]}]}"},
 	{"{\"type\":\"record\",\"name\":\"R\",\"fields\":["
 		"{\"name\":\"a\",\"type\":\"boolean\"},{\"name\":\"b\",\"type\":\"int\"},"
 		"{\"name\":\"c\",\"type\":\"long\"},{\"name\":\"d\",\"type\":\"float\"},"
@@ -54,6 +75,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	static AvroArena arena;
 	static const AvroSchema *writers[PAIRS];
 	static const AvroPlan *plans[PAIRS];
+	uint64_t	sum;
 	size_t		i;
 
 	for (i = 0; plans[PAIRS - 1] == NULL && i < PAIRS; i++)
@@ -67,11 +89,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		if (pairs[i][1] != NULL)
 			reader = AvroSchemaParse(pairs[i][1], &reader_names, &arena, &error);
 		plans[i] = writers[i] == NULL || reader == NULL ? NULL :
+			i < UPDATES ? AvroResolveUpdate(writers[i], reader, &arena, &error) :
 			AvroResolve(writers[i], reader, &arena, &error);
 		if (plans[i] == NULL)
 			abort();
 	}
 	if (bytes > 0)
-		FuzzDecode(writers[data[0] % PAIRS], plans[data[0] % PAIRS], data + 1, bytes - 1);
+		(void) FuzzDecode(writers[data[0] % PAIRS], plans[data[0] % PAIRS], data + 1, bytes - 1,
+						  &sum);
 	return 0;
 }

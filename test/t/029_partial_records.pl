@@ -302,4 +302,14 @@ survives('t', avro($paths, %paths), long(2) . long(5) . long(1) . long(4), 'fals
 survives('hostile', avro(record('R', [ i => 'int' ], [ s => [ 'null', 'string' ] ], [ a => { type => 'array', items => [ 'null', 'int' ] } ], [ j => { type => 'map', values => [ 'null', 'double', 'string' ] } ], [ d => 'double' ])),
 	long(7) . long(1) . string('abc') . long(2) . long(1) . long(3) . long(0) . long(0) . long(1) . string('k') . long(2) . string('v') . long(0) . pack('d<', 2.5), 'true', 'records of some fields');
 
+# In a database of another encoding a patch has the characters that it has.
+$node->safe_psql('postgres', "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
+$node->safe_psql('latin', q{
+	CREATE EXTENSION venice;
+	SELECT venice.create_store('l', 'id text', 's text, j jsonb')});
+is($node->safe_psql('latin', qq{
+	SET client_encoding = 'UTF8';
+	SELECT l.update('k', '{"s": "\xc3\xa9", "j": {"\xc3\xa4": 1}}');
+	SELECT s, j FROM l.get('k')}), "\n\xc3\xa9|{\"\xc3\xa4\": 1}", 'patches in LATIN1');
+
 done_testing();
