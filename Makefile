@@ -87,6 +87,7 @@ OBJS = \
 	src/apply/write.o \
 	src/apply/change.o \
 	src/apply/log.o \
+	src/apply/expire.o \
 	src/store/arguments.o \
 	src/store/definition.o \
 	src/store/guard.o \

@@ -149,7 +149,11 @@ LogMake(const Store *store)
 static char
 kind_letter(WriteKind kind)
 {
-	return kind == WRITE_PUT ? 'p' : kind == WRITE_UPDATE ? 'u' : 'd';
+	static const char letters[] = {
+		[WRITE_PUT] = 'p',[WRITE_UPDATE] = 'u',[WRITE_DELETE] = 'd',[WRITE_EXPIRE] = 'x'
+	};
+
+	return letters[kind];
 }
 
 /* A column of the log: what a write has for it, or its default. */
@@ -316,7 +320,8 @@ read_logged(Replay *replay, HeapTuple row, TupleDesc descriptor)
 	Jsonb	   *key = DatumGetJsonbP(SPI_getbinval(row, descriptor, 2, &isnull));
 	Datum		fields = SPI_getbinval(row, descriptor, 3, &isnull);
 
-	write->kind = letter == 'p' ? WRITE_PUT : letter == 'u' ? WRITE_UPDATE : WRITE_DELETE;
+	write->kind = letter == 'p' ? WRITE_PUT : letter == 'u' ? WRITE_UPDATE :
+		letter == 'x' ? WRITE_EXPIRE : WRITE_DELETE;
 	if (write->kind == WRITE_PUT)
 		write->fields = ChangeReadRow(replay->reader, DatumGetJsonbP(fields));
 	else if (write->kind == WRITE_UPDATE)

@@ -35,7 +35,7 @@ typedef struct LoggedWrite
 {
 	WriteKind	kind;
 	const Jsonb *key;
-	const Jsonb *fields;		/* as in ChangeReadPatch or ChangeReadRow; NULL of a delete */
+	const Jsonb *fields;		/* as in ChangeReadPatch or ChangeReadRow; NULL of other kinds */
 	int64		time;
 	TimestampTz event_time;
 	int32		tie_hash;

@@ -36,6 +36,7 @@
 #include "apply/write.h"
 
 #include "access/genam.h"
+#include "access/heapam.h"
 #include "access/nbtree.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -44,6 +45,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "rewrite/rewriteHandler.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -242,6 +244,7 @@ VersionWriterOpen(const Store *store, const Version *version, TupleDesc columns)
 	VersionWriter *writer = palloc0(sizeof(VersionWriter));
 	Oid			records = VersionTable(version);
 	TupleDesc	descriptor;
+	MergePolicy policy;
 
 	writer->key_count = store->key_count;
 	writer->number = version->number;
@@ -275,9 +278,12 @@ VersionWriterOpen(const Store *store, const Version *version, TupleDesc columns)
 	writer->takes_as_given &= writer->column_count == columns->natts - store->key_count;
 	writer->may_not_fit &= version->state == VERSION_BACKUP ||
 		version->state == VERSION_ROLLED_BACK;
-	writer->merge = MergeCreate(writer->columns, writer->column_count, policy_of(version),
+	policy = policy_of(version);
+	if (policy == MERGE_BY_ARRIVAL && writer->records.metadata != InvalidAttrNumber)
+		policy = MERGE_BY_ARRIVAL_DATED;
+	writer->merge = MergeCreate(writer->columns, writer->column_count, policy,
 								CurrentMemoryContext);
-	if (writer->records.metadata != InvalidAttrNumber)
+	if (writer->records.metadata != InvalidAttrNumber && policy != MERGE_BY_ARRIVAL_DATED)
 		(void) open_keyed_table(&writer->tombstones,
 								get_relname_relid("tombstones",
 												  RelationGetNamespace(writer->records.relation)),
@@ -396,7 +402,7 @@ static void
 convert_write(VersionWriter *writer, const RowWrite *write, RowWrite *result)
 {
 	*result = *write;
-	if (write->kind == WRITE_DELETE || writer->takes_as_given)
+	if (write->fields == NULL || writer->takes_as_given)
 		return;
 	result->fields = palloc0(writer->column_count * sizeof(FieldWrite));
 	for (int i = 0; i < writer->column_count; i++)
@@ -844,6 +850,106 @@ VersionWriterApply(VersionWriter *writer, const Datum *key, const RowWrite *writ
 	KeyedWrite	keyed = {key, write, event_time};
 
 	VersionWriterApplyMany(writer, &keyed, 1);
+}
+
+bool
+VersionWriterKnowsTimes(const VersionWriter *writer)
+{
+	return writer->records.metadata != InvalidAttrNumber;
+}
+
+/* As a cheap look says, before the row is read. */
+static bool
+may_expire(VersionWriter *writer, int64 before, int64 *earliest)
+{
+	int64		time;
+
+	if (!MetadataReadTime(metadata_of(&writer->records), &time))
+		return true;
+	if (time >= before)
+		*earliest = Min(*earliest, time);
+	return time < before && time != NEVER;
+}
+
+/* Is the row that was found ours?  Nobody is waited for. */
+static bool
+lock_if_free(KeyedTable *table)
+{
+	ItemPointerData place = table->found->tts_tid;
+	TM_FailureData failure;
+
+	return table_tuple_lock(table->relation, &place, GetActiveSnapshot(), table->changed,
+							GetCurrentCommandId(false), LockTupleExclusive, LockWaitSkip, 0,
+							&failure) == TM_Ok;
+}
+
+/* Has the row that was found expired?  Then it is locked. */
+static bool
+has_expired(VersionWriter *writer, int64 before, bool with_pushed, int64 *earliest, bool *gone)
+{
+	MergeRow	row = {0};
+
+	if (!may_expire(writer, before, earliest))
+		return false;
+	read_row(writer, &row);
+	if (!MergeExpire(writer->merge, before, with_pushed, &row, earliest))
+		return false;
+	*gone = !row.exists;
+	if (lock_if_free(&writer->records))
+		return true;
+	/* To be looked at again soon. */
+	*earliest = Min(*earliest, before);
+	return false;
+}
+
+static Datum *
+found_key(VersionWriter *writer)
+{
+	KeyedTable *records = &writer->records;
+	Datum	   *key = palloc(writer->key_count * sizeof(Datum));
+
+	for (int i = 0; i < writer->key_count; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(records->relation),
+													records->key[i] - 1);
+		bool		isnull;
+
+		key[i] = datumCopy(slot_getattr(records->found, records->key[i], &isnull),
+						   attribute->attbyval, attribute->attlen);
+	}
+	return key;
+}
+
+bool
+VersionWriterFindExpired(VersionWriter *writer, int64 before, bool with_pushed, BlockNumber *place,
+						 int64 *earliest, ExpiredRow *rows, int limit, int *count)
+{
+	KeyedTable *records = &writer->records;
+	BlockNumber blocks = RelationGetNumberOfBlocks(records->relation);
+	TableScanDesc scan;
+
+	*count = 0;
+	if (*place >= blocks)
+		return true;
+	scan = table_beginscan_strat(records->relation, GetActiveSnapshot(), 0, NULL, true, false);
+	heap_setscanlimits(scan, *place, blocks - *place);
+	while (*count < limit && table_scan_getnextslot(scan, ForwardScanDirection, records->found))
+	{
+		MemoryContext old = MemoryContextSwitchTo(writer->row_context);
+		bool		expired;
+
+		CHECK_FOR_INTERRUPTS();
+		*place = ItemPointerGetBlockNumber(&records->found->tts_tid);
+		expired = has_expired(writer, before, with_pushed, earliest, &rows[*count].gone);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(writer->row_context);
+		if (expired)
+			rows[(*count)++].key = found_key(writer);
+	}
+	table_endscan(scan);
+	ExecClearTuple(records->found);
+	ExecClearTuple(records->changed);
+	return *count < limit;
 }
 
 void

@@ -9,6 +9,7 @@
 #define VENICE_APPLY_WRITE_H
 
 #include "access/tupdesc.h"
+#include "storage/block.h"
 
 #include "catalog/store.h"
 #include "merge/merge.h"
@@ -50,6 +51,26 @@ typedef struct KeyedWrite
  * Open, apply and close in one subtransaction.
  */
 extern void VersionWriterApplyMany(VersionWriter *writer, const KeyedWrite *writes, int count);
+
+/* Does the version know when its rows were written? */
+extern bool VersionWriterKnowsTimes(const VersionWriter *writer);
+
+/* A row of which something has expired, and whether nothing is left of it. */
+typedef struct ExpiredRow
+{
+	Datum	   *key;
+	bool		gone;
+} ExpiredRow;
+
+/*
+ * Find rows that a WRITE_EXPIRE of that time would change, from block *place of the version's
+ * table on, until there are limit of them, and lock them.  Rows that somebody else is at are
+ * left out.  True at the end of the table; else *place is where to go on when these are
+ * changed.  *earliest becomes the time of the oldest write that is left in a row, if it is less.
+ */
+extern bool VersionWriterFindExpired(VersionWriter *writer, int64 before, bool with_pushed,
+									 BlockNumber *place, int64 *earliest, ExpiredRow *rows,
+									 int limit, int *count);
 
 /* Fire what triggers have put off, and close. */
 extern void VersionWriterClose(VersionWriter *writer);

@@ -262,6 +262,15 @@ CREATE TABLE venice.arrival_base (
 COMMENT ON TABLE venice.arrival_base IS
     'What is added to the arrivals of rows of histories that are written here.  Not dumped: found anew, so that they come after those that were restored.';
 
+CREATE TABLE venice.expiry_look (
+    store_name name NOT NULL,
+    version integer NOT NULL,
+    next_time timestamptz NOT NULL,
+    PRIMARY KEY (store_name, version)
+) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0);
+COMMENT ON TABLE venice.expiry_look IS
+    'When a version of a store with a ttl is looked through next for rows that have expired; infinity: it does not know when they were written.  Not dumped: looked through at once.';
+
 -- A dump by the database's owner reads and restores the registry; nobody else touches the tables.
 GRANT SELECT, INSERT ON venice.store, venice.store_column, venice.store_version, venice.push, venice.partition_state,
     venice.rejected_record, venice.registry_schema, venice.store_schema, venice.store_stat,

@@ -25,6 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "common/compat.h"
+#include "common/length_of_time.h"
 
 /* Longer ones are mistakes, and could be added to no timestamp. */
 #define MAX_INTERVAL_YEARS	1000
@@ -36,6 +37,7 @@ typedef enum OptionType
 	OPTION_BOOL,
 	OPTION_INTEGER,
 	OPTION_INTERVAL,
+	OPTION_LENGTH,				/* an interval that is not in months */
 	OPTION_OBJECT				/* of strings */
 } OptionType;
 
@@ -78,13 +80,16 @@ static const OptionDefinition definitions[] = {
 	{"owner", OPTION_TEXT, APPLIES_AT_ONCE, NULL},
 	{"rewind", OPTION_INTERVAL, APPLIES_NEXT_VERSION, "\"1 day\""},
 	{"rewind_from", OPTION_CHOICE, APPLIES_NEXT_VERSION, "\"end_of_push\"", 0, 0, rewind_origins},
+	{"storage_quota", OPTION_INTEGER, APPLIES_AT_ONCE, NULL, 1, PG_INT64_MAX},
 	{"tablespace", OPTION_TEXT, APPLIES_NEXT_VERSION, NULL},
 	{"tombstone_retention", OPTION_INTERVAL, APPLIES_AT_ONCE, "\"7 days\""},
+	{"ttl", OPTION_LENGTH, APPLIES_AT_ONCE, NULL},
 	{"unlogged", OPTION_BOOL, APPLIES_NEXT_VERSION, "false"},
 	{"value_format", OPTION_CHOICE, APPLIES_NEXT_VERSION, "\"confluent-avro\"", 0, 0, value_formats},
 	{"version_topic", OPTION_TEXT, APPLIES_NEXT_VERSION, "\"{store}_v{version}\""},
 	{"versions_to_keep", OPTION_INTEGER, APPLIES_AT_ONCE, "2", 1, 1000},
 	{"write_mode", OPTION_CHOICE, APPLIES_NEXT_VERSION, "\"full\"", 0, 0, write_modes},
+	{"write_quota", OPTION_INTEGER, APPLIES_AT_ONCE, NULL, 1, PG_INT32_MAX},
 };
 
 
@@ -263,6 +268,15 @@ parse_interval(const char *name, char *text)
 	return interval;
 }
 
+/* Microseconds; 0 where the option is not set. */
+static int64
+length_of(const Jsonb *options, const char *name)
+{
+	char	   *text = OptionText(options, name);
+
+	return text == NULL ? 0 : IntervalLength(parse_interval(name, text), name);
+}
+
 static void
 check_object(const OptionDefinition *definition, const Jsonb *options)
 {
@@ -333,9 +347,12 @@ StoreOptionsCheck(const Jsonb *options)
 				check_integer(definition, options);
 				break;
 			case OPTION_INTERVAL:
+			case OPTION_LENGTH:
 				if (value->type != jbvString)
 					OptionRefuse(options, definition->name, "an interval, such as \"7 days\"");
 				(void) parse_interval(definition->name, OptionText(options, definition->name));
+				if (definition->type == OPTION_LENGTH)
+					(void) length_of(options, definition->name);
 				break;
 			case OPTION_OBJECT:
 				check_object(definition, options);
@@ -391,10 +408,13 @@ StoreOptionsNextVersion(const Jsonb *changes)
 	return list.len > 0 ? list.data : NULL;
 }
 
+/* 0 where the option is not set. */
 static int64
 integer_of(const Jsonb *options, const char *key)
 {
-	return strtoi64(OptionText(options, key), NULL, 10);
+	char	   *text = OptionText(options, key);
+
+	return text == NULL ? 0 : strtoi64(text, NULL, 10);
 }
 
 static bool
@@ -437,6 +457,9 @@ StoreOptionsParse(const Jsonb *options)
 	result->tombstone_retention = *parse_interval("tombstone_retention",
 												  OptionText(effective, "tombstone_retention"));
 	result->write_partial = strcmp(OptionText(effective, "write_mode"), "partial") == 0;
+	result->ttl_us = length_of(effective, "ttl");
+	result->storage_quota = integer_of(effective, "storage_quota");
+	result->write_quota = (int) integer_of(effective, "write_quota");
 	if (retention != NULL)
 		result->history_retention = parse_interval("history_retention", retention);
 	return result;

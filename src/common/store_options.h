@@ -44,6 +44,9 @@ typedef struct StoreOptions
 	bool		rewind_from_start;	/* of the push, and not from its end */
 	Interval	tombstone_retention;
 	bool		write_partial;	/* records of real-time topics carry some columns only */
+	int64		ttl_us;			/* microseconds; 0: rows do not expire */
+	int64		storage_quota;	/* bytes; 0: none */
+	int			write_quota;	/* rows per second; 0: none */
 } StoreOptions;
 
 /*

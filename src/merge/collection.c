@@ -545,3 +545,17 @@ CollectionMerge(CollectionType *type, Collection *collection, const Collection *
 	*collection = result;
 	return true;
 }
+
+void
+CollectionForget(Collection *collection, int64 before)
+{
+	CollectionMember *merged = collection->members + collection->count - collection->merged_count;
+	int			old = 0;
+
+	while (old < collection->merged_count && merged[old].time < before)
+		old++;
+	memmove(merged, merged + old, (collection->merged_count - old) * sizeof(CollectionMember));
+	collection->merged_count -= old;
+	collection->count -= old;
+	forget_removed(collection, before);
+}

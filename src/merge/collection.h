@@ -83,4 +83,7 @@ extern bool CollectionPut(CollectionType *type, Collection *collection, const Co
 extern bool CollectionMerge(CollectionType *type, Collection *collection, const Collection *added,
 							const Collection *removed, int64 time);
 
+/* Forget members that were merged, and removals, before a time. */
+extern void CollectionForget(Collection *collection, int64 before);
+
 #endif							/* VENICE_MERGE_COLLECTION_H */

@@ -154,6 +154,17 @@ apply_by_arrival(Merge *merge, const RowWrite *write, MergeRow *row)
 	return true;
 }
 
+/* A row that is written to in part is as of its last write. */
+static void
+date_row(Merge *merge, const RowWrite *write, MergeRow *row)
+{
+	RowMetadata metadata = {.tie_hash = 0};
+
+	(void) MetadataReadTime(row->metadata, &metadata.time);
+	metadata.time = Max(metadata.time, write->time);
+	row->metadata = MetadataWrite(&metadata, merge->types, merge->count);
+}
+
 static bool
 apply_by_row(Merge *merge, RowMetadata *metadata, const RowWrite *write, MergeRow *row)
 {
@@ -327,10 +338,19 @@ bool
 MergeApply(Merge *merge, const RowWrite *write, MergeRow *row)
 {
 	RowMetadata metadata;
+	int64		earliest = PG_INT64_MAX;
 	bool		changed;
 
-	if (merge->policy == MERGE_BY_ARRIVAL)
-		return apply_by_arrival(merge, write, row);
+	if (write->kind == WRITE_EXPIRE)
+		return row->exists &&
+			MergeExpire(merge, write->time, write->with_pushed, row, &earliest);
+	if (merge->policy == MERGE_BY_ARRIVAL || merge->policy == MERGE_BY_ARRIVAL_DATED)
+	{
+		changed = apply_by_arrival(merge, write, row);
+		if (row->exists && merge->policy == MERGE_BY_ARRIVAL_DATED)
+			date_row(merge, write, row);
+		return changed;
+	}
 	MetadataRead(row->metadata, merge->types, merge->count, &metadata);
 	if (merge->policy == MERGE_BY_FIELD || metadata.by_field)
 		changed = apply_by_field(merge, &metadata, write, row);
@@ -339,4 +359,139 @@ MergeApply(Merge *merge, const RowWrite *write, MergeRow *row)
 	if (changed)
 		row->metadata = MetadataWrite(&metadata, merge->types, merge->count);
 	return changed;
+}
+
+/* Is a value that came with a push, or was never written, more than the default? */
+static bool
+is_more_than_default(Field *field, Datum value, bool isnull)
+{
+	return ValueCompare(&field->type, value, isnull, field->column->default_value,
+						field->column->default_isnull) != 0;
+}
+
+static bool
+has_expired(int64 time, int64 before, bool with_pushed)
+{
+	return time < before && (time != NEVER || with_pushed);
+}
+
+static bool
+expire_scalar(Field *field, FieldMetadata *metadata, int64 before, bool with_pushed, Datum *value,
+			  bool *isnull)
+{
+	if (metadata->deleted || !has_expired(metadata->time, before, with_pushed) ||
+		(metadata->time == NEVER && !is_more_than_default(field, *value, *isnull)))
+		return false;
+	metadata->time = before - 1;
+	metadata->deleted = true;
+	*value = field->column->default_value;
+	*isnull = field->column->default_isnull;
+	return true;
+}
+
+static bool
+expire_collection(Field *field, FieldMetadata *metadata, int64 before, bool with_pushed,
+				  Datum *value, bool *isnull)
+{
+	Collection *collection = &metadata->collection;
+	bool		whole = has_expired(collection->put_time, before, with_pushed);
+	Datum		old_value = *value;
+	bool		old_isnull = *isnull;
+	Collection	nothing;
+
+	/* Merged members are in the order of their times. */
+	if (!whole && (collection->merged_count == 0 || collection->members[0].time >= before))
+		return false;
+	load_collection(field, metadata, *value, *isnull);
+	CollectionFromDatum(&field->collection, field->column->default_value,
+						field->column->default_isnull, &nothing);
+	if (whole)
+		(void) CollectionPut(&field->collection, collection, &nothing, before - 1, NO_REGION);
+	else
+	{
+		CollectionForget(collection, before);
+		if (collection->count == 0)
+		{
+			collection->isnull = nothing.isnull;
+			collection->is_opaque = nothing.is_opaque;
+			collection->opaque = nothing.opaque;
+			collection->members = nothing.members;
+			collection->count = nothing.count;
+		}
+	}
+	*value = CollectionToDatum(&field->collection, collection, isnull);
+	return ValueCompare(&field->type, old_value, old_isnull, *value, *isnull) != 0;
+}
+
+/* The oldest write that a field has its value from; PG_INT64_MAX: from none. */
+static int64
+oldest_write(Field *field, const FieldMetadata *metadata)
+{
+	const Collection *collection = &metadata->collection;
+
+	if (field->kind == MERGE_SCALAR)
+		return metadata->deleted || metadata->time == NEVER ? PG_INT64_MAX : metadata->time;
+	if (collection->put_time != NEVER)
+		return collection->put_time;
+	return collection->merged_count == 0 ? PG_INT64_MAX :
+		collection->members[collection->count - collection->merged_count].time;
+}
+
+static bool
+expire_fields(Merge *merge, RowMetadata *metadata, int64 before, bool with_pushed, MergeRow *row,
+			  int64 *earliest)
+{
+	RowWrite	end = {.kind = WRITE_DELETE,.time = before - 1,.region = NO_REGION};
+	int64		oldest_left = PG_INT64_MAX;
+	bool		changed = false;
+	bool		left = false;
+
+	for (int i = 0; i < merge->count; i++)
+	{
+		Field	   *field = &merge->fields[i];
+		FieldMetadata *its = &metadata->fields[i];
+		int64		oldest;
+
+		changed |= field->kind == MERGE_SCALAR ?
+			expire_scalar(field, its, before, with_pushed, &row->values[i], &row->isnull[i]) :
+			expire_collection(field, its, before, with_pushed, &row->values[i], &row->isnull[i]);
+		oldest = oldest_write(field, its);
+		if (oldest >= before)
+			oldest_left = Min(oldest_left, oldest);
+		left |= (oldest >= before && oldest != PG_INT64_MAX) || its->collection.merged_count > 0 ||
+			is_more_than_default(field, row->values[i], row->isnull[i]);
+	}
+	if (left)
+		*earliest = Min(*earliest, oldest_left);
+	if (!changed || left)
+		return changed;
+	(void) apply_by_field(merge, metadata, &end, row);
+	row->exists = false;
+	return true;
+}
+
+bool
+MergeExpire(Merge *merge, int64 before, bool with_pushed, MergeRow *row, int64 *earliest)
+{
+	RowMetadata metadata = {.tie_hash = 0};
+	bool		expired;
+
+	if (MetadataReadTime(row->metadata, &metadata.time))
+	{
+		if (metadata.time >= before)
+			*earliest = Min(*earliest, metadata.time);
+		if (!has_expired(metadata.time, before, false))
+			return false;
+		metadata.time = before - 1;
+		row->exists = false;
+		expired = true;
+	}
+	else
+	{
+		MetadataRead(row->metadata, merge->types, merge->count, &metadata);
+		expired = expire_fields(merge, &metadata, before, with_pushed, row, earliest);
+	}
+	if (expired)
+		row->metadata = MetadataWrite(&metadata, merge->types, merge->count);
+	return expired;
 }

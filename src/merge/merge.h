@@ -14,6 +14,7 @@
 typedef enum MergePolicy
 {
 	MERGE_BY_ARRIVAL,			/* the later in the log wins; no metadata */
+	MERGE_BY_ARRIVAL_DATED,		/* the same; metadata say when the row was written */
 	MERGE_BY_ROW,				/* the later by time wins, rows as a whole */
 	MERGE_BY_FIELD				/* column by column, arrays and maps member by member */
 } MergePolicy;
@@ -31,16 +32,18 @@ typedef enum WriteKind
 {
 	WRITE_PUT,					/* every column is set */
 	WRITE_UPDATE,
-	WRITE_DELETE
+	WRITE_DELETE,
+	WRITE_EXPIRE				/* what is older than its time, by MergeExpire */
 } WriteKind;
 
 typedef struct RowWrite
 {
 	WriteKind	kind;
-	FieldWrite *fields;			/* one for each column; not of a delete */
-	int64		time;			/* when it was made, in any unit that all writes share; > 0 */
+	FieldWrite *fields;			/* one for each column; not of the last two kinds */
+	int64		time;			/* when it was made, in microseconds since 1970; > 0 */
 	int32		region;			/* where; >= 0 */
 	int32		tie_hash;		/* of a row put: decides among rows of one time */
+	bool		with_pushed;	/* of WRITE_EXPIRE */
 	bool		is_replayed;	/* what the policy, of later, cannot resolve is just done */
 } RowWrite;
 
@@ -64,5 +67,15 @@ extern Merge *MergeCreate(const MergeColumn *columns, int count, MergePolicy pol
  * the write's.  False when the write has lost, and nothing changed.
  */
 extern bool MergeApply(Merge *merge, const RowWrite *write, MergeRow *row);
+
+/*
+ * Take from a row, in place, what was written before a time, as a delete of then would;
+ * with_pushed also what fields have from a push, of a row that was written to since.  A row
+ * of which nothing is left but defaults is gone.
+ * False when there is nothing to take.  *earliest becomes the time of the oldest write
+ * that is left, if that is less than it was.
+ */
+extern bool MergeExpire(Merge *merge, int64 before, bool with_pushed, MergeRow *row,
+						int64 *earliest);
 
 #endif							/* VENICE_MERGE_H */

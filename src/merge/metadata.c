@@ -19,6 +19,7 @@
 #include "merge/metadata.h"
 
 #include "libpq/pqformat.h"
+#include "port/pg_bswap.h"
 
 #define FORM_ROW		1
 #define FORM_FIELDS		2
@@ -123,6 +124,23 @@ MetadataRead(const bytea *stored, CollectionType **types, int count, RowMetadata
 		else
 			metadata->fields[i].collection.region = NO_REGION;
 	}
+}
+
+bool
+MetadataReadTime(const bytea *stored, int64 *time)
+{
+	const char *bytes;
+	uint64		value;
+
+	*time = NEVER;
+	if (stored == NULL)
+		return true;
+	bytes = VARDATA_ANY(stored);
+	if (VARSIZE_ANY_EXHDR(stored) < 1 + sizeof(value) || bytes[0] != FORM_ROW)
+		return false;
+	memcpy(&value, bytes + 1, sizeof(value));
+	*time = (int64) pg_ntoh64(value);
+	return true;
 }
 
 bytea *

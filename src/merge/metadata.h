@@ -42,6 +42,9 @@ typedef struct RowMetadata
 extern void MetadataRead(const bytea *stored, CollectionType **types, int count,
 						 RowMetadata *metadata);
 
+/* A row's one time, NEVER for NULL; false where its fields have times of their own. */
+extern bool MetadataReadTime(const bytea *stored, int64 *time);
+
 /* The bytes: the same for the same metadata.  Palloc'd. */
 extern bytea *MetadataWrite(const RowMetadata *metadata, CollectionType **types, int count);
 

@@ -37,6 +37,7 @@
 #include "utils/syscache.h"
 
 #include "avro/reader.h"
+#include "apply/expire.h"
 #include "apply/log.h"
 #include "catalog/audit.h"
 #include "catalog/node.h"
@@ -252,7 +253,7 @@ create_first_version(Store *store)
 	QueryRunf("ALTER TABLE %s.records ADD CONSTRAINT records_pkey PRIMARY KEY (%s)", schema,
 			  KeyColumnList(store, ""));
 	GateCreate(store->name);
-	VersionSeal(store, store->name);
+	VersionSeal(store, store->options, store->name);
 	QueryEnd(&session);
 	GeneratedFunctionsCreate(store, store->schema_oid);
 
@@ -779,6 +780,20 @@ StoreKeepHistory(Store *store)
 	PastFunctionsRenew(store);
 }
 
+/* Rows that were written before there was a ttl say when only where conflicts are resolved by it. */
+static void
+change_ttl(const Store *store, const StoreOptions *options)
+{
+	ExpireSoon(store->name);
+	if (options->ttl_us > 0 &&
+		get_attnum(get_relname_relid("records", store->schema_oid),
+				   METADATA_COLUMN) == InvalidAttrNumber)
+		ereport(NOTICE,
+				(errmsg("rows of store \"%s\" expire from the next version on", store->name),
+				 errdetail("Those of the current one do not say when they were written."),
+				 errhint("Make one with venice.repush(%s).", quote_literal_cstr(store->name))));
+}
+
 /*
  * venice_alter_store
  *		alter_store(store, options, value).
@@ -827,6 +842,8 @@ venice_alter_store(PG_FUNCTION_ARGS)
 	check_consistency(options, store->owner, store->columns, store->key_schema,
 					  store->value_schema);
 	had_cache = store->options->cache;
+	if (options->ttl_us != store->options->ttl_us)
+		change_ttl(store, options);
 	if (options->history != OidIsValid(HistoryRelation(store)))
 		change_history(store, options);
 	owner = store->owner;
@@ -881,7 +898,7 @@ void
 StoreDrop(const Store *store, bool force)
 {
 	static const char *const tables[] = {
-		"compacted_partition", "lagging_view", "left_version", "partition_state", "push",
+		"compacted_partition", "expiry_look", "lagging_view", "left_version", "partition_state", "push",
 		"rejected_record",
 		"store_column", "store_schema", "store_stat", "store_version",
 		"unlogged_partition_state", "unlogged_version", "version_table", "store"

@@ -27,12 +27,14 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "apply/expire.h"
 #include "apply/log.h"
 #include "catalog/node.h"
 #include "catalog/store.h"
@@ -57,6 +59,7 @@ PG_FUNCTION_INFO_V1(venice_abort_push);
 PG_FUNCTION_INFO_V1(venice_push);
 PG_FUNCTION_INFO_V1(venice_incremental_push);
 PG_FUNCTION_INFO_V1(venice_repush);
+PG_FUNCTION_INFO_V1(venice_row_time);
 PG_FUNCTION_INFO_V1(venice_wait_for_push);
 
 #define PUSH_ID_MAX_BYTES		1000	/* it is a key */
@@ -524,39 +527,69 @@ venice_incremental_push(PG_FUNCTION_ARGS)
 }
 
 /*
- * Can a version have what is known of when the current one's rows were written?  By field
- * that is a list in the order of the columns.
+ * venice_row_time
+ *		row_time(metadata): a row's one time, NULL where its fields have their own.
  */
-static bool
-times_fit(const Store *store, Oid current, Oid future)
+Datum
+venice_row_time(PG_FUNCTION_ARGS)
 {
-	TupleDesc	from;
-	TupleDesc	to;
+	int64		time;
 
-	if (get_attnum(current, "_meta") == InvalidAttrNumber ||
-		get_attnum(future, "_meta") == InvalidAttrNumber)
-		return false;
-	from = WriteColumns(store, current);
-	to = WriteColumns(store, future);
+	if (!MetadataReadTime(PG_GETARG_BYTEA_PP(0), &time))
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(time);
+}
+
+/* Do a version's first columns have the names of another one's, as metadata by field want it? */
+static bool
+columns_continue(const Store *store, Oid current, Oid future)
+{
+	TupleDesc	from = WriteColumns(store, current);
+	TupleDesc	to = WriteColumns(store, future);
+
 	for (int i = 0; i < from->natts; i++)
 		if (i >= to->natts || strcmp(NameStr(TupleDescAttr(from, i)->attname),
 									 NameStr(TupleDescAttr(to, i)->attname)) != 0)
-			return strcmp(store->options->conflict_resolution, "row") == 0;
+			return false;
 	return true;
+}
+
+/* What a repush does beside copying. */
+typedef struct Repush
+{
+	Oid			current;		/* records of the versions */
+	Oid			future;
+	bool		with_times;		/* both know when rows were written */
+	bool		times_by_field; /* if fields have their own, the next version has a place for them */
+	int64		before;			/* what was written before has expired; 0: nothing has */
+	bool		with_pushed;	/* so has what came with the push */
+} Repush;
+
+/* In SQL: metadata as the next version can have them. */
+static const char *
+metadata_that_fit(const Repush *repush, const char *metadata)
+{
+	if (repush->times_by_field)
+		return metadata;
+	return psprintf("CASE WHEN venice_internal.row_time(%s) IS NOT NULL THEN %s END", metadata,
+					metadata);
 }
 
 /* What is known of deleted rows is known of the copy, too. */
 static void
-copy_tombstones(const Store *store, const char *from, const char *to)
+copy_tombstones(const Store *store, const Repush *repush)
 {
+	Oid			from = get_relname_relid("tombstones", get_rel_namespace(repush->current));
+	Oid			to = get_relname_relid("tombstones", get_rel_namespace(repush->future));
 	QuerySession session;
 
+	if (!OidIsValid(from) || !OidIsValid(to))
+		return;
 	QueryBegin(&session, store->owner);
-	QueryRunf("INSERT INTO %s SELECT t.* FROM %s t LEFT JOIN %s r USING (%s) WHERE r IS NULL "
-			  "ON CONFLICT DO NOTHING",
-			  quote_qualified_identifier(to, "tombstones"),
-			  quote_qualified_identifier(from, "tombstones"),
-			  quote_qualified_identifier(to, "records"), KeyColumnList(store, ""));
+	QueryRunf("INSERT INTO %s SELECT t.* FROM %s t LEFT JOIN %s r USING (%s) "
+			  "WHERE r IS NULL AND %s IS NOT NULL ON CONFLICT DO NOTHING", QualifiedName(to),
+			  QualifiedName(from), QualifiedName(repush->future), KeyColumnList(store, ""),
+			  metadata_that_fit(repush, "t._meta"));
 	QueryEnd(&session);
 }
 
@@ -603,45 +636,59 @@ prefixed_columns(const Store *store, const char *prefix, bool casts)
 	return list.data;
 }
 
+/* In SQL, on the current version's rows: which of them have not expired as a whole. */
+static const char *
+not_expired(const Repush *repush)
+{
+	if (repush->before == 0)
+		return "";
+	return psprintf(" WHERE %sCOALESCE(venice_internal.row_time(_meta) >= " INT64_FORMAT ", true)",
+					repush->with_pushed ? "_meta IS NOT NULL AND " : "", repush->before);
+}
+
 /*
  * Fill a version with the rows of a query over the current one, which it knows as "current".
- * A row that it leaves as it is keeps what is known of when it was written.
+ * A row that it leaves as it is keeps what is known of when it was written; one that it changes
+ * does so only where that does not decide who wins, because it came with this push.
  */
 static char *
-repush_statement(const Store *store, const char *query, Oid current, const char *future,
-				 bool with_times)
+repush_statement(const Store *store, const char *query, const Repush *repush)
 {
-	char	   *columns = column_list(store);
-	char	   *now = columns_as_now(store, current);
-	char	   *from = quote_qualified_identifier(get_namespace_name(get_rel_namespace(current)),
-												  "records");
+	bool		by_arrival = strcmp(store->options->conflict_resolution, "arrival") == 0;
+	const char *columns = column_list(store);
+	const char *from = QualifiedName(repush->current);
+	const char *to = QualifiedName(repush->future);
+	const char *current = psprintf("WITH current AS (SELECT %s FROM %s%s)",
+								   columns_as_now(store, repush->current), from,
+								   not_expired(repush));
+	const char *metadata = metadata_that_fit(repush, "c._meta");
 
 	if (query == NULL)
 		query = "TABLE current";
-	if (!with_times)
-		return psprintf("INSERT INTO %s (%s) WITH current AS (SELECT %s FROM %s) SELECT * FROM (%s) AS q",
-						quote_qualified_identifier(future, "records"), columns, now, from, query);
-	return psprintf("INSERT INTO %s (%s, _meta) WITH current AS (SELECT %s FROM %s) "
-					"SELECT %s, CASE WHEN pg_catalog.record_image_eq(ROW(%s), ROW(%s)) THEN c._meta END "
-					"FROM (%s) AS q (%s) LEFT JOIN (SELECT %s, _meta FROM %s) AS c USING (%s)",
-					quote_qualified_identifier(future, "records"), columns, now, from,
-					prefixed_columns(store, "q", true), prefixed_columns(store, "q", true),
-					prefixed_columns(store, "c", false), query, columns, now, from,
-					KeyColumnList(store, ""));
+	if (!repush->with_times)
+		return psprintf("INSERT INTO %s (%s) %s SELECT * FROM (%s) AS q", to, columns, current, query);
+	if (!by_arrival)
+		metadata = psprintf("CASE WHEN pg_catalog.record_image_eq(ROW(%s), ROW(%s)) THEN %s END",
+							prefixed_columns(store, "q", true),
+							prefixed_columns(store, "c", false), metadata);
+	return psprintf("INSERT INTO %s (%s, _meta) %s SELECT %s, %s FROM (%s) AS q (%s) "
+					"LEFT JOIN (SELECT %s, _meta FROM %s) AS c USING (%s)", to, columns, current,
+					prefixed_columns(store, "q", true), metadata, query, columns,
+					columns_as_now(store, repush->current), from, KeyColumnList(store, ""));
 }
 
-/* The current version's records, unless a crash has emptied them. */
-static Oid
+/* The current version, unless a crash has emptied it. */
+static Version *
 current_to_copy(const Store *store)
 {
 	ListCell   *cell;
 
 	foreach(cell, VersionList(store->name))
 	{
-		const Version *version = lfirst(cell);
+		Version    *version = lfirst(cell);
 
 		if (version->state == VERSION_CURRENT)
-			return VersionRecords(version);
+			return version;
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -665,6 +712,85 @@ run_under(const char *sql, Snapshot snapshot)
 }
 
 /*
+ * When what the current version did not get by writes was pushed: that goes back to the last
+ * push that was no copy of the version before.
+ */
+static TimestampTz
+pushed_time(const Store *store, const Version *current)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	Datum		time;
+	bool		isnull;
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store->name);
+	QueryArgInt4(&args, current->number);
+	(void) QueryRun("SELECT pg_catalog.max(started_time) FROM venice.push WHERE store_name = $1::name "
+					"AND version <= $2 AND origin NOT IN ('repush', 'incremental') AND state = 'completed'",
+					&args);
+	time = QueryDatum(0, 1, &isnull);
+	QueryEnd(&session);
+	return isnull ? current->started_time : DatumGetTimestampTz(time);
+}
+
+/* The length of the option ttl: the store's, unless another one is given; 0: rows do not expire. */
+static int64
+repush_ttl(const Store *store, const Jsonb *options)
+{
+	char	   *given = OptionText(options, "ttl");
+	Jsonb	   *checked;
+
+	if (given == NULL)
+		return store->options->ttl_us;
+	if (strcmp(given, "true") == 0)
+	{
+		if (store->options->ttl_us == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("store \"%s\" has no ttl", store->name),
+					 errhint("Give an interval, or set the store's option ttl.")));
+		return store->options->ttl_us;
+	}
+	if (strcmp(given, "false") == 0)
+		OptionRefuse(options, "ttl", "an interval, or true for the store's");
+	checked = DatumGetJsonbP(DirectFunctionCall2(jsonb_delete, PointerGetDatum(options),
+												 CStringGetTextDatum("expire_batch_rows")));
+	StoreOptionsCheck(checked);
+	return StoreOptionsParse(checked)->ttl_us;
+}
+
+/* What has expired, by the options of a repush. */
+static void
+read_expiry(const Store *store, const Version *current, const Jsonb *options, Repush *repush)
+{
+	int64		ttl_us = repush_ttl(store, options);
+	char	   *with_pushed = OptionText(options, "expire_batch_rows");
+	bool		knows_times = get_attnum(repush->current, METADATA_COLUMN) != InvalidAttrNumber;
+	TimestampTz end;
+
+	if (with_pushed != NULL && strcmp(with_pushed, "true") != 0 && strcmp(with_pushed, "false") != 0)
+		OptionRefuse(options, "expire_batch_rows", "true or false");
+	repush->with_pushed = with_pushed != NULL && strcmp(with_pushed, "true") == 0;
+	if (repush->with_pushed && ttl_us == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("rows of store \"%s\" do not expire", store->name),
+				 errhint("Say when, with the option ttl.")));
+	if (!knows_times && (repush->with_pushed || OptionText(options, "ttl") != NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("rows of store \"%s\" do not say when they were written", store->name),
+				 errdetail("Its current version was made without a ttl."),
+				 errhint("Set the store's option ttl: the next version keeps the time of what is written to it.")));
+	if (ttl_us == 0 || !knows_times)
+		return;
+	repush->before = Max(ExpiryTime(ttl_us), 1);
+	end = GetCurrentTimestamp() - ttl_us;
+	repush->with_pushed = repush->with_pushed && pushed_time(store, current) < end;
+}
+
+/*
  * venice_repush
  *		repush(store, query, options): the version.
  */
@@ -674,28 +800,33 @@ venice_repush(PG_FUNCTION_ARGS)
 	Store	   *store = ArgumentOwnedStore(fcinfo);
 	char	   *query = ArgumentText(fcinfo, 1, "query", false);
 	Jsonb	   *options = ArgumentOptions(fcinfo, 2);
-	static const char *const no_options[] = {NULL};
+	static const char *const repush_options[] = {"expire_batch_rows", "ttl", NULL};
+	Repush		repush = {InvalidOid};
+	Version    *current;
 	Version    *version;
-	char	   *schema;
-	Oid			current;
 	Snapshot	copied;
-	bool		with_times;
 	bool		found;
 
-	OptionsCheckKeys(options, no_options, NULL);
+	OptionsCheckKeys(options, repush_options, NULL);
 	if (query != NULL)
 		check_query(query);
-	version = start_push(store, NULL, "repush", NULL, &found);
-	schema = VersionSchemaName(store->name, version->number, version->state);
 	current = current_to_copy(store);
-	with_times = times_fit(store, current,
-						   get_relname_relid("records", get_namespace_oid(schema, false)));
+	repush.current = VersionRecords(current);
+	read_expiry(store, current, options, &repush);
+	version = start_push(store, NULL, "repush", NULL, &found);
+	repush.future = VersionRecords(version);
+	repush.with_times = get_attnum(repush.current, METADATA_COLUMN) != InvalidAttrNumber &&
+		get_attnum(repush.future, METADATA_COLUMN) != InvalidAttrNumber;
+	repush.times_by_field = strcmp(store->options->conflict_resolution, "arrival") != 0 &&
+		columns_continue(store, repush.current, repush.future);
 	copied = RegisterSnapshot(GetTransactionSnapshot());
-	run_under(repush_statement(store, query, current, schema, with_times), copied);
+	run_under(repush_statement(store, query, &repush), copied);
 	build_here(store, version, true, copied);
 	UnregisterSnapshot(copied);
-	if (with_times)
-		copy_tombstones(store, store->name, schema);
+	if (repush.with_times)
+		copy_tombstones(store, &repush);
+	if (repush.with_times && repush.before > 0)
+		VersionExpire(store, version, repush.before, repush.with_pushed);
 	(void) VersionWarm(store, version);
 	(void) VersionSwap(store, version, SWAP_PUSH);
 	SupervisorWakeAtCommit();

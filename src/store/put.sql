@@ -21,3 +21,10 @@ CREATE FUNCTION venice_internal.delete(store text, keys text[], logical_time tim
     AS 'MODULE_PATHNAME', 'venice_delete';
 COMMENT ON FUNCTION venice_internal.delete(text, text[], timestamptz, "any") IS
     'Body of a store''s delete: a value for each key column named.';
+
+CREATE FUNCTION venice_internal.row_time(metadata bytea)
+    RETURNS bigint
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'venice_row_time';
+COMMENT ON FUNCTION venice_internal.row_time(bytea) IS
+    'When a row was written as a whole, from column _meta of it: microseconds since 1970.  NULL where its fields have times of their own.';

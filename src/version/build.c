@@ -260,7 +260,7 @@ VersionBuild(Store *store, Version *version, BuildProgress progress, void *argum
 	QueryRunf("ANALYZE %s", records);
 	if (tombstones != NULL)
 		QueryRunf("DROP TABLE %s", tombstones);
-	VersionSeal(store, schema);
+	VersionSeal(store, version->options, schema);
 
 	QueryEnd(&session);
 	GeneratedFunctionsCreate(store, schema_oid);

@@ -162,7 +162,7 @@ VersionCreate(const Store *store, int number, VersionState state, const char *or
 	if (arrival)
 		appendStringInfoString(&sql, ", " RECORD_TIME_COLUMN " pg_catalog.timestamptz, "
 							   ARRIVAL_COLUMN " pg_catalog.int8");
-	if (strcmp(store->options->conflict_resolution, "arrival") != 0)
+	if (strcmp(store->options->conflict_resolution, "arrival") != 0 || store->options->ttl_us > 0)
 		appendStringInfoString(&sql, ", " METADATA_COLUMN " pg_catalog.bytea");
 	/* Nothing but the push writes before the build, and ANALYZE is part of that. */
 	appendStringInfo(&sql, ") WITH (fillfactor = %d%s)", store->options->fillfactor,
@@ -222,13 +222,13 @@ VersionCreate(const Store *store, int number, VersionState state, const char *or
  * a table of that name for another purpose, until the version is built.
  */
 static void
-create_tombstones(const Store *store, const char *schema)
+create_tombstones(const Store *store, const StoreOptions *options, const char *schema)
 {
 	Oid			records = get_relname_relid("records", get_namespace_oid(schema, false));
 	char		persistence = get_rel_persistence(records);
 	StringInfoData sql;
 
-	if (get_attnum(records, METADATA_COLUMN) == InvalidAttrNumber)
+	if (strcmp(options->conflict_resolution, "arrival") == 0)
 		return;
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "CREATE %sTABLE %s.tombstones (",
@@ -244,7 +244,7 @@ create_tombstones(const Store *store, const char *schema)
 }
 
 void
-VersionSeal(const Store *store, const char *schema)
+VersionSeal(const Store *store, const StoreOptions *options, const char *schema)
 {
 	const char *quoted = quote_identifier(schema);
 
@@ -254,7 +254,7 @@ VersionSeal(const Store *store, const char *schema)
 			  "FOR EACH ROW EXECUTE FUNCTION venice_internal.forget_row()", quoted);
 	QueryRunf("ALTER TABLE %s.records ENABLE ALWAYS TRIGGER venice_seal, "
 			  "ENABLE ALWAYS TRIGGER venice_forget", quoted);
-	create_tombstones(store, schema);
+	create_tombstones(store, options, schema);
 }
 
 void

@@ -20,10 +20,10 @@ extern char *VersionCreate(const Store *store, int number, VersionState state,
 
 /*
  * Make a version ready for writes one by one: plain DML on its records is refused from now
- * on, by an ENABLE ALWAYS trigger, and deleted rows have their tombstones.  As the
- * store's owner.
+ * on, by an ENABLE ALWAYS trigger, and deleted rows have their tombstones.  options are
+ * the version's.  As the store's owner.
  */
-extern void VersionSeal(const Store *store, const char *schema);
+extern void VersionSeal(const Store *store, const StoreOptions *options, const char *schema);
 
 /* COMMENT ON SCHEMA, so that \dn+ explains itself. */
 extern void VersionDescribe(const Store *store, const Version *version);

@@ -117,6 +117,8 @@ VersionDropSchema(const Store *store, const Version *version, int lock_timeout_m
 					&args);
 	(void) QueryRun("DELETE FROM venice.lagging_view WHERE store_name = $1::name AND version = $2",
 					&args);
+	(void) QueryRun("DELETE FROM venice.expiry_look WHERE store_name = $1::name AND version = $2",
+					&args);
 	(void) QueryRun("DELETE FROM venice.unlogged_version WHERE store_name = $1::name AND version = $2",
 					&args);
 	(void) QueryRun("DELETE FROM venice.unlogged_partition_state "

@@ -47,6 +47,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "apply/expire.h"
 #include "apply/log.h"
 #include "catalog/node.h"
 #include "catalog/pointer.h"
@@ -504,7 +505,7 @@ bool
 MaintenanceIsNeeded(void)
 {
 	return list_tasks() != NIL || something_expired() || ServedLogHasWork() ||
-		HistoryCareIsNeeded() || OldWritesAreThere();
+		HistoryCareIsNeeded() || OldWritesAreThere() || ExpiryIsDue();
 }
 
 static void
@@ -687,6 +688,7 @@ typedef struct Care
 static const Care cares[] = {
 	{"history", HistoriesInNeed, HistoryCare},
 	{"old writes", StoresWithOldWrites, OldWritesDelete},
+	{"expired rows", StoresWithExpiry, ExpireRows},
 };
 
 typedef struct CareTask
@@ -918,6 +920,7 @@ venice_run_maintenance(PG_FUNCTION_ARGS)
 	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	context = AllocSetContextCreate(PortalContext, "venice maintenance", ALLOCSET_DEFAULT_SIZES);
+	ExpireSoon(NULL);
 	while (run_round(SPI_commit, context).done > 0)
 	{
 		MemoryContextReset(context);
