@@ -30,6 +30,7 @@ OBJS = \
 	src/common/shared_area.o \
 	src/common/shmem.o \
 	src/common/swap_generation.o \
+	src/common/write_rate.o \
 	src/common/store_options.o \
 	src/common/server_options.o \
 	src/catalog/registry_row.o \
@@ -91,6 +92,7 @@ OBJS = \
 	src/store/arguments.o \
 	src/store/definition.o \
 	src/store/guard.o \
+	src/store/quota.o \
 	src/store/create.o \
 	src/store/put.o \
 	src/store/push.o \

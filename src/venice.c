@@ -18,6 +18,7 @@
 
 #include "common/guc.h"
 #include "common/shmem.h"
+#include "common/write_rate.h"
 #include "offline/store_past.h"
 #include "read/cache.h"
 #include "read/forget.h"
@@ -45,5 +46,6 @@ _PG_init(void)
 	ServedLogRequest();
 	ForgetTriggerWatch();
 	DatabaseGuardInstall();
+	WriteRateRequestMemory();
 	LauncherRegister();
 }

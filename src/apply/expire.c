@@ -172,25 +172,34 @@ write_next_time(const Store *store, const Version *version, const Look *look, bo
 	QueryEnd(&session);
 }
 
-/* What is taken away of the current version is logged, and history. */
 static void
-write_down(const Store *store, TupleDesc keys, const ExpiredRow *rows, int count, int64 before)
+log_expiry(const Store *store, TupleDesc keys, const ExpiredRow *rows, int count, int64 before)
 {
 	LoggedWrite *logged = palloc0(count * sizeof(LoggedWrite));
 	bool	   *isnull = palloc0(store->key_count * sizeof(bool));
-	TimestampTz now = GetCurrentTimestamp();
 
 	for (int i = 0; i < count; i++)
 	{
-		HistoryWrite past = {rows[i].key, isnull, now};
-
-		logged[i] = (LoggedWrite) {.kind = WRITE_EXPIRE,.time = before,.event_time = now};
+		logged[i] = (LoggedWrite) {.kind = WRITE_EXPIRE,.time = before};
+		logged[i].event_time = GetCurrentTimestamp();
 		logged[i].key = ChangeToJson(keys, 0, store->key_count, rows[i].key, isnull);
-		HistoryAppendWrite(store, rows[i].gone ? HISTORY_DELETE : HISTORY_UPDATE, keys, &past, 1,
-						   true);
 	}
-	if (OidIsValid(HistoryLog(store)))
-		LogAppend(store, logged, count);
+	LogAppend(store, logged, count);
+}
+
+/* The past has rows that are gone, or those of which something is left. */
+static void
+remember_expiry(const Store *store, TupleDesc keys, const ExpiredRow *rows, int count, bool gone)
+{
+	HistoryWrite *past = palloc(count * sizeof(HistoryWrite));
+	bool	   *isnull = palloc0(store->key_count * sizeof(bool));
+	int			kept = 0;
+
+	for (int i = 0; i < count; i++)
+		if (rows[i].gone == gone)
+			past[kept++] = (HistoryWrite) {rows[i].key, isnull, GetCurrentTimestamp()};
+	if (kept > 0)
+		HistoryAppendWrite(store, gone ? HISTORY_DELETE : HISTORY_UPDATE, keys, past, kept, true);
 }
 
 /* Take away what has expired of rows that were found. */
@@ -234,7 +243,14 @@ look_through(const Store *store, const Version *version, VersionWriter *writer, 
 	INSTR_TIME_ACCUM_DIFF(look->spent, end, start);
 	expire(writer, rows, count, look->before, false);
 	if (count > 0 && version->state == VERSION_CURRENT)
-		write_down(store, key_columns(store, columns), rows, count, look->before);
+	{
+		TupleDesc	keys = key_columns(store, columns);
+
+		if (OidIsValid(HistoryLog(store)))
+			log_expiry(store, keys, rows, count, look->before);
+		remember_expiry(store, keys, rows, count, true);
+		remember_expiry(store, keys, rows, count, false);
+	}
 	return done;
 }
 

@@ -46,6 +46,7 @@
 #include "read/warm.h"
 #include "store/arguments.h"
 #include "store/put.h"
+#include "store/quota.h"
 #include "version/build.h"
 #include "version/dependents.h"
 #include "version/layout.h"
@@ -219,6 +220,7 @@ start_push(Store *store, char *push_id, const char *origin, const char *topic_pa
 						   version->number, VersionStateName(version->state)),
 				 errhint("Finish it first, or stop it with venice.abort_push(%s).",
 						 quote_literal_cstr(store->name))));
+	QuotaCheckStorage(store);
 	push_id = make_push_id(push_id);
 	if (kafka)
 	{

@@ -48,6 +48,7 @@
 #include "common/item_list.h"
 #include "common/user_context.h"
 #include "store/arguments.h"
+#include "store/quota.h"
 #include "version/history.h"
 
 PG_FUNCTION_INFO_V1(venice_put);
@@ -182,6 +183,9 @@ begin_call(FunctionCallInfo fcinfo, int first_column, AclMode mode, Call *call)
 	check_writable(call->store);
 	call->records = current_records(call->store);
 	check_rights(call->store, call->records, mode);
+	if (mode != ACL_DELETE)
+		QuotaCheckStorage(call->store);
+	QuotaCheckWrites(call->store);
 
 	if (PG_ARGISNULL(1))
 		ereport(ERROR,
@@ -320,6 +324,7 @@ write_batch(const Batch *batch)
 
 	foreach(cell, batch->writers)
 		VersionWriterApplyMany(lfirst(cell), batch->writes, batch->count);
+	QuotaCountWrites(store, batch->count);
 	LogAppend(store, batch->logged, batch->count);
 	HistoryAppendWrite(store, events[batch->writes[0].write->kind], batch->columns, batch->past,
 					   batch->count, strcmp(store->options->conflict_resolution, "arrival") == 0);
@@ -444,6 +449,8 @@ put_fetched(const Store *store, SPITupleTable *rows, uint64 count, TimestampTz t
 	List	   *writers;
 	Batch		batch;
 
+	QuotaCheckStorage(store);
+	QuotaCheckWrites(store);
 	UserContextEnter(&user, store->owner);
 	writers = open_writers(store, rows->tupdesc);
 	begin_batch(&batch, store, writers, rows->tupdesc, count);
