@@ -76,7 +76,8 @@ static Look last_look;
 int64
 ExpiryTime(int64 ttl_us)
 {
-	return GetCurrentTimestamp() + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY - ttl_us;
+	return GetCurrentTimestamp() - ttl_us +
+		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 }
 
 /* Stores with versions of which it is not said, or has come, when they are to be looked at. */

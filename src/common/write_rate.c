@@ -113,9 +113,9 @@ static void
 bring_up_to_date(Rate *rate)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	int64		passed_us = Max(now - rate->counted_time, 0);
+	double		passed_s = Max(now - rate->counted_time, 0) / (double) USECS_PER_SEC;
 
-	rate->allowance = Min(rate->allowance + rate->rows_per_second * (passed_us / (double) USECS_PER_SEC),
+	rate->allowance = Min(rate->allowance + rate->rows_per_second * passed_s,
 						  rate->rows_per_second);
 	rate->counted_time = now;
 }

@@ -780,7 +780,7 @@ StoreKeepHistory(Store *store)
 	PastFunctionsRenew(store);
 }
 
-/* Rows that were written before there was a ttl say when only where conflicts are resolved by it. */
+/* What was written before there was a ttl says when only where that decides who wins. */
 static void
 change_ttl(const Store *store, const StoreOptions *options)
 {

@@ -562,7 +562,7 @@ typedef struct Repush
 	Oid			current;		/* records of the versions */
 	Oid			future;
 	bool		with_times;		/* both know when rows were written */
-	bool		times_by_field; /* if fields have their own, the next version has a place for them */
+	bool		times_by_field; /* those of fields, too: the next version has a place for them */
 	int64		before;			/* what was written before has expired; 0: nothing has */
 	bool		with_pushed;	/* so has what came with the push */
 } Repush;
