@@ -396,10 +396,11 @@ SELECT is((SELECT options FROM venice.stores WHERE store = 'contract_sample'),
     'options have the defaults of the contract');
 SELECT lives_ok($$SELECT venice.alter_store('contract_sample', '{"accept_loss": true, "backup_retention": "1 day", "cache": true, "cache_ttl": "1 hour", "conflict_resolution": "field", "fields": {"clicks": "c"},
     "rewind": "2 days", "rewind_from": "start_of_push", "tombstone_retention": "1 day", "fillfactor": 90, "history": true, "history_partition": "7 days", "history_retention": "1 year", "key_format": "value", "max_record_bytes": 1000, "max_rejected": 1, "on_duplicate": "last", "owner": "contract_owner",
-    "tablespace": "pg_default", "unlogged": true, "value_format": "json", "version_topic": "t", "versions_to_keep": 3, "write_mode": "partial"}')$$, 'and these are all');
+    "tablespace": "pg_default", "unlogged": true, "value_format": "json", "version_topic": "t", "versions_to_keep": 3, "write_mode": "partial",
+    "ttl": "1 day", "storage_quota": 1000000, "write_quota": 100}')$$, 'and these are all');
 SELECT throws_ok(format($$SELECT venice.alter_store('contract_sample', '{%s: null}')$$, to_json(name)), '22023', NULL,
     format('option %s is refused by name: it is of a later release', name))
-  FROM unnest('{real_time_topics,max_lag,max_lag_time,ttl,storage_quota,write_quota,partitioner,partitions,ingest_mode}'::text[]) AS name;
+  FROM unnest('{real_time_topics,max_lag,max_lag_time,partitioner,partitions,ingest_mode}'::text[]) AS name;
 SELECT lives_ok(format('SELECT venice.create_store(%L, %L, %L, options => %L)', 'contract_' || key || '_' || value, key_columns, value_columns,
                        json_build_object('key_format', key, 'value_format', value)),
     format('key_format takes %s, value_format %s', key, value))
