@@ -19,7 +19,7 @@
  * at again.  So nobody waits for us in a ring, although versions are gone through one
  * after the other.
  *
- * Locks: StoreWritersLock; rows as UPDATE and DELETE do, if they are free.
+ * Locks: StoreExpiryLock, StoreWritersLock; rows as UPDATE and DELETE do, if they are free.
  * Must not know: how a row expires (merge/).
  *
  *-------------------------------------------------------------------------
@@ -306,15 +306,20 @@ bool
 ExpireRows(const char *name)
 {
 	Store	   *store = StoreLookup(name, true);
+	bool		done = true;
 	ListCell   *cell;
 
 	if (store == NULL || !OidIsValid(store->schema_oid) || store->options->ttl_us == 0)
 		return false;
+	/* Of two that do this the second finds done what the first has begun. */
+	StoreExpiryLock(name);
 	StoreWritersLock(name);
+	PushActiveSnapshot(GetLatestSnapshot());
 	foreach(cell, CompleteVersions(store))
-		if (is_due(lfirst(cell)) && !expire_in_version(store, lfirst(cell)))
-			return true;
-	return false;
+		if (done && is_due(lfirst(cell)))
+			done = expire_in_version(store, lfirst(cell));
+	PopActiveSnapshot();
+	return !done;
 }
 
 void

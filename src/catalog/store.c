@@ -585,6 +585,7 @@ VersionTopic(const char *pattern, const char *store, int number)
 #define LOCK_OF_STORE	0
 #define LOCK_OF_WRITERS	1
 #define LOCK_OF_LOG		2
+#define LOCK_OF_EXPIRY	3
 
 static Oid
 lock_class(void)
@@ -627,6 +628,12 @@ void
 StoreLogLock(const char *name)
 {
 	lock_store(name, LOCK_OF_LOG, ExclusiveLock);
+}
+
+void
+StoreExpiryLock(const char *name)
+{
+	lock_store(name, LOCK_OF_EXPIRY, ExclusiveLock);
 }
 
 typedef struct TimedLock

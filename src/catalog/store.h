@@ -199,12 +199,14 @@ extern void StoreLock(const char *name, int lock_mode);
 extern bool StoreLockIfFree(const char *name);
 
 /*
- * Two more of its kind.  Writers of rows share the first, and who makes another version
+ * More of its kind.  Writers of rows share the first, and who makes another version
  * complete has it alone: StoreWritersLockAlone gives up after a time, false.  Who makes
- * the log of writes has the second.
+ * the log of writes has the second, and who takes away what has expired the third, before the
+ * first.
  */
 extern void StoreWritersLock(const char *name);
 extern bool StoreWritersLockAlone(const char *name, int timeout_ms);
 extern void StoreLogLock(const char *name);
+extern void StoreExpiryLock(const char *name);
 
 #endif							/* VENICE_STORE_H */
