@@ -68,6 +68,7 @@ OBJS = \
 	src/version/carry.o \
 	src/version/dependents.o \
 	src/version/views.o \
+	src/version/streams.o \
 	src/version/arrival.o \
 	src/version/history.o \
 	src/version/gate.o \
@@ -169,6 +170,7 @@ INGEST_OBJS = \
 	src/kafka/registry.o \
 	src/ingest/api.o \
 	src/ingest/batch.o \
+	src/ingest/stream.o \
 	src/ingest/clients.o \
 	src/ingest/unit.o \
 	src/ingest/ingest_worker.o \

@@ -73,6 +73,12 @@ SELECT refused($$SELECT venice.create_store('x', 'k int', 'v int', options => '{
 SELECT refused($$SELECT venice.create_store('x', 'k int', 'v int', options => '{"unlogged": "yes"}')$$);
 SELECT refused($$SELECT venice.create_store('x', 'k int', 'v int', options => '{"backup_retention": "soon"}')$$);
 SELECT refused($$SELECT venice.create_store('x', 'k int', 'v int', options => '{"backup_retention": "-1 day"}')$$);
+-- Real-time topics are on servers that there are, under names that Kafka would have, and each is one region.
+SELECT refused(format($$SELECT venice.create_store('x', 'k int', 'v int', options => '{"real_time_topics": %s}')$$, topics))
+  FROM unnest(ARRAY['"t"', '[{"server": "k"}]', '[{"server": "k", "topic": "a b"}]', '[{"server": "nowhere", "topic": "t"}]',
+                    '[{"server": "k", "topic": "t"}, {"server": "k", "topic": "t"}]']) topics;
+SELECT options ->> 'fillfactor' AS fillfactor, options ->> 'conflict_resolution' AS conflict_resolution
+  FROM (SELECT venice_internal.effective_options('{"real_time_topics": [{"server": "k", "topic": "t"}, {"server": "k", "topic": "{store}_rt"}]}')) e (options);
 SELECT refused($$SELECT venice.create_store('x', 'k int', 'v int', options => '{"on_duplicate": "first"}')$$);
 SELECT refused($$SELECT venice.create_store('x', 'k int', 'v int', options => '{"value_format": "avro"}')$$);
 SELECT refused($$SELECT venice.create_store('x', 'a int, b int', 'v int', options => '{"key_format": "int8"}')$$);

@@ -364,10 +364,13 @@ read_version(Relation relation, HeapTuple tuple)
 	Version    *version = palloc0(sizeof(Version));
 	bool		is_null;
 	bool		is_null_start;
+	bool		is_null_end;
 	Datum		swapped = RegistryField(relation, tuple, "swapped_time", &is_null);
+	Datum		end = RegistryField(relation, tuple, "end_requested_time", &is_null_end);
 
 	version->started_time = DatumGetTimestampTz(RegistryField(relation, tuple, "started_time",
 															  &is_null_start));
+	version->end_requested_time = is_null_end ? 0 : DatumGetTimestampTz(end);
 	version->swapped_time = is_null ? 0 : DatumGetTimestampTz(swapped);
 	version->store = read_name(relation, tuple, "store_name");
 	version->number = read_int4(relation, tuple, "version");
@@ -579,6 +582,30 @@ VersionTopic(const char *pattern, const char *store, int number)
 			appendStringInfoChar(&topic, *p++);
 	}
 	return topic.data;
+}
+
+/* Kafka's. */
+#define TOPIC_MAX_BYTES 249
+
+char *
+RealTimeTopicName(const RealTimeTopic *topic, const char *store)
+{
+	return VersionTopic(topic->topic, store, 0);
+}
+
+void
+TopicCheckName(const char *topic, const char *option, const char *store)
+{
+	size_t		bytes = strlen(topic);
+
+	if (bytes > TOPIC_MAX_BYTES || strcmp(topic, ".") == 0 || strcmp(topic, "..") == 0 ||
+		strspn(topic, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != bytes)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid name of a topic: \"%s\"", topic),
+				 errdetail("Topics have ASCII letters and digits, dots, underscores and hyphens, %d at most.",
+						   TOPIC_MAX_BYTES),
+				 errhint("Set the option %s of store \"%s\".", option, store)));
 }
 
 /* Which of a store's locks: the sub-object's number. */

@@ -84,6 +84,7 @@ typedef struct Version
 	int64		rows;			/* when it was built, 0 before */
 	Jsonb	   *attachments;	/* what it has because the current one had it, or NULL */
 	TimestampTz started_time;
+	TimestampTz end_requested_time; /* 0: not requested */
 	TimestampTz swapped_time;	/* 0: never was current */
 	char	   *error;
 } Version;
@@ -187,6 +188,15 @@ extern void VersionTableWrite(const char *store, int number, Oid records);
 
 /* The topic that a version is filled from: {store} and {version} filled in. */
 extern char *VersionTopic(const char *pattern, const char *store, int number);
+
+/* The name of one of the store's real-time topics: {store} filled in. */
+extern char *RealTimeTopicName(const RealTimeTopic *topic, const char *store);
+
+/*
+ * Raise 22023 for a name of a topic that Kafka would never have, and a worker would wait
+ * for.  option is what to set.
+ */
+extern void TopicCheckName(const char *topic, const char *option, const char *store);
 
 /*
  * The heavyweight lock that serialises what changes a store: ExclusiveLock for

@@ -64,6 +64,7 @@ CREATE TABLE venice.store_version (
     value_schema text,
     topic text,
     end_requested boolean NOT NULL DEFAULT false,
+    end_requested_time timestamptz,
     attachments jsonb,
     rows bigint,
     started_time timestamptz NOT NULL DEFAULT pg_catalog.now(),
@@ -76,6 +77,7 @@ CREATE TABLE venice.store_version (
 );
 COMMENT ON TABLE venice.store_version IS 'One row per version that exists or failed last; written by the version room only.';
 COMMENT ON COLUMN venice.store_version.options IS 'The store''s effective options when the push started.';
+COMMENT ON COLUMN venice.store_version.end_requested_time IS 'What the rewind of real-time topics is counted from.';
 COMMENT ON COLUMN venice.store_version.attachments IS
     'Indexes, constraints, triggers and statistics that the version has because the current one had them: kind and name to definition.';
 COMMENT ON COLUMN venice.store_version.swap IS 'False: a deferred swap, which waits for venice.swap_version.';
@@ -92,9 +94,12 @@ CREATE TABLE venice.push (
     rows bigint,
     rejected bigint NOT NULL DEFAULT 0,
     error text,
+    ended_partitions integer NOT NULL DEFAULT 0,
     PRIMARY KEY (store_name, push_id)
 );
 COMMENT ON TABLE venice.push IS 'One row per push, kept after its version is gone.';
+COMMENT ON COLUMN venice.push.ended_partitions IS
+    'Of an incremental push through a real-time topic: in how many partitions its end was read.';
 
 CREATE TABLE venice.version_pointer (
     store_name name NOT NULL PRIMARY KEY,
@@ -142,11 +147,14 @@ COMMENT ON COLUMN venice.lagging_view.error IS 'Why it does not fit the version 
 CREATE TABLE venice.partition_state (
     store_name name NOT NULL,
     version integer NOT NULL,
+    region integer NOT NULL DEFAULT -1,
     topic text NOT NULL,
     partition integer NOT NULL,
     next_offset bigint,
     end_offset bigint,
     done boolean NOT NULL DEFAULT false,
+    joined boolean NOT NULL DEFAULT false,
+    error text,
     loaded_through tid,
     messages bigint NOT NULL DEFAULT 0,
     bytes bigint NOT NULL DEFAULT 0,
@@ -157,11 +165,15 @@ CREATE TABLE venice.partition_state (
     last_record_time timestamptz,
     last_message_time timestamptz,
     last_commit_time timestamptz,
-    PRIMARY KEY (store_name, version, topic, partition)
+    PRIMARY KEY (store_name, version, region, topic, partition)
 ) WITH (fillfactor = 25, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0);
 COMMENT ON TABLE venice.partition_state IS
     'How far each partition of a version is ingested: written in the transaction that writes its rows, so that both are true or neither.';
-COMMENT ON COLUMN venice.partition_state.next_offset IS 'NULL: from the beginning of the partition.';
+COMMENT ON COLUMN venice.partition_state.version IS '-1: the store''s history, to which real-time topics are appended once, whatever versions there are.';
+COMMENT ON COLUMN venice.partition_state.region IS '-1: the version topic, which is loaded; else the place of a real-time topic in the store''s option, from 0.';
+COMMENT ON COLUMN venice.partition_state.next_offset IS 'NULL: from the beginning of the partition, or of the rewind of a real-time topic.';
+COMMENT ON COLUMN venice.partition_state.joined IS 'The version has caught up with the real-time topic, and is written to together with the store''s others.';
+COMMENT ON COLUMN venice.partition_state.error IS 'Why it is not, although it was.';
 COMMENT ON COLUMN venice.partition_state.loaded_through IS 'The last row that this partition loaded; what a tombstone of it reaches back to.';
 COMMENT ON COLUMN venice.partition_state.last_record_time IS
     'The record''s own timestamp of the last record, that before next_offset: another one there is another topic of the same name.';
@@ -169,7 +181,7 @@ COMMENT ON COLUMN venice.partition_state.last_message_time IS 'When the first re
 
 CREATE UNLOGGED TABLE venice.unlogged_partition_state (
     LIKE venice.partition_state INCLUDING DEFAULTS INCLUDING STORAGE INCLUDING COMMENTS,
-    PRIMARY KEY (store_name, version, topic, partition)
+    PRIMARY KEY (store_name, version, region, topic, partition)
 ) WITH (fillfactor = 25, autovacuum_vacuum_threshold = 50, autovacuum_vacuum_scale_factor = 0);
 COMMENT ON TABLE venice.unlogged_partition_state IS
     'The same for unlogged versions: a crash empties it together with their rows.';
@@ -185,6 +197,7 @@ COMMENT ON TABLE venice.unlogged_version IS
 CREATE TABLE venice.rejected_record (
     store_name name NOT NULL,
     version integer NOT NULL,
+    region integer NOT NULL DEFAULT -1,
     topic text NOT NULL,
     partition integer NOT NULL,
     kafka_offset bigint NOT NULL,
@@ -194,7 +207,7 @@ CREATE TABLE venice.rejected_record (
     sqlstate text NOT NULL,
     error text NOT NULL,
     rejected_time timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    PRIMARY KEY (store_name, version, topic, partition, kafka_offset)
+    PRIMARY KEY (store_name, version, region, topic, partition, kafka_offset)
 );
 COMMENT ON TABLE venice.rejected_record IS 'Records that could not be decoded or stored; kept for venice.rejected_record_retention.';
 CREATE INDEX rejected_record_time ON venice.rejected_record (rejected_time);

@@ -14,7 +14,7 @@
 
 #include "common/user_context.h"
 
-#define QUERY_MAX_ARGS 20
+#define QUERY_MAX_ARGS 24
 
 typedef struct QueryArgs
 {

@@ -137,7 +137,7 @@ SharedVersionIsHeld(const char *store, int version)
 		const SharedHold *hold = &Shared->holds[i];
 
 		if (hold->pid != 0 && hold->database == MyDatabaseId &&
-			(hold->version < 0 || hold->version == version) &&
+			(hold->version < 0 || hold->version == version || version == JOINED_VERSIONS) &&
 			(NameStr(hold->store)[0] == '\0' || strcmp(NameStr(hold->store), store) == 0))
 			return true;
 	}
@@ -316,7 +316,7 @@ static bool
 unit_matches(const SharedUnit *unit, const char *store, int version)
 {
 	return unit->in_use && unit->database == MyDatabaseId &&
-		(version < 0 || unit->version == version) &&
+		(version < 0 || unit->version == version || unit->version == JOINED_VERSIONS) &&
 		(store == NULL || strcmp(NameStr(unit->store), store) == 0);
 }
 

@@ -123,19 +123,28 @@ typedef enum UnitState
 	UNIT_FAILED
 } UnitState;
 
+#define LOAD_REGION			(-1)
+#define JOINED_VERSIONS		0	/* no version 0 is ever ingested */
+
 #define UNIT_TOPIC_BYTES	250 /* Kafka's limit is 249 */
 #define UNIT_ERROR_BYTES	512
 
-/* One partition of one version's topic, being ingested. */
+/*
+ * A partition of one version's topic that is loaded, or of a real-time topic that one
+ * version catches up with; or of one that all that have joined are written to from.
+ */
 typedef struct SharedUnit
 {
 	bool		in_use;
 	uint32		generation;		/* of the use of this entry */
 	Oid			database;
 	NameData	store;
-	int			version;
+	int			version;		/* JOINED_VERSIONS: all that have joined */
+	int			region;			/* LOAD_REGION, or that of a real-time topic */
+	NameData	server;
 	char		topic[UNIT_TOPIC_BYTES];
 	int32		partition;		/* -1: its task is to find out how many there are */
+	uint32		members;		/* a hash of which versions have joined, and their columns */
 	UnitState	state;
 	int			worker;			/* index of its worker, -1: none */
 	bool		stop_requested;

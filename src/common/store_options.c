@@ -38,7 +38,8 @@ typedef enum OptionType
 	OPTION_INTEGER,
 	OPTION_INTERVAL,
 	OPTION_LENGTH,				/* an interval that is not in months */
-	OPTION_OBJECT				/* of strings */
+	OPTION_OBJECT,				/* of strings */
+	OPTION_TOPICS				/* array of {"server": ..., "topic": ...} */
 } OptionType;
 
 typedef struct OptionDefinition
@@ -74,10 +75,13 @@ static const OptionDefinition definitions[] = {
 	{"history_partition", OPTION_INTERVAL, APPLIES_AT_ONCE, "\"1 month\""},
 	{"history_retention", OPTION_INTERVAL, APPLIES_AT_ONCE, NULL},
 	{"key_format", OPTION_CHOICE, APPLIES_NEXT_VERSION, "\"confluent-avro\"", 0, 0, key_formats},
+	{"max_lag", OPTION_INTEGER, APPLIES_AT_ONCE, "1000", 0, PG_INT64_MAX},
+	{"max_lag_time", OPTION_INTERVAL, APPLIES_AT_ONCE, "\"1 minute\""},
 	{"max_record_bytes", OPTION_INTEGER, APPLIES_AT_ONCE, "16777216", 1, 1024 * 1024 * 1024 - 1},
 	{"max_rejected", OPTION_INTEGER, APPLIES_AT_ONCE, "0", 0, PG_INT64_MAX},
 	{"on_duplicate", OPTION_CHOICE, APPLIES_NEXT_VERSION, "\"error\"", 0, 0, duplicate_actions},
 	{"owner", OPTION_TEXT, APPLIES_AT_ONCE, NULL},
+	{"real_time_topics", OPTION_TOPICS, APPLIES_NEXT_VERSION, NULL},
 	{"rewind", OPTION_INTERVAL, APPLIES_NEXT_VERSION, "\"1 day\""},
 	{"rewind_from", OPTION_CHOICE, APPLIES_NEXT_VERSION, "\"end_of_push\"", 0, 0, rewind_origins},
 	{"storage_quota", OPTION_INTEGER, APPLIES_AT_ONCE, NULL, 1, PG_INT64_MAX},
@@ -294,6 +298,55 @@ check_object(const OptionDefinition *definition, const Jsonb *options)
 			OptionRefuse(options, definition->name, "an object, column name to field path");
 }
 
+#define TOPICS_OPTION	"real_time_topics"
+#define TOPICS_WANTED	"an array of objects {\"server\": ..., \"topic\": ...}, each of them once"
+
+static char *
+topic_member(const Jsonb *options, JsonbContainer *object, const char *name)
+{
+	JsonbValue	buffer;
+	JsonbValue *value = getKeyJsonValueFromContainer(object, name, strlen(name), &buffer);
+
+	if (value == NULL || value->type != jbvString || value->val.string.len == 0)
+		OptionRefuse(options, TOPICS_OPTION, TOPICS_WANTED);
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+/* The list of RealTimeTopic; an empty array is none. */
+static List *
+parse_topics(const Jsonb *options)
+{
+	JsonbValue	buffer;
+	const JsonbValue *value = find_value(options, TOPICS_OPTION, &buffer);
+	List	   *topics = NIL;
+
+	if (value == NULL || value->type == jbvNull)
+		return NIL;
+	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
+		OptionRefuse(options, TOPICS_OPTION, TOPICS_WANTED);
+	for (uint32 i = 0; i < JsonContainerSize(value->val.binary.data); i++)
+	{
+		JsonbValue *element = getIthJsonbValueFromContainer(value->val.binary.data, i);
+		RealTimeTopic *topic = palloc(sizeof(RealTimeTopic));
+		ListCell   *cell;
+
+		if (element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data) ||
+			JsonContainerSize(element->val.binary.data) != 2)
+			OptionRefuse(options, TOPICS_OPTION, TOPICS_WANTED);
+		topic->server = topic_member(options, element->val.binary.data, "server");
+		topic->topic = topic_member(options, element->val.binary.data, "topic");
+		foreach(cell, topics)
+		{
+			const RealTimeTopic *other = lfirst(cell);
+
+			if (strcmp(other->server, topic->server) == 0 && strcmp(other->topic, topic->topic) == 0)
+				OptionRefuse(options, TOPICS_OPTION, TOPICS_WANTED);
+		}
+		topics = lappend(topics, topic);
+	}
+	return topics;
+}
+
 void
 StoreOptionsCheck(const Jsonb *options)
 {
@@ -357,6 +410,9 @@ StoreOptionsCheck(const Jsonb *options)
 			case OPTION_OBJECT:
 				check_object(definition, options);
 				break;
+			case OPTION_TOPICS:
+				(void) parse_topics(options);
+				break;
 		}
 	}
 }
@@ -375,6 +431,7 @@ StoreOptionsEffective(const Jsonb *options)
 {
 	StringInfoData defaults;
 	bool		first = true;
+	List	   *topics = parse_topics(options);
 	Datum		base;
 
 	initStringInfo(&defaults);
@@ -386,6 +443,11 @@ StoreOptionsEffective(const Jsonb *options)
 							 definitions[i].name, definitions[i].default_json);
 			first = false;
 		}
+	/* What streams through a store changes its rows, and several streams each other's. */
+	if (topics != NIL)
+		appendStringInfoString(&defaults, ", \"fillfactor\": 85");
+	if (list_length(topics) > 1)
+		appendStringInfoString(&defaults, ", \"conflict_resolution\": \"row\"");
 	appendStringInfoChar(&defaults, '}');
 	base = DirectFunctionCall1(jsonb_in, CStringGetDatum(defaults.data));
 	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, base, PointerGetDatum(options)));
@@ -462,5 +524,8 @@ StoreOptionsParse(const Jsonb *options)
 	result->write_quota = (int) integer_of(effective, "write_quota");
 	if (retention != NULL)
 		result->history_retention = parse_interval("history_retention", retention);
+	result->real_time_topics = parse_topics(effective);
+	result->max_lag = integer_of(effective, "max_lag");
+	result->max_lag_time = *parse_interval("max_lag_time", OptionText(effective, "max_lag_time"));
 	return result;
 }

@@ -9,6 +9,7 @@
 #define VENICE_STORE_OPTIONS_H
 
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
 /* When a change of the option acts. */
@@ -17,6 +18,13 @@ typedef enum OptionApplies
 	APPLIES_AT_ONCE,
 	APPLIES_NEXT_VERSION
 } OptionApplies;
+
+/* A topic of writes.  Its place in the list of them is the number of its region. */
+typedef struct RealTimeTopic
+{
+	char	   *server;
+	char	   *topic;			/* with {store} unexpanded */
+} RealTimeTopic;
 
 /* Parsed, with defaults filled in.  Strings are NULL where there is no value. */
 typedef struct StoreOptions
@@ -47,6 +55,9 @@ typedef struct StoreOptions
 	int64		ttl_us;			/* microseconds; 0: rows do not expire */
 	int64		storage_quota;	/* bytes; 0: none */
 	int			write_quota;	/* rows per second; 0: none */
+	List	   *real_time_topics;	/* of RealTimeTopic; NIL: the store is not hybrid */
+	int64		max_lag;		/* records in all partitions together */
+	Interval	max_lag_time;
 } StoreOptions;
 
 /*

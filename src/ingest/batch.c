@@ -107,20 +107,51 @@ parse_format(const char *name)
 	return format;
 }
 
+void
+BatchColumnInit(RecordColumn *column, const Store *store, const Version *version,
+				Relation relation, int attribute_index, MemoryContext context)
+{
+	Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), attribute_index);
+	const Jsonb *fields = version->options->fields;
+	MemoryContext old = MemoryContextSwitchTo(context);
+
+	column->name = pstrdup(NameStr(attribute->attname));
+	column->field = fields ? api->OptionText(fields, column->name) : NULL;
+	MemoryContextSwitchTo(old);
+	column->type = attribute->atttypid;
+	column->typmod = attribute->atttypmod;
+	column->is_key = is_key(store, column->name);
+	column->not_null = attribute->attnotnull;
+	evaluate_default(relation, attribute, column, context);
+}
+
+RecordDecoder *
+BatchDecoderCreate(const Store *store, const Version *version, const RecordColumn *columns,
+				   int count, MemoryContext context)
+{
+	RecordFormat format = {0};
+
+	format.key_format = parse_format(version->options->key_format);
+	format.value_format = parse_format(version->options->value_format);
+	format.key_schema = version->key_schema;
+	format.value_schema = version->value_schema;
+	format.max_record_bytes = (int) Min(store->options->max_record_bytes, INT_MAX);
+	format.columns = columns;
+	format.ncolumns = count;
+	return api->RecordDecoderCreate(&format, context);
+}
+
 static void
 describe_columns(BatchTarget *target, const Store *store, Relation relation,
 				 RecordColumn *columns, MemoryContext context)
 {
 	TupleDesc	desc = target->descriptor;
-	const Jsonb *fields = target->version->options->fields;
 
 	target->record_time = -1;
 	target->arrival = -1;
 	for (int i = 0; i < desc->natts; i++)
 	{
-		Form_pg_attribute attribute = TupleDescAttr(desc, i);
-		char	   *name = NameStr(attribute->attname);
-		RecordColumn *column = &columns[i];
+		char	   *name = NameStr(TupleDescAttr(desc, i)->attname);
 
 		if (strcmp(name, "_record_time") == 0)
 			target->record_time = i;
@@ -129,14 +160,8 @@ describe_columns(BatchTarget *target, const Store *store, Relation relation,
 		else
 		{
 			/* Nothing is ever dropped from a version. */
-			Assert(!attribute->attisdropped);
-			column->name = name;
-			column->field = fields ? api->OptionText(fields, name) : NULL;
-			column->type = attribute->atttypid;
-			column->typmod = attribute->atttypmod;
-			column->is_key = is_key(store, name);
-			column->not_null = attribute->attnotnull;
-			evaluate_default(relation, attribute, column, context);
+			Assert(!TupleDescAttr(desc, i)->attisdropped);
+			BatchColumnInit(&columns[i], store, target->version, relation, i, context);
 		}
 	}
 }
@@ -146,8 +171,8 @@ describe_columns(BatchTarget *target, const Store *store, Relation relation,
  * kept over resets, and holds what most batches need: given back and faulted in
  * again for each batch, it would double the time that decoding takes.
  */
-static MemoryContext
-batch_context(void)
+MemoryContext
+BatchContext(void)
 {
 	static MemoryContext context = NULL;
 
@@ -163,7 +188,6 @@ BatchTargetInit(BatchTarget *target, const Store *store, Version *version, int32
 {
 	Oid			records = api->VersionRecords(version);
 	Relation	relation = OidIsValid(records) ? try_table_open(records, AccessShareLock) : NULL;
-	RecordFormat format = {0};
 	RecordColumn *columns;
 	UserContext user;
 	MemoryContext old;
@@ -184,18 +208,12 @@ BatchTargetInit(BatchTarget *target, const Store *store, Version *version, int32
 	api->UserContextEnter(&user, target->owner);
 	columns = palloc0(target->descriptor->natts * sizeof(RecordColumn));
 	describe_columns(target, store, relation, columns, context);
-	format.key_format = parse_format(version->options->key_format);
-	format.value_format = parse_format(version->options->value_format);
-	format.key_schema = version->key_schema;
-	format.value_schema = version->value_schema;
-	format.max_record_bytes = (int) Min(store->options->max_record_bytes, INT_MAX);
-	format.columns = columns;
-	format.ncolumns = target->descriptor->natts;
-	target->decoder = api->RecordDecoderCreate(&format, context);
+	target->decoder = BatchDecoderCreate(store, version, columns, target->descriptor->natts,
+										 context);
 	api->UserContextLeave(&user);
 
 	target->load = api->LoadCreate(records, last_row, context);
-	target->context = batch_context();
+	target->context = BatchContext();
 	target->record_context = AllocSetContextCreate(context, "venice record", ALLOCSET_DEFAULT_SIZES);
 	table_close(relation, AccessShareLock);
 	return true;
@@ -411,6 +429,8 @@ static void
 count_changes(const BatchTarget *target, const KafkaRecord *records, const Change *changes,
 			  int count, PartitionState *state)
 {
+	StateKey	key = api->LoadStateKey(target->version);
+
 	for (int i = 0; i < count; i++)
 	{
 		const KafkaRecord *record = &records[i];
@@ -427,7 +447,7 @@ count_changes(const BatchTarget *target, const KafkaRecord *records, const Chang
 				break;
 			default:
 				state->rejected++;
-				api->RejectedRecordAdd(target->version, target->partition, record->offset,
+				api->RejectedRecordAdd(&key, target->partition, record->offset,
 									   RecordTimestamp(record->timestamp_ms),
 									   record->key_bytes < 0 ? NULL : record->key,
 									   record->key_bytes,

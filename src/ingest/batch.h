@@ -8,6 +8,8 @@
 #ifndef VENICE_INGEST_BATCH_H
 #define VENICE_INGEST_BATCH_H
 
+#include "utils/rel.h"
+
 #include "kafka/client.h"
 #include "ingest/api.h"
 
@@ -50,6 +52,19 @@ typedef enum BatchResult
  */
 extern BatchResult BatchWrite(BatchTarget *target, const KafkaRecord *records, int count,
 							  PartitionState *state, int32 *schema_id);
+
+/*
+ * An attribute of a version's table as what a record fills, as the store's owner; and a
+ * decoder of the version's records for some of them.  Both live in context.
+ */
+extern void BatchColumnInit(RecordColumn *column, const Store *store, const Version *version,
+							Relation relation, int attribute_index, MemoryContext context);
+extern RecordDecoder *BatchDecoderCreate(const Store *store, const Version *version,
+										 const RecordColumn *columns, int count,
+										 MemoryContext context);
+
+/* What is needed while one batch is written, of which there is one at a time. */
+extern MemoryContext BatchContext(void);
 
 /* Kafka's milliseconds; 0 where there are none. */
 extern TimestampTz RecordTimestamp(int64 timestamp_ms);

@@ -141,12 +141,13 @@ unit_context(void *argument)
 {
 	const Unit *unit = argument;
 
-	if (unit->version != NULL && unit->version->topic != NULL)
-		errcontext("ingestion of store \"%s\", version %d, topic \"%s\", partition %d, offset "
-				   INT64_FORMAT, unit->store, unit->number, unit->version->topic,
-				   unit->partition, unit->state.next_offset);
+	if (unit->number == JOINED_VERSIONS)
+		errcontext("ingestion of store \"%s\", topic \"%s\", partition %d, offset " INT64_FORMAT,
+				   unit->store, unit->topic, unit->partition, unit->state.next_offset);
 	else
-		errcontext("ingestion of store \"%s\", version %d", unit->store, unit->number);
+		errcontext("ingestion of store \"%s\", version %d, topic \"%s\", partition %d, offset "
+				   INT64_FORMAT, unit->store, unit->number, unit->topic, unit->partition,
+				   unit->state.next_offset);
 }
 
 typedef void (*UnitAction) (Unit *unit, void *argument);

@@ -1,7 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * unit.c
- *		One partition of one version's topic, while a worker ingests it.
+ *		One partition of a topic, while a worker ingests it.
+ *
+ * It is loaded into one version, or, of a real-time topic, written to all that have
+ * joined in it; or it is what one version catches up with, until it joins.
  *
  * Records are buffered where the Kafka client has them and written in one
  * transaction together with the partition's position.  No transaction is open
@@ -13,6 +16,8 @@
  * fixed end, written down before it is acted on.  It is reached when a record
  * at or behind it arrives, or an end-of-partition event does, or the record right
  * before it; never by counting, because transactions and compaction leave gaps.
+ * A real-time topic has no end, and what goes wrong with it fails no version: it is tried
+ * again, and shows.
  *
  * A topic that is deleted and made again has the old one's name, and in time its
  * offsets.  So a unit that takes a partition up reads the last record that was
@@ -52,6 +57,15 @@
 /* How soon a unit that is done is tried again, if the registry says that it is not. */
 #define FINISHED_INTERVAL_MS	1000
 
+/* How long the first record of a batch waits for others at most: somebody waits for it. */
+#define STREAM_DELAY_MS			10
+
+/* A topic whose end is not met by then moves: to be near it is enough. */
+#define MOVING_TOPIC_MS			1000
+
+/* How often a real-time topic is looked at for new partitions. */
+#define PARTITIONS_INTERVAL_MS	(60 * 1000)
+
 /* How long a client may be silent while there is more to read; slow brokers take seconds. */
 #define SILENCE_MS				(20 * 1000)
 
@@ -63,9 +77,34 @@
 
 static uintptr_t last_tag = 0;
 
+static bool
+is_stream(const Unit *unit)
+{
+	return unit->region != LOAD_REGION;
+}
+
+/* Has it a version of its own, which is behind the others? */
+static bool
+is_catching_up(const Unit *unit)
+{
+	return is_stream(unit) && unit->number != JOINED_VERSIONS;
+}
+
+static StateKey
+state_key(const Unit *unit)
+{
+	StateKey	key = {unit->store, unit->number, unit->region, unit->topic,
+	unit->version->options->unlogged};
+
+	return key;
+}
+
 char *
 UnitDescribe(const Unit *unit)
 {
+	if (is_stream(unit))
+		return psprintf("store %s, topic %s, partition %d", unit->store, unit->topic,
+						unit->partition);
 	if (unit->partition < 0)
 		return psprintf("store %s, version %d", unit->store, unit->number);
 	return psprintf("store %s, version %d, partition %d", unit->store, unit->number,
@@ -86,6 +125,9 @@ UnitCreate(int index)
 	LWLockAcquire(shared_lock, LW_SHARED);
 	unit->store = MemoryContextStrdup(context, NameStr(shared->store));
 	unit->number = shared->version;
+	unit->region = shared->region;
+	unit->server = MemoryContextStrdup(context, NameStr(shared->server));
+	unit->topic = MemoryContextStrdup(context, shared->topic);
 	unit->partition = shared->partition;
 	unit->end_requested = shared->end_requested;
 	LWLockRelease(shared_lock);
@@ -170,7 +212,7 @@ let_go(Unit *unit, UnitState state, int delay_ms, const char *error)
 	if (unit->client != NULL)
 	{
 		if (unit->partition >= 0)
-			KafkaClientUnassign(unit->client->kafka, unit->version->topic, unit->partition);
+			KafkaClientUnassign(unit->client->kafka, unit->topic, unit->partition);
 		IngestClientRelease(unit->client, unit);
 		unit->client = NULL;
 	}
@@ -207,10 +249,73 @@ finish(Unit *unit)
 static void
 start_reading(Unit *unit)
 {
-	KafkaClientAssign(unit->client->kafka, unit->version->topic, unit->partition,
+	KafkaClientAssign(unit->client->kafka, unit->topic, unit->partition,
 					  unit->verifying ? unit->position - 1 : unit->position,
 					  (void *) unit->tag);
 	unit->reading = true;
+	unit->reading_since = GetCurrentTimestamp();
+}
+
+/* What a version is loaded from.  False when it is not to be any more. */
+static bool
+begin_load(Unit *unit, Store *store)
+{
+	StateKey	key;
+
+	unit->version = api->VersionLookup(unit->store, unit->number, true);
+	if (unit->version == NULL || unit->version->state != VERSION_STARTED ||
+		unit->topic == NULL || store->server == NULL)
+		return false;
+	key = state_key(unit);
+	return unit->partition < 0 ||
+		(api->PartitionStateRead(&key, unit->partition, &unit->state) &&
+		 !unit->state.done &&
+		 BatchTargetInit(&unit->target, store, unit->version, unit->partition,
+						 &unit->state.loaded_through, unit->context));
+}
+
+/* A real-time topic.  False when no version is written to from it any more. */
+static bool
+begin_stream(Unit *unit, Store *store)
+{
+	if (unit->number != JOINED_VERSIONS)
+	{
+		unit->version = api->VersionLookup(unit->store, unit->number, true);
+		if (unit->version == NULL || !api->VersionStateIsComplete(unit->version->state))
+			return false;
+	}
+	if (unit->partition < 0)
+		return unit->version != NULL;
+	unit->stream = StreamOpen(store, unit->number, unit->region, unit->topic, unit->partition,
+							  unit->context);
+	if (unit->stream == NULL)
+		return false;
+	unit->state = *StreamSlowest(unit->stream);
+	unit->target.decoder = StreamDecoder(unit->stream);
+	return true;
+}
+
+static void
+begin_reading(Unit *unit)
+{
+	unit->position = Max(unit->state.next_offset, 0);
+	unit->verifying = unit->state.last_record_time != 0;
+
+	/* From when on is known, and from where is asked for. */
+	if (is_stream(unit) && unit->state.next_offset < 0)
+	{
+		KafkaClientRequestOffset(unit->client->kafka, unit->topic, unit->partition,
+								 StreamRewindTime(unit->stream), (void *) unit->tag);
+		unit->verifying = false;
+	}
+
+	/*
+	 * The end is better known before: a broker that has been asked for more than
+	 * there is answers nothing for a while.
+	 */
+	else if (is_stream(unit) || !unit->end_requested || unit->state.end_offset >= 0 ||
+			 unit->verifying)
+		start_reading(unit);
 }
 
 void
@@ -222,16 +327,11 @@ UnitBegin(Unit *unit)
 	begin_transaction(unit);
 	MemoryContextSwitchTo(unit->context);
 	store = api->StoreLookup(unit->store, true);
-	unit->version = store ? api->VersionLookup(unit->store, unit->number, true) : NULL;
-	if (unit->version != NULL && unit->version->state == VERSION_STARTED &&
-		unit->version->topic != NULL && store->server != NULL && !store->paused)
+	if (store != NULL && !store->paused)
 	{
-		unit->options = api->ServerOptionsGet(store->server, store->owner, unit->context);
-		present = unit->partition < 0 ||
-			(api->PartitionStateRead(unit->version, unit->partition, &unit->state) &&
-			 !unit->state.done &&
-			 BatchTargetInit(&unit->target, store, unit->version, unit->partition,
-							 &unit->state.loaded_through, unit->context));
+		present = is_stream(unit) ? begin_stream(unit, store) : begin_load(unit, store);
+		if (present)
+			unit->options = api->ServerOptionsGet(unit->server, store->owner, unit->context);
 	}
 	commit_transaction();
 
@@ -240,26 +340,16 @@ UnitBegin(Unit *unit)
 		UnitRelease(unit);
 		return;
 	}
-	unit->client = IngestClientAcquire(unit->options, unit->version->topic, unit->partition, unit);
+	unit->client = IngestClientAcquire(unit->options, unit->topic, unit->partition, unit);
 	if (unit->client == NULL)
 	{
 		let_go(unit, UNIT_WAITING_FOR_WORKER, CLIENT_INTERVAL_MS, NULL);
 		return;
 	}
 	if (unit->partition < 0)
-		KafkaClientRequestMetadata(unit->client->kafka, unit->version->topic, (void *) unit->tag);
+		KafkaClientRequestMetadata(unit->client->kafka, unit->topic, (void *) unit->tag);
 	else
-	{
-		unit->position = Max(unit->state.next_offset, 0);
-		unit->verifying = unit->state.last_record_time != 0;
-
-		/*
-		 * The end is better known before: a broker that has been asked for more than
-		 * there is answers nothing for a while.
-		 */
-		if (!unit->end_requested || unit->state.end_offset >= 0 || unit->verifying)
-			start_reading(unit);
-	}
+		begin_reading(unit);
 	(void) publish(unit, UNIT_RUNNING);
 }
 
@@ -295,6 +385,11 @@ UnitFail(Unit *unit, int sqlstate, const char *error, const char *detail)
 {
 	Version    *version;
 
+	if (is_stream(unit))
+	{
+		UnitRetry(unit, error);
+		return;
+	}
 	begin_transaction(unit);
 	api->StoreLock(unit->store, ExclusiveLock);
 	version = api->VersionLookup(unit->store, unit->number, true);
@@ -316,12 +411,14 @@ static void
 topic_missing(Unit *unit)
 {
 	char	   *error = unit->partition < 0 ?
-		psprintf("topic \"%s\" does not exist", unit->version->topic) :
+		psprintf("topic \"%s\" does not exist", unit->topic) :
 		psprintf("partition %d of topic \"%s\" does not exist", unit->partition,
-				 unit->version->topic);
+				 unit->topic);
 	bool		last_try = count_failure(unit) >= TOPIC_TRIES;
 
-	if (last_try && unit->state.next_offset > 0)
+	if (is_stream(unit))
+		let_go(unit, UNIT_WAITING_FOR_TOPIC, TOPIC_INTERVAL_MS, error);
+	else if (last_try && unit->state.next_offset > 0)
 		UnitFail(unit, ERRCODE_UNDEFINED_OBJECT, error,
 				 psprintf("It was there, and was loaded up to offset " INT64_FORMAT ".",
 						  unit->state.next_offset));
@@ -352,7 +449,7 @@ begin_later(Unit *unit, int64 offset)
 {
 	unit->verifying = false;
 	unit->position = offset;
-	KafkaClientUnassign(unit->client->kafka, unit->version->topic, unit->partition);
+	KafkaClientUnassign(unit->client->kafka, unit->topic, unit->partition);
 	start_reading(unit);
 }
 
@@ -381,10 +478,26 @@ receive_problem(Unit *unit, const KafkaEvent *event)
 static void
 add_partitions(Unit *unit, int count)
 {
+	StateKey	key = state_key(unit);
+
 	begin_transaction(unit);
-	(void) api->PartitionStateAdd(unit->version, count);
+	(void) api->PartitionStateAdd(&key, count);
 	commit_transaction();
 	finish(unit);
+}
+
+/* A real-time topic may get more partitions at any time. */
+static void
+receive_partition_count(Unit *unit, int count)
+{
+	if (count != unit->partition_count)
+	{
+		begin_transaction(unit);
+		api->PartitionStateExtend(unit->store, unit->region, unit->topic, count);
+		commit_transaction();
+	}
+	unit->partition_count = count;
+	api->SupervisorWake();
 }
 
 static void
@@ -396,6 +509,8 @@ receive_metadata(Unit *unit, const KafkaEvent *event)
 		topic_missing(unit);
 	else if (unit->partition < 0)
 		add_partitions(unit, event->partition_count);
+	else if (is_stream(unit))
+		receive_partition_count(unit, event->partition_count);
 	else
 	{
 		unit->new_partition_count = event->partition_count;
@@ -408,7 +523,7 @@ static void
 ends_early(Unit *unit, int64 end)
 {
 	char	   *error = psprintf("partition %d of topic \"%s\" ends at offset " INT64_FORMAT,
-								 unit->partition, unit->version->topic, end);
+								 unit->partition, unit->topic, end);
 	int			failures = count_failure(unit);
 
 	if (failures >= TOPIC_TRIES)
@@ -450,6 +565,19 @@ receive_watermarks(Unit *unit, const KafkaEvent *event)
 		unit->new_end_offset = event->high_watermark;
 	if (!unit->reading && unit->new_end_offset > unit->position)
 		start_reading(unit);
+}
+
+/* Where the rewind begins. */
+static void
+receive_offset(Unit *unit, const KafkaEvent *event)
+{
+	if (event->problem.sqlstate != 0)
+	{
+		receive_problem(unit, event);
+		return;
+	}
+	unit->position = event->offset;
+	start_reading(unit);
 }
 
 static void
@@ -521,6 +649,9 @@ UnitReceive(Unit *unit, KafkaEvent *event)
 			break;
 		case KAFKA_WATERMARKS:
 			receive_watermarks(unit, event);
+			break;
+		case KAFKA_OFFSET:
+			receive_offset(unit, event);
 			break;
 		case KAFKA_PARTITION_PROBLEM:
 			receive_problem(unit, event);
@@ -615,64 +746,53 @@ cut_at_end(Unit *unit, int64 end)
 	}
 }
 
-/*
- * Write what is pending, with the position, a newly fixed end, and whether that
- * is reached, in one transaction.
- */
-static void
-write_batch(Unit *unit)
+/* Write what is pending with its position into a version that is loaded. */
+static BatchResult
+load_batch(Unit *unit, PartitionState *new_state, int32 *schema_id)
 {
-	PartitionState new_state;
-	BatchResult result;
-	int32		schema_id = 0;
+	StateKey	key = state_key(unit);
 	int64		expected_offset = unit->state.next_offset;
-	int64		rejected_before = unit->state.rejected;
+	BatchResult result;
 
-	for (;;)
-	{
-		new_state = unit->state;
-		if (unit->new_end_offset >= 0)
-			new_state.end_offset = unit->new_end_offset;
-		cut_at_end(unit, new_state.end_offset);
-
-		begin_transaction(unit);
-		result = BatchWrite(&unit->target, unit->records, unit->count, &new_state, &schema_id);
-		if (result == BATCH_WRITTEN)
-		{
-			if (unit->count > 0)
-				move_on(unit, &new_state);
-			new_state.done = at_end(unit, &new_state);
-			if (unit->new_partition_count > 0)
-				(void) api->PartitionStateAdd(unit->version, unit->new_partition_count);
-			if (!api->PartitionStateWrite(unit->version, &new_state, expected_offset))
-				ereport(ERROR,
-						(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-						 errmsg("partition %d of topic \"%s\" was moved on by somebody else",
-								unit->partition, unit->version->topic)));
-		}
-		commit_transaction();
-		if (result != BATCH_NEEDS_SCHEMA)
-			break;
-		obtain_schema(unit, schema_id);
-	}
-	if (result == BATCH_TABLE_CHANGED)
-	{
-		UnitRelease(unit);
-		return;
-	}
-
-	api->LoadCommitted(unit->target.load);
-	unit->state = new_state;
-	unit->new_end_offset = -1;
-	unit->new_partition_count = 0;
+	*new_state = unit->state;
+	if (unit->new_end_offset >= 0)
+		new_state->end_offset = unit->new_end_offset;
+	cut_at_end(unit, new_state->end_offset);
+	result = BatchWrite(&unit->target, unit->records, unit->count, new_state, schema_id);
+	if (result != BATCH_WRITTEN)
+		return result;
 	if (unit->count > 0)
-		KafkaClientCommit(unit->client->kafka, unit->version->topic, unit->partition,
-						  new_state.next_offset);
-	drop_pending(unit);
-	note_success(unit);
-	(void) publish(unit, unit->eof_offset >= new_state.next_offset ? UNIT_CAUGHT_UP : UNIT_RUNNING);
+		move_on(unit, new_state);
+	new_state->done = at_end(unit, new_state);
+	if (unit->new_partition_count > 0)
+		(void) api->PartitionStateAdd(&key, unit->new_partition_count);
+	if (!api->PartitionStateWrite(&key, new_state, expected_offset))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("partition %d of topic \"%s\" was moved on by somebody else",
+						unit->partition, unit->topic)));
+	return result;
+}
 
-	if (new_state.rejected > rejected_before)
+/* Is the version near enough to the end, with what is pending, to join the others? */
+static bool
+has_caught_up(const Unit *unit)
+{
+	if (!is_catching_up(unit) || !unit->reading || unit->verifying)
+		return false;
+	return unit->eof_offset >= unit->position ||
+		(unit->high_watermark >= 0 &&
+		 TimestampDifferenceExceeds(unit->reading_since, GetCurrentTimestamp(), MOVING_TOPIC_MS) &&
+		 StreamIsNear(unit->stream, unit->high_watermark - unit->position,
+					  unit->count == 0 ? 0 :
+					  RecordTimestamp(unit->records[unit->count - 1].timestamp_ms)));
+}
+
+/* What follows a load's batch. */
+static void
+load_committed(Unit *unit, const PartitionState *new_state, int64 rejected_before)
+{
+	if (new_state->rejected > rejected_before)
 	{
 		bool		failed;
 
@@ -685,8 +805,62 @@ write_batch(Unit *unit)
 			return;
 		}
 	}
-	if (new_state.done)
+	if (new_state->done)
 		finish(unit);
+}
+
+/*
+ * Write what is pending, with the position, a newly fixed end, and whether that
+ * is reached, in one transaction.
+ */
+static void
+write_batch(Unit *unit)
+{
+	PartitionState new_state;
+	BatchResult result;
+	int32		schema_id = 0;
+	int64		rejected_before = unit->state.rejected;
+	bool		joins = has_caught_up(unit);
+	bool		goes_on = true;
+
+	for (;;)
+	{
+		begin_transaction(unit);
+		result = is_stream(unit) ?
+			StreamWrite(unit->stream, unit->records, unit->count, unit->position,
+						unit->oldest_time, joins, &schema_id) :
+			load_batch(unit, &new_state, &schema_id);
+		commit_transaction();
+		if (result != BATCH_NEEDS_SCHEMA)
+			break;
+		obtain_schema(unit, schema_id);
+	}
+	if (result == BATCH_TABLE_CHANGED)
+	{
+		UnitRelease(unit);
+		return;
+	}
+
+	if (is_stream(unit))
+	{
+		goes_on = StreamCommitted(unit->stream);
+		new_state = *StreamSlowest(unit->stream);
+	}
+	else
+		api->LoadCommitted(unit->target.load);
+	unit->state = new_state;
+	unit->new_end_offset = -1;
+	unit->new_partition_count = 0;
+	if (unit->count > 0)
+		KafkaClientCommit(unit->client->kafka, unit->topic, unit->partition,
+						  new_state.next_offset);
+	drop_pending(unit);
+	note_success(unit);
+	(void) publish(unit, unit->eof_offset >= new_state.next_offset ? UNIT_CAUGHT_UP : UNIT_RUNNING);
+	if (!is_stream(unit))
+		load_committed(unit, &new_state, rejected_before);
+	else if (joins || !goes_on)
+		UnitRelease(unit);
 }
 
 /* It waits for an answer, or knows the end already. */
@@ -694,6 +868,13 @@ static bool
 asks_nothing(const Unit *unit)
 {
 	return unit->waiting_for_reply || unit->state.end_offset >= 0 || unit->new_end_offset >= 0;
+}
+
+static int
+batch_delay_ms(const Unit *unit)
+{
+	return is_stream(unit) ? Min(api->Settings->batch_delay_ms, STREAM_DELAY_MS) :
+		api->Settings->batch_delay_ms;
 }
 
 TimestampTz
@@ -706,8 +887,7 @@ UnitDueTime(const Unit *unit)
 	due = asks_nothing(unit) ? 0 : unit->next_watermarks_time;
 	if (unit->count > 0)
 	{
-		TimestampTz batch = TimestampTzPlusMilliseconds(unit->oldest_time,
-														api->Settings->batch_delay_ms);
+		TimestampTz batch = TimestampTzPlusMilliseconds(unit->oldest_time, batch_delay_ms(unit));
 
 		due = due == 0 ? batch : Min(due, batch);
 	}
@@ -722,20 +902,25 @@ UnitDueTime(const Unit *unit)
 static void
 ask(Unit *unit, TimestampTz now)
 {
+	if (is_stream(unit) && unit->number == JOINED_VERSIONS && unit->partition == 0 &&
+		now >= unit->next_partitions_time)
+	{
+		KafkaClientRequestMetadata(unit->client->kafka, unit->topic, (void *) unit->tag);
+		unit->next_partitions_time = TimestampTzPlusMilliseconds(now, PARTITIONS_INTERVAL_MS);
+	}
 	if (asks_nothing(unit))
 		return;
 	if (unit->end_requested && !unit->partitions_checked)
 	{
 		/* One looks for partitions that were added during the push, for all. */
 		if (unit->partition == 0)
-			KafkaClientRequestMetadata(unit->client->kafka, unit->version->topic,
-									   (void *) unit->tag);
+			KafkaClientRequestMetadata(unit->client->kafka, unit->topic, (void *) unit->tag);
 		else
 			unit->partitions_checked = true;
 	}
 	if (unit->end_requested || now >= unit->next_watermarks_time)
 	{
-		KafkaClientRequestWatermarks(unit->client->kafka, unit->version->topic, unit->partition,
+		KafkaClientRequestWatermarks(unit->client->kafka, unit->topic, unit->partition,
 									 (void *) unit->tag);
 		unit->waiting_for_reply = true;
 		unit->next_watermarks_time = TimestampTzPlusMilliseconds(now, WATERMARKS_INTERVAL_MS);
@@ -777,10 +962,12 @@ UnitProceed(Unit *unit, bool write_now)
 
 	if (unit->partition < 0)
 		return;
+	if (is_stream(unit) && !unit->reading)
+		return;
 	if (unit->replaced)
 	{
 		UnitFail(unit, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-				 psprintf("topic \"%s\" was replaced while it was read", unit->version->topic),
+				 psprintf("topic \"%s\" was replaced while it was read", unit->topic),
 				 psprintf("Partition %d has another record at offset " INT64_FORMAT
 						  " than the one that was loaded.", unit->partition,
 						  unit->state.next_offset - 1));
@@ -790,7 +977,7 @@ UnitProceed(Unit *unit, bool write_now)
 	{
 		unit->client->broken = true;
 		UnitRetry(unit, psprintf("nothing came from partition %d of topic \"%s\" for %d seconds, "
-								 "although it has more", unit->partition, unit->version->topic,
+								 "although it has more", unit->partition, unit->topic,
 								 SILENCE_MS / 1000));
 		return;
 	}
@@ -800,7 +987,8 @@ UnitProceed(Unit *unit, bool write_now)
 	due = unit->count > 0 &&
 		(write_now || unit->count >= api->Settings->batch_rows ||
 		 (unit->state.end_offset >= 0 && unit->position >= unit->state.end_offset) ||
-		 now >= TimestampTzPlusMilliseconds(unit->oldest_time, api->Settings->batch_delay_ms));
-	if (due || unit->new_end_offset >= 0 || (at_end(unit, &unit->state) && !unit->state.done))
+		 now >= TimestampTzPlusMilliseconds(unit->oldest_time, batch_delay_ms(unit)));
+	if (due || unit->new_end_offset >= 0 || (at_end(unit, &unit->state) && !unit->state.done) ||
+		(unit->count == 0 && has_caught_up(unit)))
 		write_batch(unit);
 }

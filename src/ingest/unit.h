@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * unit.h
- *		One partition of one version's topic, while a worker ingests it.
+ *		One partition of a topic, while a worker ingests it.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,6 +10,7 @@
 
 #include "ingest/batch.h"
 #include "ingest/clients.h"
+#include "ingest/stream.h"
 
 typedef struct Unit
 {
@@ -17,13 +18,17 @@ typedef struct Unit
 	uintptr_t	tag;			/* names it to the Kafka client, where it may outlive this struct */
 	MemoryContext context;		/* holds everything below */
 	char	   *store;
-	int			number;			/* of the version */
+	int			number;			/* of the version; JOINED_VERSIONS */
+	int			region;			/* LOAD_REGION, or that of a real-time topic */
+	char	   *server;
+	char	   *topic;
 	int32		partition;		/* -1: find out how many there are */
-	Version    *version;
+	Version    *version;		/* NULL: all that have joined */
 	ServerOptions *options;
 	IngestClient *client;		/* NULL: not yet, or let go */
-	BatchTarget target;
-	PartitionState state;		/* as committed */
+	BatchTarget target;			/* of a load */
+	Stream	   *stream;			/* of a real-time topic */
+	PartitionState state;		/* as committed; of a stream, of whom is furthest behind */
 	bool		end_requested;
 
 	/* Fetched and not yet written. */
@@ -33,6 +38,7 @@ typedef struct Unit
 	int64		pending_bytes;
 	TimestampTz oldest_time;	/* when the first of them came */
 	bool		reading;		/* the Kafka client has been told to */
+	TimestampTz reading_since;
 	int64		position;		/* next offset that is of use */
 	bool		verifying;		/* the last record that was written is to come once more */
 	bool		replaced;		/* and another came in its place */
@@ -45,6 +51,8 @@ typedef struct Unit
 	int			new_partition_count;	/* likewise, 0: none */
 	bool		waiting_for_reply;	/* about the end */
 	bool		partitions_checked; /* since the end was requested */
+	int			partition_count;	/* of a real-time topic, as last asked for; 0: not yet */
+	TimestampTz next_partitions_time;
 	TimestampTz next_watermarks_time;
 	bool		released;		/* to be forgotten by the worker */
 } Unit;

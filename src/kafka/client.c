@@ -71,6 +71,7 @@ typedef struct Lent
 {
 	KafkaClient *client;
 	rd_kafka_event_t *event;
+	const rd_kafka_message_t *message;
 	struct Lent *next_free;
 } Lent;
 
@@ -89,7 +90,8 @@ typedef struct Request
 	rd_kafka_topic_t *handle;	/* while its metadata is asked for */
 	int32		partition;
 	void	   *tag;
-	int64		offset;			/* that is not there, of KAFKA_PARTITION_PROBLEM */
+	int64		offset;			/* that is not there, of KAFKA_PARTITION_PROBLEM; or found */
+	int64		time_ms;		/* of KAFKA_OFFSET */
 	instr_time	sent;
 	int			known_error;	/* of KAFKA_PARTITION_PROBLEM: what is told in the end */
 	int			rd_error;		/* rd_kafka_resp_err_t */
@@ -288,7 +290,12 @@ ask_partition_counts(KafkaClient *client, RequestList *requests)
 	}
 }
 
-/* The offset of RD_KAFKA_OFFSET_BEGINNING or RD_KAFKA_OFFSET_END, which pass for times here. */
+/*
+ * The offset of RD_KAFKA_OFFSET_BEGINNING or RD_KAFKA_OFFSET_END, which pass for times here,
+ * or of each request's own time.
+ */
+#define OWN_TIME	INT64CONST(-9)
+
 static void
 ask_offsets(KafkaClient *client, RequestList *requests, int64 which)
 {
@@ -299,7 +306,7 @@ ask_offsets(KafkaClient *client, RequestList *requests, int64 which)
 	for (request = requests->first; request != NULL; request = request->next)
 		if (rd_kafka_topic_partition_list_find(list, request->topic, request->partition) == NULL)
 			rd_kafka_topic_partition_list_add(list, request->topic, request->partition)->offset =
-				which;
+				which == OWN_TIME ? request->time_ms : which;
 	error = rd_kafka_offsets_for_times(client->handle, list, REQUEST_SLICE_MS);
 	for (request = requests->first; request != NULL; request = request->next)
 	{
@@ -307,7 +314,9 @@ ask_offsets(KafkaClient *client, RequestList *requests, int64 which)
 			rd_kafka_topic_partition_list_find(list, request->topic, request->partition);
 
 		request->rd_error = error != RD_KAFKA_RESP_ERR_NO_ERROR ? error : found->err;
-		if (which == RD_KAFKA_OFFSET_BEGINNING)
+		if (which == OWN_TIME)
+			request->offset = found->offset >= 0 ? found->offset : request->high;
+		else if (which == RD_KAFKA_OFFSET_BEGINNING)
 			request->low = found->offset;
 		else
 			request->high = found->offset;
@@ -329,6 +338,10 @@ ask(KafkaClient *client, RequestList *requests)
 		if (first->kind == KAFKA_PARTITION_PROBLEM &&
 			first->rd_error == RD_KAFKA_RESP_ERR_NO_ERROR)
 			ask_offsets(client, requests, RD_KAFKA_OFFSET_BEGINNING);
+
+		/* The end was asked for first: whatever comes after that is younger. */
+		if (first->kind == KAFKA_OFFSET && first->rd_error == RD_KAFKA_RESP_ERR_NO_ERROR)
+			ask_offsets(client, requests, OWN_TIME);
 	}
 }
 
@@ -425,7 +438,8 @@ take_requests(KafkaClient *client)
 	while ((request = pop(&client->requests)) != NULL)
 	{
 		if (taken.first == NULL || (request->kind == taken.first->kind &&
-									request->kind != KAFKA_PARTITION_PROBLEM))
+									request->kind != KAFKA_PARTITION_PROBLEM &&
+									request->kind != KAFKA_OFFSET))
 			push(&taken, request);
 		else
 			push(&others, request);
@@ -494,6 +508,16 @@ void
 KafkaClientRequestWatermarks(KafkaClient *client, const char *topic, int32 partition, void *tag)
 {
 	send_request(client, make_request(KAFKA_WATERMARKS, topic, partition, tag));
+}
+
+void
+KafkaClientRequestOffset(KafkaClient *client, const char *topic, int32 partition, int64 time_ms,
+						 void *tag)
+{
+	Request    *request = make_request(KAFKA_OFFSET, topic, partition, tag);
+
+	request->time_ms = time_ms;
+	send_request(client, request);
 }
 
 static bool
@@ -930,7 +954,7 @@ wake_brokers(KafkaClient *client)
 }
 
 static Lent *
-lend(KafkaClient *client, rd_kafka_event_t *event)
+lend(KafkaClient *client, rd_kafka_event_t *event, const rd_kafka_message_t *message)
 {
 	Lent	   *lent;
 
@@ -955,6 +979,7 @@ lend(KafkaClient *client, rd_kafka_event_t *event)
 	lent = client->free_lent;
 	client->free_lent = lent->next_free;
 	lent->event = event;
+	lent->message = message;
 	return lent;
 }
 
@@ -968,6 +993,20 @@ KafkaRecordRelease(KafkaRecord *record)
 	lent->next_free = lent->client->free_lent;
 	lent->client->free_lent = lent;
 	record->owner = NULL;
+}
+
+const char *
+KafkaRecordHeader(const KafkaRecord *record, const char *name, size_t *bytes)
+{
+	const Lent *lent = record->owner;
+	rd_kafka_headers_t *headers;
+	const void *value;
+
+	/* They are taken apart here, and only of records that have any. */
+	if (rd_kafka_message_headers(lent->message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+		rd_kafka_header_get_last(headers, name, &value, bytes) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return NULL;
+	return value != NULL ? value : "";
 }
 
 static void
@@ -1064,7 +1103,7 @@ fill_record(KafkaClient *client, rd_kafka_event_t *fetched, const rd_kafka_messa
 	record->key_bytes = message->key == NULL ? -1 : (int) message->key_len;
 	record->value = message->payload;
 	record->value_bytes = message->payload == NULL ? -1 : (int) message->len;
-	record->owner = lend(client, fetched);
+	record->owner = lend(client, fetched, message);
 }
 
 /* An error of one partition; false when there is nothing to say, or not yet. */

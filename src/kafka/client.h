@@ -43,7 +43,8 @@ typedef enum KafkaEventKind
 	KAFKA_CLIENT_PROBLEM,		/* brokers, authentication, TLS: concerns all partitions */
 	KAFKA_LOG,					/* problem.message is a line for the server log */
 	KAFKA_METADATA,				/* the answer to KafkaClientRequestMetadata */
-	KAFKA_WATERMARKS			/* the answer to KafkaClientRequestWatermarks */
+	KAFKA_WATERMARKS,			/* the answer to KafkaClientRequestWatermarks */
+	KAFKA_OFFSET				/* the answer to KafkaClientRequestOffset */
 } KafkaEventKind;
 
 typedef struct KafkaEvent
@@ -79,6 +80,12 @@ extern bool KafkaClientNext(KafkaClient *client, KafkaEvent *event);
 
 extern void KafkaRecordRelease(KafkaRecord *record);
 
+/*
+ * The value of a record's last header of a name, until the record is released; NULL when
+ * there is none.  A null is an empty one.
+ */
+extern const char *KafkaRecordHeader(const KafkaRecord *record, const char *name, size_t *bytes);
+
 /* Read a partition from an offset; -1: from its beginning.  Events carry the tag. */
 extern void KafkaClientAssign(KafkaClient *client, const char *topic, int32 partition,
 							  int64 offset, void *tag);
@@ -96,6 +103,10 @@ extern void KafkaClientUnassign(KafkaClient *client, const char *topic, int32 pa
 extern void KafkaClientRequestMetadata(KafkaClient *client, const char *topic, void *tag);
 extern void KafkaClientRequestWatermarks(KafkaClient *client, const char *topic, int32 partition,
 										 void *tag);
+
+/* Likewise, for the first record of a time or later, in milliseconds since 1970; or the end. */
+extern void KafkaClientRequestOffset(KafkaClient *client, const char *topic, int32 partition,
+									 int64 time_ms, void *tag);
 
 /* Let Kafka know how far we are, for people's lag tools.  Best effort: not waited for. */
 extern void KafkaClientCommit(KafkaClient *client, const char *topic, int32 partition,

@@ -233,7 +233,8 @@ enable_node(void)
 	bool		first;
 
 	QueryBeginRegistry(&session);
-	first = QueryRun("SELECT FROM venice.store WHERE server_name IS NOT NULL LIMIT 1", NULL) == 0;
+	first = QueryRun("SELECT FROM venice.store WHERE server_name IS NOT NULL "
+					 "OR options ? 'real_time_topics' LIMIT 1", NULL) == 0;
 	QueryEnd(&session);
 	if (first)
 		NodeEnable();
@@ -302,6 +303,23 @@ warn_of_missing_registry(const Store *store)
 				 errmsg("server \"%s\" has no schema registry", store->server),
 				 errdetail("The store's format \"confluent-avro\" refers to schemas by their ids."),
 				 errhint("Set the server's option schema_registry_url, or the store's options key_format and value_format.")));
+}
+
+/* The owner may use what the store is filled from, and its topics can be. */
+static void
+check_servers(const Store *store, const StoreOptions *options, Oid owner)
+{
+	ListCell   *cell;
+
+	if (store->server != NULL)
+		ServerOptionsCheckUsage(store->server, owner);
+	foreach(cell, options->real_time_topics)
+	{
+		const RealTimeTopic *topic = lfirst(cell);
+
+		TopicCheckName(RealTimeTopicName(topic, store->name), "real_time_topics", store->name);
+		ServerOptionsCheckUsage(topic->server, owner);
+	}
 }
 
 /* The store's wish is kept, for when there is such memory. */
@@ -379,16 +397,14 @@ StoreCreate(const StoreSpec *spec)
 	DefinitionCheck(store->columns);
 	check_consistency(store->options, store->owner, store->columns, store->key_schema,
 					  store->value_schema);
+	check_servers(store, store->options, store->owner);
 	if (store->server != NULL)
-	{
-		ServerOptionsCheckUsage(store->server, store->owner);
 		warn_of_missing_registry(store);
-	}
 	warn_of_publications();
 	if (store->options->cache)
 		notice_missing_cache(store->name);
 
-	if (store->server != NULL)
+	if (store->server != NULL || store->options->real_time_topics != NIL)
 		enable_node();
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, store->name);
@@ -543,8 +559,7 @@ StoreChangeOwner(const Store *store, Oid owner)
 	UserContext user;
 	ListCell   *cell;
 
-	if (store->server != NULL)
-		ServerOptionsCheckUsage(store->server, owner);
+	check_servers(store, store->options, owner);
 	UserContextEnter(&user, ExtensionOwner());
 	foreach(cell, VersionList(store->name))
 	{
@@ -841,6 +856,10 @@ venice_alter_store(PG_FUNCTION_ARGS)
 										   DefinitionIsAvro(value) ? value : NULL);
 	check_consistency(options, store->owner, store->columns, store->key_schema,
 					  store->value_schema);
+	check_servers(store, options, store->owner);
+	if (options->real_time_topics != NIL && store->server == NULL &&
+		store->options->real_time_topics == NIL)
+		enable_node();
 	had_cache = store->options->cache;
 	if (options->ttl_us != store->options->ttl_us)
 		change_ttl(store, options);

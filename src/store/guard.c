@@ -68,13 +68,15 @@ venice_refuse_server_drop(PG_FUNCTION_ARGS)
 						"refuse_server_drop")));
 
 	QueryBeginRegistry(&session);
-	if (QueryRun("SELECT pg_catalog.min(s.server_name::text), "
+	if (QueryRun("SELECT d.object_name, "
 				 "pg_catalog.string_agg(pg_catalog.format('\"%s\"', s.store_name), ', ' "
 				 "ORDER BY s.store_name) FROM venice.store s "
 				 "JOIN pg_catalog.pg_event_trigger_dropped_objects() d "
-				 "ON d.object_type = 'server' AND d.object_name = s.server_name::text "
+				 "ON d.object_type = 'server' AND (d.object_name = s.server_name::text OR EXISTS ("
+				 "SELECT FROM pg_catalog.jsonb_array_elements(s.options -> 'real_time_topics') t "
+				 "WHERE t ->> 'server' = d.object_name)) "
 				 "JOIN pg_catalog.pg_namespace n ON n.nspname = s.store_name "
-				 "GROUP BY s.server_name ORDER BY 1 LIMIT 1", NULL) == 1)
+				 "GROUP BY d.object_name ORDER BY 1 LIMIT 1", NULL) == 1)
 	{
 		server = QueryText(0, 1, session.result_context);
 		stores = QueryText(0, 2, session.result_context);

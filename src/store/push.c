@@ -52,6 +52,7 @@
 #include "version/layout.h"
 #include "version/retire.h"
 #include "version/state.h"
+#include "version/streams.h"
 #include "version/swap.h"
 
 PG_FUNCTION_INFO_V1(venice_start_push);
@@ -64,7 +65,6 @@ PG_FUNCTION_INFO_V1(venice_row_time);
 PG_FUNCTION_INFO_V1(venice_wait_for_push);
 
 #define PUSH_ID_MAX_BYTES		1000	/* it is a key */
-#define KAFKA_TOPIC_MAX_BYTES	249
 
 #define WAIT_STEP_MS	100		/* between two looks at the version, of which nobody tells */
 #define NOTICE_EVERY_MS 2000	/* between two NOTICEs of the same phase */
@@ -163,22 +163,6 @@ push_uses_kafka(const Store *store, const Jsonb *options)
 	return true;
 }
 
-/* What Kafka would never have, and a worker would wait for. */
-static void
-check_topic(const Store *store, const char *topic)
-{
-	size_t		bytes = strlen(topic);
-
-	if (bytes > KAFKA_TOPIC_MAX_BYTES || strcmp(topic, ".") == 0 || strcmp(topic, "..") == 0 ||
-		strspn(topic, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != bytes)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid name of a topic: \"%s\"", topic),
-				 errdetail("Topics have ASCII letters and digits, dots, underscores and hyphens, %d at most.",
-						   KAFKA_TOPIC_MAX_BYTES),
-				 errhint("Set the option version_topic of store \"%s\".", store->name)));
-}
-
 static void
 check_node(void)
 {
@@ -229,7 +213,7 @@ start_push(Store *store, char *push_id, const char *origin, const char *topic_pa
 		ServerOptionsCheckUsage(store->server, store->owner);
 		topic = VersionTopic(topic_pattern ? topic_pattern : store->options->version_topic,
 							 store->name, number);
-		check_topic(store, topic);
+		TopicCheckName(topic, "version_topic", store->name);
 	}
 	else if (store->options->unlogged && !store->options->accept_loss)
 		ereport(ERROR,
@@ -314,15 +298,22 @@ build_here(Store *store, Version *version, bool swap, Snapshot copied)
 	DependentsWarn(store);
 }
 
+/* What has to catch up first is swapped by a worker, once it has. */
+static void
+swap_here(Store *store, Version *version)
+{
+	if (!VersionHasCaughtUp(version))
+		return;
+	(void) VersionWarm(store, version);
+	(void) VersionSwap(store, version, SWAP_PUSH);
+}
+
 static void
 end_sql_push(Store *store, Version *version, bool swap)
 {
 	build_here(store, version, swap, NULL);
 	if (swap)
-	{
-		(void) VersionWarm(store, version);
-		(void) VersionSwap(store, version, SWAP_PUSH);
-	}
+		swap_here(store, version);
 	/* Retirement of what this push displaces is a worker's. */
 	SupervisorWakeAtCommit();
 }
@@ -333,10 +324,7 @@ change_mind(Store *store, Version *version, bool swap)
 {
 	VersionRequestEnd(version, swap);
 	if (swap && version->state != VERSION_BUILDING)
-	{
-		(void) VersionWarm(store, version);
-		(void) VersionSwap(store, version, SWAP_PUSH);
-	}
+		swap_here(store, version);
 	else if (!swap && version->state == VERSION_WAITING_FOR_DUMP)
 		VersionSetState(version, VERSION_READY);
 	SupervisorWakeAtCommit();
@@ -823,14 +811,14 @@ venice_repush(PG_FUNCTION_ARGS)
 		columns_continue(store, repush.current, repush.future);
 	copied = RegisterSnapshot(GetTransactionSnapshot());
 	run_under(repush_statement(store, query, &repush), copied);
+	VersionStreamsCopy(current, version, copied);
 	build_here(store, version, true, copied);
 	UnregisterSnapshot(copied);
 	if (repush.with_times)
 		copy_tombstones(store, &repush);
 	if (repush.with_times && repush.before > 0)
 		VersionExpire(store, version, repush.before, repush.with_pushed);
-	(void) VersionWarm(store, version);
-	(void) VersionSwap(store, version, SWAP_PUSH);
+	swap_here(store, version);
 	SupervisorWakeAtCommit();
 	PG_RETURN_INT32(version->number);
 }

@@ -26,6 +26,7 @@
 #include "store/arguments.h"
 #include "version/retire.h"
 #include "version/state.h"
+#include "version/streams.h"
 #include "version/swap.h"
 
 PG_FUNCTION_INFO_V1(venice_swap_version);
@@ -57,6 +58,7 @@ venice_swap_version(PG_FUNCTION_ARGS)
 	{
 		case VERSION_READY:
 		case VERSION_WAITING_FOR_DUMP:
+			VersionCheckCaughtUp(version);
 			VersionRequestEnd(version, true);
 			(void) VersionWarm(store, version);
 			(void) VersionSwap(store, version, SWAP_PUSH);

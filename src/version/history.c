@@ -54,6 +54,7 @@
 #include "common/query.h"
 #include "common/user_context.h"
 #include "version/layout.h"
+#include "version/streams.h"
 
 #define HISTORY_SUFFIX "_history"
 
@@ -589,6 +590,7 @@ HistoryAppend(const Store *store, const Version *old, const Version *target, boo
 							 quote_literal_cstr(store->name))));
 		return;
 	}
+	HistoryStreamsBegin(store, target);
 	difference.rows = QualifiedName(difference.history);
 	difference.old = VersionRecords(old);
 	difference.new = VersionRecords(target);
@@ -747,8 +749,11 @@ HistoryCreate(const Store *store)
 	create_tables(store);
 	if (VersionPointerRead(store->name, GetLatestSnapshot(), &pointer))
 	{
+		Version    *current = VersionLookup(store->name, pointer.version, false);
+
 		copy_privileges(store, pointer.records, HistoryRelation(store));
-		append_current(store, VersionLookup(store->name, pointer.version, false));
+		HistoryStreamsBegin(store, current);
+		append_current(store, current);
 	}
 	QueryEnd(&session);
 }
@@ -891,6 +896,7 @@ HistoryDrop(const Store *store, bool force)
 								 GUC_ACTION_SAVE, true, 0, false);
 	else if (OidIsValid(HistoryRelation(store)))
 		QueryRunf("DROP TABLE %s.rows", schema);
+	HistoryStreamsEnd(store->name);
 	if (force || !OidIsValid(HistoryLog(store)))
 		QueryRunf("DROP SCHEMA %s%s", schema, force ? " CASCADE" : "");
 	QueryEnd(&session);

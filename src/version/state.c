@@ -178,7 +178,8 @@ VersionRequestEnd(Version *version, bool swap)
 	QueryArgInt4(&args, version->number);
 	QueryArgBool(&args, swap);
 	run_on_version(version, &args,
-				   "UPDATE venice.store_version SET end_requested = true, swap = $3 "
+				   "UPDATE venice.store_version SET end_requested = true, swap = $3, "
+				   "end_requested_time = COALESCE(end_requested_time, pg_catalog.clock_timestamp()) "
 				   "WHERE store_name = $1::name AND version = $2");
 	version->end_requested = true;
 	version->swap = swap;

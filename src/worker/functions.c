@@ -88,7 +88,7 @@ kafka_stores(void)
 
 	QueryBeginRegistry(&session);
 	rows = QueryRun("SELECT store_name::text FROM venice.store WHERE server_name IS NOT NULL "
-					"ORDER BY store_name", NULL);
+					"OR options ? 'real_time_topics' ORDER BY store_name", NULL);
 	for (uint64 i = 0; i < rows; i++)
 	{
 		char	   *name = QueryText(i, 1, session.result_context);
@@ -174,7 +174,7 @@ set_time(Datum *values, bool *nulls, int column, TimestampTz value)
 	nulls[column] = value == 0;
 }
 
-#define UNIT_COLUMNS 16
+#define UNIT_COLUMNS 18
 
 static void
 put_unit(ReturnSetInfo *result, const SharedUnit *unit, pid_t pid)
@@ -185,6 +185,8 @@ put_unit(ReturnSetInfo *result, const SharedUnit *unit, pid_t pid)
 
 	values[i++] = NameGetDatum(&unit->store);
 	values[i++] = Int32GetDatum(unit->version);
+	values[i++] = Int32GetDatum(unit->region);
+	values[i++] = CStringGetTextDatum(unit->topic);
 	nulls[i] = unit->partition < 0;
 	values[i++] = Int32GetDatum(unit->partition);
 	values[i++] = CStringGetTextDatum(UnitStateName(unit->state));
@@ -314,8 +316,8 @@ venice_unlogged_partition_states(PG_FUNCTION_ARGS)
 		return (Datum) 0;
 
 	QueryBeginRegistry(&session);
-	rows = QueryRead("SELECT store_name, version, partition, next_offset, end_offset, done, "
-					 "messages, bytes, rows, tombstones, rejected, batches, "
+	rows = QueryRead("SELECT store_name, version, region, topic, partition, next_offset, end_offset, "
+					 "done, joined, error, messages, bytes, rows, tombstones, rejected, batches, "
 					 "last_record_time, last_message_time, last_commit_time "
 					 "FROM venice.unlogged_partition_state", NULL);
 	for (uint64 i = 0; i < rows; i++)

@@ -13,12 +13,16 @@
 #define VENICE_INGEST_API_H
 
 #include "apply/load.h"
+#include "apply/log.h"
+#include "apply/write.h"
 #include "avro/reader.h"
 #include "catalog/store.h"
 #include "common/guc.h"
 #include "common/server_options.h"
 #include "common/shmem.h"
+#include "common/subtransaction.h"
 #include "common/user_context.h"
+#include "version/history.h"
 #include "wire/record.h"
 #include "worker/ledger.h"
 
@@ -44,12 +48,19 @@ typedef struct IngestApi
 	void		(*UserContextEnter) (UserContext *context, Oid role);
 	void		(*UserContextLeave) (UserContext *context);
 	ServerOptions *(*ServerOptionsGet) (const char *server, Oid role, MemoryContext context);
-	bool		(*PartitionStateRead) (const Version *version, int32 partition,
+	StateKey	(*LoadStateKey) (const Version *version);
+	bool		(*PartitionStateRead) (const StateKey *key, int32 partition,
 								PartitionState *state);
-	bool		(*PartitionStateWrite) (const Version *version, const PartitionState *state,
+	bool		(*PartitionStateWrite) (const StateKey *key, const PartitionState *state,
 								int64 expected_offset);
-	int			(*PartitionStateAdd) (const Version *version, int count);
-	void		(*RejectedRecordAdd) (const Version *version, int32 partition, int64 offset,
+	int			(*PartitionStateAdd) (const StateKey *key, int count);
+	int			(*PartitionCount) (const StateKey *key);
+	List *(*PartitionJoined) (const char *store, int region, const char *topic, int32 partition);
+	void		(*PartitionStateExtend) (const char *store, int region, const char *topic,
+								int count);
+	void		(*PushMarkerRead) (const Store *store, const char *push_id, bool is_end,
+								int partition_count);
+	void		(*RejectedRecordAdd) (const StateKey *state_key, int32 partition, int64 offset,
 								TimestampTz record_time, const char *key, int key_bytes,
 								const char *value, int value_bytes, const DecodeError *error);
 	bool		(*RejectedRecordsCheck) (const char *store, int number);
@@ -82,6 +93,22 @@ typedef struct IngestApi
 	void		(*LoadEnd) (Load *load);
 	void		(*LoadCommitted) (Load *load);
 	ItemPointerData	(*LoadLastRow) (Load *load);
+	bool		(*VersionStateIsComplete) (VersionState state);
+	List *(*CompleteVersions) (const Store *store);
+	Oid			(*VersionTable) (const Version *version);
+	TupleDesc	(*WriteColumns) (const Store *store, Oid records);
+	VersionWriter *(*VersionWriterOpen) (const Store *store, const Version *version,
+								TupleDesc columns);
+	void		(*VersionWriterApply) (VersionWriter *writer, const Datum *key,
+								const RowWrite *write, TimestampTz event_time);
+	void		(*VersionWriterClose) (VersionWriter *writer);
+	void		(*HistoryAppendWrite) (const Store *store, HistoryEvent event, TupleDesc columns,
+								Datum *values, const bool *isnull, TimestampTz event_time,
+								bool in_order);
+	ErrorData *(*SubtransactionTry) (SubtransactionAction action, void *argument,
+								int expected_sqlstate);
+	ErrorData *(*SubtransactionTryUnless) (SubtransactionAction action, void *argument,
+								const bool *undo);
 	void		(*SupervisorWake) (void);
 } IngestApi;
 

@@ -18,27 +18,38 @@
 #include "worker/ledger.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "storage/lockdefs.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "common/query.h"
+#include "common/shmem.h"
 #include "version/state.h"
 
-static const char *
-state_table(const Version *version)
+StateKey
+LoadStateKey(const Version *version)
 {
-	return version->options->unlogged ? "venice.unlogged_partition_state" :
-		"venice.partition_state";
+	StateKey	key = {version->store, version->number, LOAD_REGION, version->topic,
+	version->options->unlogged};
+
+	return key;
+}
+
+static const char *
+state_table(const StateKey *key)
+{
+	return key->unlogged ? "venice.unlogged_partition_state" : "venice.partition_state";
 }
 
 static void
-arg_version(QueryArgs *args, const Version *version)
+arg_key(QueryArgs *args, const StateKey *key)
 {
-	QueryArgText(args, version->store);
-	QueryArgInt4(args, version->number);
-	QueryArgText(args, version->topic);
+	QueryArgText(args, key->store);
+	QueryArgInt4(args, key->version);
+	QueryArgText(args, key->topic);
+	QueryArgInt4(args, key->region);
 }
 
 static void
@@ -63,23 +74,23 @@ read_time(uint64 row, int column)
 	return is_null ? 0 : DatumGetTimestampTz(time);
 }
 
-#define THIS_VERSION "store_name = $1::name AND version = $2 AND topic = $3"
+#define THIS_KEY "store_name = $1::name AND version = $2 AND topic = $3 AND region = $4"
 
 bool
-PartitionStateRead(const Version *version, int32 partition, PartitionState *state)
+PartitionStateRead(const StateKey *key, int32 partition, PartitionState *state)
 {
 	QuerySession session;
 	QueryArgs	args = {0};
 	bool		found;
 
 	QueryBeginRegistry(&session);
-	arg_version(&args, version);
+	arg_key(&args, key);
 	QueryArgInt4(&args, partition);
 	found = QueryRun(psprintf("SELECT next_offset, end_offset, done, loaded_through, messages, "
 							  "bytes, rows, tombstones, rejected, batches, last_record_time, "
-							  "last_message_time, last_commit_time FROM %s "
-							  "WHERE " THIS_VERSION " AND partition = $4",
-							  state_table(version)), &args) == 1;
+							  "last_message_time, last_commit_time, joined FROM %s "
+							  "WHERE " THIS_KEY " AND partition = $5",
+							  state_table(key)), &args) == 1;
 	if (found)
 	{
 		bool		is_null;
@@ -103,13 +114,15 @@ PartitionStateRead(const Version *version, int32 partition, PartitionState *stat
 		state->last_record_time = read_time(0, 11);
 		state->last_message_time = read_time(0, 12);
 		state->last_commit_time = read_time(0, 13);
+		state->joined = QueryBool(0, 14);
+		state->error = NULL;
 	}
 	QueryEnd(&session);
 	return found;
 }
 
 bool
-PartitionStateWrite(const Version *version, const PartitionState *state, int64 expected_offset)
+PartitionStateWrite(const StateKey *key, const PartitionState *state, int64 expected_offset)
 {
 	QuerySession session;
 	static SPIPlanPtr plans[2] = {NULL, NULL};
@@ -118,7 +131,7 @@ PartitionStateWrite(const Version *version, const PartitionState *state, int64 e
 	bool		written;
 
 	QueryBeginRegistry(&session);
-	arg_version(&args, version);
+	arg_key(&args, key);
 	QueryArgInt4(&args, state->partition);
 	arg_offset(&args, expected_offset);
 	arg_offset(&args, state->next_offset);
@@ -134,35 +147,138 @@ PartitionStateWrite(const Version *version, const PartitionState *state, int64 e
 	arg_time(&args, state->last_record_time);
 	arg_time(&args, state->last_message_time);
 	arg_time(&args, state->last_commit_time);
-	written = QueryRunKept(&plans[version->options->unlogged],
-						   psprintf("UPDATE %s SET next_offset = $6, end_offset = $7, done = $8, "
-									"loaded_through = $9, messages = $10, bytes = $11, rows = $12, "
-									"tombstones = $13, rejected = $14, batches = $15, "
-									"last_record_time = $16, last_message_time = $17, "
-									"last_commit_time = $18 "
-									"WHERE " THIS_VERSION " AND partition = $4 "
-									"AND next_offset IS NOT DISTINCT FROM $5",
-									state_table(version)), &args) == 1;
+	QueryArgBool(&args, state->joined);
+	QueryArgText(&args, state->error);
+	written = QueryRunKept(&plans[key->unlogged],
+						   psprintf("UPDATE %s SET next_offset = $7, end_offset = $8, done = $9, "
+									"loaded_through = $10, messages = $11, bytes = $12, rows = $13, "
+									"tombstones = $14, rejected = $15, batches = $16, "
+									"last_record_time = $17, last_message_time = $18, "
+									"last_commit_time = $19, joined = $20, error = $21 "
+									"WHERE " THIS_KEY " AND partition = $5 "
+									"AND next_offset IS NOT DISTINCT FROM $6",
+									state_table(key)), &args) == 1;
 	QueryEnd(&session);
 	return written;
 }
 
 int
-PartitionStateAdd(const Version *version, int count)
+PartitionCount(const StateKey *key)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	int64		count;
+
+	QueryBeginRegistry(&session);
+	arg_key(&args, key);
+	(void) QueryRun(psprintf("SELECT pg_catalog.count(*) FROM %s WHERE " THIS_KEY,
+							 state_table(key)), &args);
+	count = QueryInt8(0, 1, 0);
+	QueryEnd(&session);
+	return (int) count;
+}
+
+int
+PartitionStateAdd(const StateKey *key, int count)
 {
 	QuerySession session;
 	QueryArgs	args = {0};
 	uint64		added;
 
 	QueryBeginRegistry(&session);
-	arg_version(&args, version);
+	arg_key(&args, key);
 	QueryArgInt4(&args, count - 1);
-	added = QueryRun(psprintf("INSERT INTO %s (store_name, version, topic, partition) "
-							  "SELECT $1::name, $2, $3, p "
-							  "FROM pg_catalog.generate_series(0, $4) p ON CONFLICT DO NOTHING",
-							  state_table(version)), &args);
+	added = QueryRun(psprintf("INSERT INTO %s (store_name, version, topic, region, partition) "
+							  "SELECT $1::name, $2, $3, $4, p "
+							  "FROM pg_catalog.generate_series(0, $5) p ON CONFLICT DO NOTHING",
+							  state_table(key)), &args);
 	QueryEnd(&session);
 	return (int) added;
+}
+
+/* In SQL: the rows of a real-time topic, $1 to $3, in both tables. */
+#define ROWS_OF_TOPIC(columns) \
+	"SELECT " columns " FROM venice.partition_state WHERE store_name = $1::name " \
+	"AND topic = $2 AND region = $3 UNION ALL " \
+	"SELECT " columns " FROM venice.unlogged_partition_state WHERE store_name = $1::name " \
+	"AND topic = $2 AND region = $3"
+
+List *
+PartitionJoined(const char *store, int region, const char *topic, int32 partition)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	List	   *versions = NIL;
+	uint64		rows;
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store);
+	QueryArgText(&args, topic);
+	QueryArgInt4(&args, region);
+	QueryArgInt4(&args, partition);
+	rows = QueryRun("SELECT version FROM (" ROWS_OF_TOPIC("version, partition, joined") ") p "
+					"WHERE partition = $4 AND joined ORDER BY version", &args);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(session.result_context);
+
+		versions = lappend_int(versions, QueryInt4(row, 1, 0));
+		MemoryContextSwitchTo(old);
+	}
+	QueryEnd(&session);
+	return versions;
+}
+
+void
+PartitionStateExtend(const char *store, int region, const char *topic, int count)
+{
+	static const char *const tables[] = {"venice.partition_state", "venice.unlogged_partition_state"};
+	QuerySession session;
+	QueryArgs	args = {0};
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store);
+	QueryArgText(&args, topic);
+	QueryArgInt4(&args, region);
+	QueryArgInt4(&args, count - 1);
+	for (int i = 0; i < lengthof(tables); i++)
+		(void) QueryRun(psprintf("INSERT INTO %s (store_name, version, topic, region, partition, "
+								 "next_offset, joined) "
+								 "SELECT p.store_name, p.version, p.topic, p.region, n, "
+								 "CASE WHEN p.joined THEN 0 END, p.joined FROM %s p, "
+								 "pg_catalog.generate_series(0, $4) n WHERE p.store_name = $1::name "
+								 "AND p.topic = $2 AND p.region = $3 AND p.partition = 0 "
+								 "ON CONFLICT DO NOTHING", tables[i], tables[i]), &args);
+	QueryEnd(&session);
+}
+
+void
+PushMarkerRead(const Store *store, const char *push_id, bool is_end, int partition_count)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, store->name);
+	QueryArgText(&args, push_id);
+	QueryArgText(&args, GetUserNameFromId(store->owner, true));
+	(void) QueryRun("INSERT INTO venice.push (store_name, push_id, version, origin, state, started_by) "
+					"SELECT $1::name, $2, p.version, 'incremental', 'started', $3::name "
+					"FROM venice.version_pointer p WHERE p.store_name = $1::name "
+					"ON CONFLICT DO NOTHING", &args);
+	if (is_end)
+	{
+		args.count = 2;
+		QueryArgInt4(&args, partition_count);
+		(void) QueryRun("UPDATE venice.push SET ended_partitions = ended_partitions + 1, "
+						"state = CASE WHEN ended_partitions + 1 >= $3 THEN 'completed' ELSE state END, "
+						"ended_time = CASE WHEN ended_partitions + 1 >= $3 "
+						"THEN pg_catalog.clock_timestamp() ELSE ended_time END "
+						"WHERE store_name = $1::name AND push_id = $2 AND origin = 'incremental'",
+						&args);
+		StateChangeTellAtCommit();
+	}
+	QueryEnd(&session);
 }
 
 static void
@@ -174,15 +290,15 @@ arg_bytes(QueryArgs *args, const char *data, int bytes)
 }
 
 void
-RejectedRecordAdd(const Version *version, int32 partition, int64 offset, TimestampTz record_time,
-				  const char *key, int key_bytes, const char *value, int value_bytes,
-				  const DecodeError *error)
+RejectedRecordAdd(const StateKey *state_key, int32 partition, int64 offset,
+				  TimestampTz record_time, const char *key, int key_bytes, const char *value,
+				  int value_bytes, const DecodeError *error)
 {
 	QuerySession session;
 	QueryArgs	args = {0};
 
 	QueryBeginRegistry(&session);
-	arg_version(&args, version);
+	arg_key(&args, state_key);
 	QueryArgInt4(&args, partition);
 	QueryArgInt8(&args, offset);
 	arg_time(&args, record_time);
@@ -190,9 +306,9 @@ RejectedRecordAdd(const Version *version, int32 partition, int64 offset, Timesta
 	arg_bytes(&args, value, value_bytes);
 	QueryArgText(&args, unpack_sql_state(error->sqlstate));
 	QueryArgText(&args, error->message);
-	(void) QueryRun("INSERT INTO venice.rejected_record (store_name, version, topic, partition, "
+	(void) QueryRun("INSERT INTO venice.rejected_record (store_name, version, topic, region, partition, "
 					"kafka_offset, record_time, key, value, sqlstate, error) "
-					"VALUES ($1::name, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
+					"VALUES ($1::name, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
 					&args);
 	QueryEnd(&session);
 }
@@ -203,18 +319,19 @@ count_rejected(const Version *version, char **first)
 {
 	QuerySession session;
 	QueryArgs	args = {0};
+	StateKey	key = LoadStateKey(version);
 	int64		rejected;
 
 	QueryBeginRegistry(&session);
-	arg_version(&args, version);
+	arg_key(&args, &key);
 	(void) QueryRun(psprintf("SELECT pg_catalog.sum(rejected)::pg_catalog.int8 FROM %s "
-							 "WHERE " THIS_VERSION, state_table(version)), &args);
+							 "WHERE " THIS_KEY, state_table(&key)), &args);
 	rejected = QueryInt8(0, 1, 0);
 	*first = NULL;
 	if (rejected > 0 &&
 		QueryRun("SELECT pg_catalog.format('The first is at offset %s of partition %s: %s.', "
 				 "kafka_offset, partition, error) FROM venice.rejected_record "
-				 "WHERE " THIS_VERSION " ORDER BY rejected_time, partition, kafka_offset LIMIT 1",
+				 "WHERE " THIS_KEY " ORDER BY rejected_time, partition, kafka_offset LIMIT 1",
 				 &args) == 1)
 		*first = QueryText(0, 1, session.result_context);
 	QueryEnd(&session);

@@ -72,6 +72,7 @@
 #include "version/layout.h"
 #include "version/retire.h"
 #include "version/state.h"
+#include "version/streams.h"
 #include "version/swap.h"
 #include "version/views.h"
 #include "worker/ledger.h"
@@ -131,6 +132,7 @@ build(Task *task, Store *store, Version *version)
 		return TASK_NOTHING;
 	StoreCheckSchema(store);
 	VersionBuild(store, version, report_phase, NULL);
+	SupervisorWakeAtCommit();
 	return TASK_DONE;
 }
 
@@ -139,6 +141,9 @@ swap(Task *task, Store *store, Version *version)
 {
 	if (!(version->state == VERSION_READY && version->swap) &&
 		version->state != VERSION_WAITING_FOR_DUMP)
+		return TASK_NOTHING;
+	/* Who reads the topics tells when it has. */
+	if (!VersionHasCaughtUp(version))
 		return TASK_NOTHING;
 	ProgressReport(store->name, version->number, PROGRESS_WARMING);
 	(void) VersionWarm(store, version);
@@ -327,13 +332,13 @@ static const TaskKind task_kinds[] = {
 	"WHERE v.state = 'started' AND v.end_requested AND v.topic IS NOT NULL AND (" \
 	"SELECT COALESCE(pg_catalog.bool_and(p.done), false) FROM (" \
 	"SELECT a.done FROM venice.partition_state a " \
-	"WHERE a.store_name = v.store_name AND a.version = v.version " \
+	"WHERE a.store_name = v.store_name AND a.version = v.version AND a.region < 0 " \
 	"UNION ALL SELECT b.done FROM venice.unlogged_partition_state b " \
-	"WHERE b.store_name = v.store_name AND b.version = v.version) p) " \
+	"WHERE b.store_name = v.store_name AND b.version = v.version AND b.region < 0) p) " \
 	"UNION ALL SELECT 'build', store_name, version FROM venice.store_version " \
 	"WHERE state = 'building' " \
-	"UNION ALL SELECT 'swap', store_name, version FROM venice.store_version " \
-	"WHERE state = 'ready' AND swap " \
+	"UNION ALL SELECT 'swap', v.store_name, v.version FROM venice.store_version v " \
+	"WHERE v.state = 'ready' AND v.swap AND " V_HAS_CAUGHT_UP " " \
 	"UNION ALL SELECT 'clean up', v.store_name, v.version FROM venice.store_version v " \
 	"JOIN pg_catalog.pg_namespace n " \
 	"ON n.nspname = (v.store_name || '_v' || v.version)::pg_catalog.name " \

@@ -3,6 +3,10 @@
  * units.c
  *		Which worker ingests which partition.
  *
+ * A unit is a partition of the topic that a version is loaded from, or of a real-time
+ * topic: one unit writes to all versions that have joined in it, and a version that is
+ * behind has one of its own until it has caught up.
+ *
  * A worker serves many units, and a unit has at most one worker: that is
  * decided here, by the supervisor alone, and undone by the worker, which lets
  * go of a unit when it is done, fails, or is asked to.  So every store proceeds
@@ -41,6 +45,57 @@
 /* Handles of the workers that this supervisor started, by slot. */
 static BackgroundWorkerHandle *handles[SHARED_WORKERS];
 
+/* In SQL, of a row v of venice.store_version: its rows are there. */
+#define V_IS_THERE \
+	V_HAS_ITS_TABLE " AND (NOT (v.options ->> 'unlogged')::pg_catalog.bool OR EXISTS (" \
+	"SELECT FROM venice.unlogged_version u " \
+	"WHERE u.store_name = v.store_name AND u.version = v.version))"
+
+/* Of all versions: what is known of partitions of regions. */
+#define ALL_STATES \
+	"(SELECT a.store_name, a.version, a.region, a.topic, a.partition, a.done, a.joined " \
+	"FROM venice.partition_state a " \
+	"UNION ALL SELECT b.store_name, b.version, b.region, b.topic, b.partition, b.done, b.joined " \
+	"FROM venice.unlogged_partition_state b)"
+
+/* What versions are loaded from. */
+#define LOADS_QUERY \
+	"SELECT v.store_name::text, v.version, -1 AS region, s.server_name::text AS server, v.topic, " \
+	"p.partition, v.end_requested, 0 AS members, v.started_time " \
+	"FROM venice.store_version v JOIN venice.store s USING (store_name) " \
+	"LEFT JOIN LATERAL (SELECT * FROM " ALL_STATES " a WHERE a.store_name = v.store_name " \
+	"AND a.version = v.version AND a.region < 0) p ON true " \
+	"WHERE v.state = 'started' AND v.topic IS NOT NULL AND NOT s.paused " \
+	"AND p.done IS NOT TRUE AND " V_IS_THERE
+
+/*
+ * What complete versions are written to from: one unit for those that have joined, with
+ * the history, and one for each other.  They are looked at again when one of them has
+ * other columns.
+ */
+#define STREAMS_QUERY \
+	"SELECT t.store_name::text, CASE WHEN p.joined THEN 0 ELSE t.version END, t.region, t.server, " \
+	"t.topic, p.partition, false, " \
+	"pg_catalog.hashtext(pg_catalog.string_agg(t.version || ':' || t.columns, ' ' ORDER BY t.version) || " \
+	"COALESCE((SELECT ' history' FROM venice.partition_state h WHERE h.store_name = t.store_name " \
+	"AND h.version = -1 AND h.region = t.region AND h.topic = t.topic " \
+	"AND h.partition = p.partition), '')), pg_catalog.min(t.started_time) " \
+	"FROM (SELECT v.store_name, v.version, e.place::pg_catalog.int4 - 1 AS region, " \
+	"e.value ->> 'server' AS server, " \
+	"pg_catalog.replace(e.value ->> 'topic', '{store}', v.store_name::text) AS topic, " \
+	"(SELECT c.relnatts FROM pg_catalog.pg_class c WHERE c.oid = " RECORDS_OF_V ") AS columns, " \
+	"v.started_time " \
+	"FROM venice.store_version v JOIN venice.store s USING (store_name) CROSS JOIN LATERAL " \
+	"pg_catalog.jsonb_array_elements(v.options -> 'real_time_topics') " \
+	"WITH ORDINALITY e (value, place) " \
+	"WHERE v.version > 0 AND v.state IN ('ready', 'waiting_for_dump', 'current', 'backup', 'rolled_back') " \
+	"AND NOT s.paused AND " V_IS_THERE ") t " \
+	"LEFT JOIN LATERAL (SELECT a.partition, a.joined FROM " ALL_STATES " a " \
+	"WHERE a.store_name = t.store_name AND a.version = t.version AND a.region = t.region " \
+	"AND a.topic = t.topic) p ON true " \
+	"GROUP BY t.store_name, CASE WHEN p.joined THEN 0 ELSE t.version END, t.region, t.server, t.topic, " \
+	"p.partition"
+
 /*
  * A version whose table somebody has dropped, or whose rows a crash took, is not
  * wanted before maintenance has seen to it.
@@ -54,21 +109,7 @@ UnitsWanted(void)
 	uint64		rows;
 
 	QueryBeginRegistry(&session);
-	rows = QueryRunKept(&plan, "SELECT v.store_name::text, v.version, v.topic, p.partition, "
-					"v.end_requested "
-					"FROM venice.store_version v JOIN venice.store s USING (store_name) "
-					"LEFT JOIN LATERAL ("
-					"SELECT a.partition, a.done FROM venice.partition_state a "
-					"WHERE a.store_name = v.store_name AND a.version = v.version "
-					"UNION ALL SELECT b.partition, b.done FROM venice.unlogged_partition_state b "
-					"WHERE b.store_name = v.store_name AND b.version = v.version) p ON true "
-					"WHERE v.state = 'started' AND v.topic IS NOT NULL AND NOT s.paused "
-					"AND p.done IS NOT TRUE "
-					"AND " V_HAS_ITS_TABLE " "
-					"AND (NOT (v.options ->> 'unlogged')::pg_catalog.bool OR EXISTS ("
-					"SELECT FROM venice.unlogged_version u "
-					"WHERE u.store_name = v.store_name AND u.version = v.version)) "
-					"ORDER BY v.started_time, v.store_name, p.partition", NULL);
+	rows = QueryRunKept(&plan, LOADS_QUERY " UNION ALL " STREAMS_QUERY " ORDER BY 9, 1, 3, 6", NULL);
 	for (uint64 i = 0; i < rows; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(session.result_context);
@@ -76,9 +117,12 @@ UnitsWanted(void)
 
 		unit->store = QueryText(i, 1, CurrentMemoryContext);
 		unit->version = QueryInt4(i, 2, 0);
-		unit->topic = QueryText(i, 3, CurrentMemoryContext);
-		unit->partition = QueryInt4(i, 4, -1);
-		unit->end_requested = QueryBool(i, 5);
+		unit->region = QueryInt4(i, 3, LOAD_REGION);
+		unit->server = QueryText(i, 4, CurrentMemoryContext);
+		unit->topic = QueryText(i, 5, CurrentMemoryContext);
+		unit->partition = QueryInt4(i, 6, -1);
+		unit->end_requested = QueryBool(i, 7);
+		unit->members = (uint32) QueryInt4(i, 8, 0);
 		unit->known = false;
 		wanted = lappend(wanted, unit);
 		MemoryContextSwitchTo(old);
@@ -105,8 +149,12 @@ find_wanted(const List *wanted, int *next, const SharedUnit *unit)
 		int			place = (*next + i) % count;
 		WantedUnit *candidate = list_nth(wanted, place);
 
-		if (candidate->version == unit->version && candidate->partition == unit->partition &&
-			strcmp(candidate->store, NameStr(unit->store)) == 0)
+		if (candidate->version == unit->version && candidate->region == unit->region &&
+			candidate->partition == unit->partition &&
+			strcmp(candidate->store, NameStr(unit->store)) == 0 &&
+			(candidate->region < 0 ||
+			 (strcmp(candidate->topic, unit->topic) == 0 &&
+			  strcmp(candidate->server, NameStr(unit->server)) == 0)))
 		{
 			*next = place + 1;
 			return candidate;
@@ -126,6 +174,9 @@ init_unit(SharedUnit *unit, const WantedUnit *wanted)
 	unit->database = MyDatabaseId;
 	namestrcpy(&unit->store, wanted->store);
 	unit->version = wanted->version;
+	unit->region = wanted->region;
+	namestrcpy(&unit->server, wanted->server);
+	unit->members = wanted->members;
 	strlcpy(unit->topic, wanted->topic, UNIT_TOPIC_BYTES);
 	unit->partition = wanted->partition;
 	unit->end_requested = wanted->end_requested;
@@ -162,6 +213,14 @@ UnitsSync(const List *wanted)
 				unit->next_retry_time = 0;
 				if (unit->worker >= 0)
 					wake_worker(unit->worker);
+			}
+			/* Whoever has joined, or left, is found when the unit begins anew. */
+			if (unit->worker < 0)
+				unit->members = match->members;
+			else if (match->members != unit->members && !unit->stop_requested)
+			{
+				unit->stop_requested = true;
+				wake_worker(unit->worker);
 			}
 		}
 		else if (unit->worker < 0)

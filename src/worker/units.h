@@ -14,9 +14,12 @@ typedef struct WantedUnit
 {
 	char	   *store;
 	int			version;
+	int			region;
+	char	   *server;
 	char	   *topic;
 	int32		partition;		/* -1: not known yet */
 	bool		end_requested;
+	uint32		members;		/* of versions that have joined */
 	bool		known;			/* has its shared unit; for UnitsSync */
 } WantedUnit;
 

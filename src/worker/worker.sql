@@ -36,7 +36,7 @@ COMMENT ON PROCEDURE venice.run_maintenance() IS
     'Build, swap and drop by hand what waits for it: what workers do where the library is preloaded.';
 
 CREATE FUNCTION venice_internal.ingestion_units()
-    RETURNS TABLE (store name, version integer, "partition" integer, state text, pid integer, next_offset bigint,
+    RETURNS TABLE (store name, version integer, region integer, topic text, "partition" integer, state text, pid integer, next_offset bigint,
                    end_offset bigint, high_watermark bigint, messages bigint, bytes bigint, rows bigint,
                    tombstones bigint, rejected bigint, last_error text, last_error_time timestamptz,
                    next_retry_time timestamptz)
@@ -53,8 +53,8 @@ COMMENT ON FUNCTION venice_internal.build_progress() IS
     'Versions being built; only those of stores whose statistics you may see.';
 
 CREATE FUNCTION venice_internal.unlogged_partition_states()
-    RETURNS TABLE (store_name name, version integer, "partition" integer, next_offset bigint, end_offset bigint, done boolean,
-                   messages bigint, bytes bigint, rows bigint, tombstones bigint, rejected bigint, batches bigint,
+    RETURNS TABLE (store_name name, version integer, region integer, topic text, "partition" integer,
+                   next_offset bigint, end_offset bigint, done boolean, joined boolean, error text, messages bigint, bytes bigint, rows bigint, tombstones bigint, rejected bigint, batches bigint,
                    last_record_time timestamptz, last_message_time timestamptz, last_commit_time timestamptz)
     LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 10
     AS 'MODULE_PATHNAME', 'venice_unlogged_partition_states';
@@ -63,9 +63,9 @@ COMMENT ON FUNCTION venice_internal.unlogged_partition_states() IS
 
 -- What tables know, joined with what shared memory knows: either alone has gaps after a restart.
 CREATE VIEW venice.stat_ingestion WITH (security_barrier) AS
-    SELECT v.store_name AS store, v.version, v.topic, p.partition,
+    SELECT v.store_name AS store, v.version, t.topic, p.partition,
            CASE WHEN v.state = 'failed' THEN 'failed'
-                WHEN v.state <> 'started' OR p.done THEN 'caught_up'
+                WHEN t.region < 0 AND (v.state <> 'started' OR p.done) THEN 'caught_up'
                 WHEN s.paused OR NOT venice_internal.node_is_known()
                   OR NOT pg_catalog.current_setting('venice.ingestion')::boolean THEN 'paused'
                 ELSE COALESCE(u.state, 'waiting_for_worker') END AS state,
@@ -80,27 +80,36 @@ CREATE VIEW venice.stat_ingestion WITH (security_barrier) AS
                 ELSE pg_catalog.clock_timestamp() - p.last_record_time END AS lag_time,
            p.messages, p.bytes, p.rows AS rows_inserted, 0::bigint AS rows_updated, p.tombstones AS rows_deleted,
            p.rejected, p.batches, p.last_message_time, p.last_commit_time,
-           COALESCE(v.error, u.last_error) AS last_error,
+           COALESCE(v.error, u.last_error, p.error) AS last_error,
            CASE WHEN v.error IS NOT NULL THEN v.ended_time ELSE u.last_error_time END AS last_error_time,
-           u.next_retry_time
+           u.next_retry_time,
+           NULLIF(t.region, -1) AS region
       FROM venice.store_version v
       JOIN venice.store s USING (store_name)
-      LEFT JOIN LATERAL (
-           SELECT a.partition, a.next_offset, a.end_offset, a.done, a.messages, a.bytes, a.rows, a.tombstones, a.rejected,
-                  a.batches, a.last_record_time, a.last_message_time, a.last_commit_time
-             FROM venice.partition_state a
-            WHERE a.store_name = v.store_name AND a.version = v.version
+     CROSS JOIN LATERAL (
+           SELECT -1 AS region, v.topic WHERE v.topic IS NOT NULL
             UNION ALL
-           SELECT b.partition, b.next_offset, b.end_offset, b.done, b.messages, b.bytes, b.rows, b.tombstones, b.rejected,
-                  b.batches, b.last_record_time, b.last_message_time, b.last_commit_time
+           SELECT e.place::integer - 1, pg_catalog.replace(e.value ->> 'topic', '{store}', v.store_name)
+             FROM pg_catalog.jsonb_array_elements(v.options -> 'real_time_topics') WITH ORDINALITY e (value, place)
+            WHERE v.version > 0 AND v.state IN ('ready', 'waiting_for_dump', 'current', 'backup', 'rolled_back')) t
+      LEFT JOIN LATERAL (
+           SELECT a.partition, a.next_offset, a.end_offset, a.done, a.joined, a.error, a.messages, a.bytes, a.rows,
+                  a.tombstones, a.rejected, a.batches, a.last_record_time, a.last_message_time, a.last_commit_time
+             FROM venice.partition_state a
+            WHERE a.store_name = v.store_name AND a.version = v.version AND a.region = t.region AND a.topic = t.topic
+            UNION ALL
+           SELECT b.partition, b.next_offset, b.end_offset, b.done, b.joined, b.error, b.messages, b.bytes, b.rows,
+                  b.tombstones, b.rejected, b.batches, b.last_record_time, b.last_message_time, b.last_commit_time
              FROM venice_internal.unlogged_partition_states() b
-            WHERE b.store_name = v.store_name AND b.version = v.version) p ON true
+            WHERE b.store_name = v.store_name AND b.version = v.version AND b.region = t.region
+              AND b.topic = t.topic) p ON true
       LEFT JOIN venice_internal.ingestion_units() u
-        ON u.store = v.store_name AND u.version = v.version AND u.partition IS NOT DISTINCT FROM p.partition
-     WHERE v.topic IS NOT NULL AND v.state <> 'aborted'
+        ON u.store = v.store_name AND u.version = CASE WHEN p.joined THEN 0 ELSE v.version END
+       AND u.region = t.region AND u.topic = t.topic AND u.partition IS NOT DISTINCT FROM p.partition
+     WHERE v.state <> 'aborted'
        AND venice_internal.can_see_statistics(v.store_name);
 COMMENT ON VIEW venice.stat_ingestion IS
-    'How far each partition of each version is ingested; partition is NULL while nobody knows how many there are.';
+    'How far each partition of each version is ingested, of the topic that it is loaded from and of real-time topics, which have a region; partition is NULL while nobody knows how many there are.';
 GRANT SELECT ON venice.stat_ingestion TO PUBLIC;
 
 CREATE VIEW venice.stat_progress_push WITH (security_barrier) AS
@@ -108,6 +117,7 @@ CREATE VIEW venice.stat_progress_push WITH (security_barrier) AS
            COALESCE(b.phase,
                     CASE WHEN v.state = 'started' THEN
                               CASE WHEN i.partitions > 0 OR v.topic IS NULL THEN 'loading' ELSE 'waiting' END
+                         WHEN i.behind THEN 'catching up'
                          ELSE 'waiting' END) AS phase,
            i.done AS rows_done, i.done + i.remaining AS rows_total,
            (CASE WHEN v.state <> 'started' THEN 100
@@ -122,7 +132,8 @@ CREATE VIEW venice.stat_progress_push WITH (security_barrier) AS
       LEFT JOIN venice_internal.build_progress() b ON b.store = v.store_name AND b.version = v.version
       LEFT JOIN LATERAL (
            SELECT pg_catalog.count(s.partition) AS partitions, pg_catalog.sum(s.messages)::bigint AS done,
-                  pg_catalog.sum(s.lag)::bigint AS remaining, pg_catalog.min(s.pid) AS pid
+                  pg_catalog.sum(s.lag)::bigint AS remaining, pg_catalog.min(s.pid) AS pid,
+                  COALESCE(pg_catalog.bool_or(s.region IS NOT NULL), false) AS behind
              FROM venice.stat_ingestion s
             WHERE s.store = v.store_name AND s.version = v.version) i ON true
      WHERE (v.state IN ('started', 'building', 'waiting_for_dump') OR (v.state = 'ready' AND v.swap))
