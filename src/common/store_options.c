@@ -339,7 +339,8 @@ parse_topics(const Jsonb *options)
 		{
 			const RealTimeTopic *other = lfirst(cell);
 
-			if (strcmp(other->server, topic->server) == 0 && strcmp(other->topic, topic->topic) == 0)
+			if (strcmp(other->server, topic->server) == 0 &&
+				strcmp(other->topic, topic->topic) == 0)
 				OptionRefuse(options, TOPICS_OPTION, TOPICS_WANTED);
 		}
 		topics = lappend(topics, topic);

@@ -92,10 +92,11 @@ static Target *
 make_target(Store *store, Version *version, int region, const char *topic, int32 partition)
 {
 	Target	   *target = palloc0(sizeof(Target));
-	StateKey	key = {store->name, version != NULL ? version->number : HISTORY_VERSION, region, topic,
-	version != NULL && version->options->unlogged};
-
-	target->key = key;
+	target->key.store = store->name;
+	target->key.version = version != NULL ? version->number : HISTORY_VERSION;
+	target->key.region = region;
+	target->key.topic = topic;
+	target->key.unlogged = version != NULL && version->options->unlogged;
 	target->version = version;
 	return api->PartitionStateRead(&target->key, partition, &target->state) ? target : NULL;
 }
@@ -500,7 +501,7 @@ write_some(void *argument)
 			api->VersionWriterClose(((Target *) lfirst(cell))->writer);
 }
 
-/* Does an error pass by itself, for all?  A damaged table, or one without its key, is one version's. */
+/* Does an error pass by itself?  A damaged table, or one without its key, does not. */
 static bool
 is_transient(int sqlstate)
 {
@@ -586,7 +587,7 @@ find_fault(const Writing *writing, ErrorData *cause, int count)
 		Target	   *target = lfirst(cell);
 		ErrorData  *error;
 
-		target->refusals = MemoryContextAllocZero(CurrentMemoryContext, count * sizeof(DecodeError *));
+		target->refusals = palloc0(count * sizeof(DecodeError *));
 		error = try_range(writing, target, 0, target->version != NULL ? 0 : count);
 		if (error != NULL && target->version == NULL)
 			ReThrowError(error);

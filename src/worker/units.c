@@ -87,7 +87,7 @@ static BackgroundWorkerHandle *handles[SHARED_WORKERS];
 	"v.started_time " \
 	"FROM venice.store_version v JOIN venice.store s USING (store_name) CROSS JOIN LATERAL " \
 	"pg_catalog.jsonb_array_elements(v.options -> 'real_time_topics') " \
-	"WITH ORDINALITY e (value, place) " \
+	"WITH ORDINALITY AS e (value, place) " \
 	"WHERE v.version > 0 AND v.state IN ('ready', 'waiting_for_dump', 'current', 'backup', 'rolled_back') " \
 	"AND NOT s.paused AND " V_IS_THERE ") t " \
 	"LEFT JOIN LATERAL (SELECT a.partition, a.joined FROM " ALL_STATES " a " \
