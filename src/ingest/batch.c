@@ -135,6 +135,7 @@ BatchDecoderCreate(const Store *store, const Version *version, const RecordColum
 	format.value_format = parse_format(version->options->value_format);
 	format.key_schema = version->key_schema;
 	format.value_schema = version->value_schema;
+	format.write_partial = version->options->write_partial;
 	format.max_record_bytes = (int) Min(store->options->max_record_bytes, INT_MAX);
 	format.columns = columns;
 	format.ncolumns = count;

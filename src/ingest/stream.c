@@ -320,53 +320,42 @@ write_time(const KafkaRecord *record, Change *change)
 	return time;
 }
 
-static void
-set_fields(const Stream *stream, Change *change)
-{
-	int			key_count = stream->store->key_count;
-	int			count = stream->columns->natts - key_count;
-
-	change->write.fields = palloc0(count * sizeof(FieldWrite));
-	for (int i = 0; i < count; i++)
-	{
-		change->write.fields[i].change = FIELD_SET;
-		change->write.fields[i].value = change->values[key_count + i];
-		change->write.fields[i].isnull = change->isnull[key_count + i];
-	}
-}
-
 /* What is decoded lives in the batch's context. */
 static RecordVerdict
 decode_one(const Stream *stream, const KafkaRecord *record, Change *change, int32 *schema_id)
 {
 	RawRecord	raw = {record->key, record->key_bytes, record->value, record->value_bytes};
+	int			event_time = stream->columns->natts;	/* its place, where there is one */
+	char	   *operation = header(record, HEADER_OPERATION);
+	FieldWrite *fields;
 	DecodeError error;
 
 	*change = (Change) {0};
 	if (is_marker(record, change))
 		return change->verdict = RECORD_PUT;
+	raw.is_patch = operation != NULL && strcmp(operation, HEADER_UPDATE) == 0;
 	change->values = palloc0(stream->decoded_count * sizeof(Datum));
 	change->isnull = palloc0(stream->decoded_count * sizeof(bool));
-	change->verdict = api->RecordDecode(stream->decoder, &raw, change->values, change->isnull,
-										schema_id, &error);
+	fields = palloc0(stream->decoded_count * sizeof(FieldWrite));
+	change->verdict = api->RecordDecodeWrite(stream->decoder, &raw, change->values, change->isnull,
+											 fields, schema_id, &error);
 	if (change->verdict == RECORD_REJECTED)
 		reject(change, error.sqlstate, error.message);
 	if (change->verdict == RECORD_REJECTED || change->verdict == RECORD_NEEDS_SCHEMA)
 		return change->verdict;
 
-	change->write.kind = change->verdict == RECORD_DELETE ? WRITE_DELETE : WRITE_PUT;
+	change->write.kind = change->verdict == RECORD_DELETE ? WRITE_DELETE :
+		change->verdict == RECORD_UPDATE ? WRITE_UPDATE : WRITE_PUT;
+	change->write.fields = fields + stream->store->key_count;
 	change->write.region = stream->region;
 	change->write.time = write_time(record, change);
 	change->event_time = change->write.time - EPOCH_DIFFERENCE_US;
-	if (change->verdict == RECORD_PUT)
-	{
-		set_fields(stream, change);
+	if (record->value_bytes > 0)
 		change->write.tie_hash = (int32) hash_bytes((const unsigned char *) record->value,
 													record->value_bytes);
-		if (stream->decoded_count > stream->columns->natts &&
-			!change->isnull[stream->columns->natts])
-			change->event_time = DatumGetTimestampTz(change->values[stream->columns->natts]);
-	}
+	if (stream->decoded_count > event_time && fields[event_time].change == FIELD_SET &&
+		!fields[event_time].isnull && change->verdict != RECORD_DELETE)
+		change->event_time = DatumGetTimestampTz(fields[event_time].value);
 	return change->verdict;
 }
 
@@ -446,19 +435,107 @@ takes_part(const Writing *writing, const Target *target)
 }
 
 static void
-append_history(const Stream *stream, const Change *change)
+append_history(const Stream *stream, WriteKind kind, const HistoryWrite *writes, int count)
 {
 	static const HistoryEvent events[] = {
 		[WRITE_PUT] = HISTORY_PUT,[WRITE_UPDATE] = HISTORY_UPDATE,[WRITE_DELETE] = HISTORY_DELETE
 	};
 
-	api->HistoryAppendWrite(stream->store, events[change->write.kind],
-							change->write.kind == WRITE_PUT ? stream->columns : stream->key_columns,
-							change->values, change->isnull, change->event_time,
-							strcmp(stream->store->options->conflict_resolution, "arrival") == 0);
+	if (count > 0)
+		api->HistoryAppendWrite(stream->store, events[kind],
+								kind == WRITE_PUT ? stream->columns : stream->key_columns,
+								writes, count,
+								strcmp(stream->store->options->conflict_resolution, "arrival") == 0);
 }
 
-/* Record by record, so that the history of an update has the row as it was left. */
+/* Is the history to have a row as an update leaves it? */
+static bool
+history_follows_updates(const Writing *writing)
+{
+	ListCell   *cell;
+
+	foreach(cell, writing->stream->targets)
+	{
+		const Target *target = lfirst(cell);
+
+		if (target->version != NULL || !takes_part(writing, target))
+			continue;
+		for (int i = writing->first; i < writing->end; i++)
+			if (takes(target, &writing->records[i], &writing->changes[i], i) &&
+				writing->changes[i].write.kind == WRITE_UPDATE)
+				return true;
+	}
+	return false;
+}
+
+static void
+write_one(const Writing *writing, Target *target, int i)
+{
+	const Change *change = &writing->changes[i];
+
+	if (!takes_part(writing, target) || !takes(target, &writing->records[i], change, i))
+		return;
+	if (target->version != NULL)
+		api->VersionWriterApply(target->writer, change->values, &change->write, change->event_time);
+	else
+	{
+		HistoryWrite past = {change->values, change->isnull, change->event_time};
+
+		append_history(writing->stream, change->write.kind, &past, 1);
+	}
+}
+
+/* All records to the history, as many at once as are of one kind. */
+static void
+write_history(const Writing *writing, const Target *target)
+{
+	HistoryWrite *past = palloc((writing->end - writing->first + 1) * sizeof(HistoryWrite));
+	WriteKind	kind = WRITE_PUT;
+	int			count = 0;
+
+	for (int i = writing->first; i < writing->end; i++)
+	{
+		const Change *change = &writing->changes[i];
+
+		if (!takes(target, &writing->records[i], change, i))
+			continue;
+		if (change->write.kind != kind)
+		{
+			append_history(writing->stream, kind, past, count);
+			count = 0;
+		}
+		kind = change->write.kind;
+		past[count++] = (HistoryWrite) {change->values, change->isnull, change->event_time};
+	}
+	append_history(writing->stream, kind, past, count);
+	pfree(past);
+}
+
+/* All records to one target. */
+static void
+write_target(const Writing *writing, Target *target)
+{
+	KeyedWrite *writes;
+	int			count = 0;
+
+	if (target->version == NULL)
+	{
+		write_history(writing, target);
+		return;
+	}
+	writes = MemoryContextAllocHuge(CurrentMemoryContext,
+									(writing->end - writing->first + 1) * sizeof(KeyedWrite));
+	for (int i = writing->first; i < writing->end; i++)
+	{
+		const Change *change = &writing->changes[i];
+
+		if (takes(target, &writing->records[i], change, i))
+			writes[count++] = (KeyedWrite) {change->values, &change->write, change->event_time};
+	}
+	api->VersionWriterApplyMany(target->writer, writes, count);
+	pfree(writes);
+}
+
 static void
 write_some(void *argument)
 {
@@ -477,25 +554,18 @@ write_some(void *argument)
 	}
 	if (writing->gone)
 		return;
-	for (int i = writing->first; i < writing->end; i++)
-	{
-		const Change *change = &writing->changes[i];
-
-		if (i % RECORDS_PER_CHECK == 0)
-			CHECK_FOR_INTERRUPTS();
-		foreach(cell, stream->targets)
+	if (history_follows_updates(writing))
+		for (int i = writing->first; i < writing->end; i++)
 		{
-			Target	   *target = lfirst(cell);
-
-			if (!takes_part(writing, target) || !takes(target, &writing->records[i], change, i))
-				continue;
-			if (target->version != NULL)
-				api->VersionWriterApply(target->writer, change->values, &change->write,
-										change->event_time);
-			else
-				append_history(stream, change);
+			if (i % RECORDS_PER_CHECK == 0)
+				CHECK_FOR_INTERRUPTS();
+			foreach(cell, stream->targets)
+				write_one(writing, lfirst(cell), i);
 		}
-	}
+	else
+		foreach(cell, stream->targets)
+			if (takes_part(writing, lfirst(cell)))
+				write_target(writing, lfirst(cell));
 	foreach(cell, stream->targets)
 		if (takes_part(writing, lfirst(cell)) && ((Target *) lfirst(cell))->version != NULL)
 			api->VersionWriterClose(((Target *) lfirst(cell))->writer);

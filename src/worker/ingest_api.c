@@ -64,6 +64,7 @@ static const IngestApi api = {
 	.WriteColumns = WriteColumns,
 	.VersionWriterOpen = VersionWriterOpen,
 	.VersionWriterApply = VersionWriterApply,
+	.VersionWriterApplyMany = VersionWriterApplyMany,
 	.VersionWriterClose = VersionWriterClose,
 	.HistoryAppendWrite = HistoryAppendWrite,
 	.SubtransactionTry = SubtransactionTry,

@@ -29,7 +29,7 @@
 #define INGEST_API_VARIABLE "venice_ingest_api"
 
 /* Raised with every change of the struct or of what it points to. */
-#define INGEST_API_VERSION	5
+#define INGEST_API_VERSION	7
 
 typedef struct IngestApi
 {
@@ -101,10 +101,11 @@ typedef struct IngestApi
 								TupleDesc columns);
 	void		(*VersionWriterApply) (VersionWriter *writer, const Datum *key,
 								const RowWrite *write, TimestampTz event_time);
+	void		(*VersionWriterApplyMany) (VersionWriter *writer, const KeyedWrite *writes,
+								int count);
 	void		(*VersionWriterClose) (VersionWriter *writer);
 	void		(*HistoryAppendWrite) (const Store *store, HistoryEvent event, TupleDesc columns,
-								Datum *values, const bool *isnull, TimestampTz event_time,
-								bool in_order);
+								const HistoryWrite *writes, int count, bool in_order);
 	ErrorData *(*SubtransactionTry) (SubtransactionAction action, void *argument,
 								int expected_sqlstate);
 	ErrorData *(*SubtransactionTryUnless) (SubtransactionAction action, void *argument,
