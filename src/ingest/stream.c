@@ -793,7 +793,7 @@ StreamWrite(Stream *stream, const KafkaRecord *records, int count, int64 next_of
 	if (!decoded)
 		return BATCH_NEEDS_SCHEMA;
 	if (!written)
-		return BATCH_TABLE_GONE;
+		return BATCH_TABLE_CHANGED;
 	foreach(cell, stream->targets)
 	{
 		Target	   *target = lfirst(cell);

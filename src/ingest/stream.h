@@ -34,7 +34,7 @@ extern bool StreamIsNear(const Stream *stream, int64 lag, TimestampTz last_recor
 
 /*
  * Write what comes before next_offset, and that this is so, in the caller's transaction.
- * has_caught_up: what it writes to joins the others.  BATCH_TABLE_GONE: there is another
+ * has_caught_up: what it writes to joins the others.  BATCH_TABLE_CHANGED: there is another
  * set of versions now; nothing was written.
  */
 extern BatchResult StreamWrite(Stream *stream, const KafkaRecord *records, int count,

@@ -170,7 +170,7 @@ INSERT INTO view_columns VALUES
         'end_offset bigint, lag bigint, lag_time interval, messages bigint, bytes bigint, rows_inserted bigint, '
         'rows_updated bigint, rows_deleted bigint, rejected bigint, batches bigint, '
         'last_message_time timestamp with time zone, last_commit_time timestamp with time zone, last_error text, '
-        'last_error_time timestamp with time zone, next_retry_time timestamp with time zone'),
+        'last_error_time timestamp with time zone, next_retry_time timestamp with time zone, region integer'),
     ('stat_progress_join', 'pid integer, phase text, key_sets_done integer, key_sets_total integer, rows_done bigint, rows_total bigint, percent real, '
         'workers integer, started_time timestamp with time zone, estimated_end_time timestamp with time zone'),
     ('stat_progress_push', 'store name, version integer, phase text, rows_done bigint, rows_total bigint, percent real, '
@@ -391,16 +391,16 @@ SELECT results_eq($$
     'venice.stores describes it');
 SELECT is((SELECT options FROM venice.stores WHERE store = 'contract_sample'),
     '{"accept_loss": false, "backup_retention": "7 days", "fillfactor": 100, "key_format": "confluent-avro", "max_record_bytes": 16777216,
-      "cache": false, "conflict_resolution": "arrival", "rewind": "1 day", "rewind_from": "end_of_push", "tombstone_retention": "7 days", "history": false, "history_partition": "1 month", "max_rejected": 0, "on_duplicate": "error", "unlogged": false, "value_format": "confluent-avro",
+      "cache": false, "conflict_resolution": "arrival", "rewind": "1 day", "rewind_from": "end_of_push", "tombstone_retention": "7 days", "history": false, "history_partition": "1 month", "max_lag": 1000, "max_lag_time": "1 minute", "max_rejected": 0, "on_duplicate": "error", "unlogged": false, "value_format": "confluent-avro",
       "version_topic": "{store}_v{version}", "versions_to_keep": 2, "write_mode": "full"}',
     'options have the defaults of the contract');
 SELECT lives_ok($$SELECT venice.alter_store('contract_sample', '{"accept_loss": true, "backup_retention": "1 day", "cache": true, "cache_ttl": "1 hour", "conflict_resolution": "field", "fields": {"clicks": "c"},
-    "rewind": "2 days", "rewind_from": "start_of_push", "tombstone_retention": "1 day", "fillfactor": 90, "history": true, "history_partition": "7 days", "history_retention": "1 year", "key_format": "value", "max_record_bytes": 1000, "max_rejected": 1, "on_duplicate": "last", "owner": "contract_owner",
+    "rewind": "2 days", "rewind_from": "start_of_push", "tombstone_retention": "1 day", "fillfactor": 90, "history": true, "history_partition": "7 days", "history_retention": "1 year", "key_format": "value", "max_record_bytes": 1000, "max_lag": 1, "max_lag_time": "1 hour", "max_rejected": 1, "on_duplicate": "last", "real_time_topics": [], "owner": "contract_owner",
     "tablespace": "pg_default", "unlogged": true, "value_format": "json", "version_topic": "t", "versions_to_keep": 3, "write_mode": "partial",
     "ttl": "1 day", "storage_quota": 1000000, "write_quota": 100}')$$, 'and these are all');
 SELECT throws_ok(format($$SELECT venice.alter_store('contract_sample', '{%s: null}')$$, to_json(name)), '22023', NULL,
     format('option %s is refused by name: it is of a later release', name))
-  FROM unnest('{real_time_topics,max_lag,max_lag_time,partitioner,partitions,ingest_mode}'::text[]) AS name;
+  FROM unnest('{partitioner,partitions,ingest_mode}'::text[]) AS name;
 SELECT lives_ok(format('SELECT venice.create_store(%L, %L, %L, options => %L)', 'contract_' || key || '_' || value, key_columns, value_columns,
                        json_build_object('key_format', key, 'value_format', value)),
     format('key_format takes %s, value_format %s', key, value))
