@@ -74,11 +74,10 @@ typedef struct AnswerTime
 	AnswerInput *inputs;
 } AnswerTime;
 
-typedef struct Answer
+struct Answer
 {
 	const HistoricalRequest *request;
-	AnswerReceiver receive;
-	void	   *state;
+	JoinPipeline *join;
 	int			feature_count;
 	AnswerFeature *features;
 	int			time_count;
@@ -89,10 +88,9 @@ typedef struct Answer
 	TupleTableSlot *joined;		/* the row, where expressions read it */
 	bool		computes;		/* any of them does */
 	const AnswerFeature *at_hand;
-	MemoryContext row_context;
-	Datum	   *values;
-	bool	   *nulls;
-} Answer;
+	EState	   *estate;
+	MemoryContext row_context;	/* of what is computed */
+};
 
 /* Which columns of the joined row the columns of an expression's FROM clause stand for. */
 typedef struct Replacement
@@ -444,20 +442,21 @@ answer_time(const AnswerTime *time, const Datum *values, const bool *nulls, Datu
 	}
 }
 
+/* Make a joined row an answer. */
 static void
-answer_row(void *argument, const Datum *values, const bool *nulls)
+answer_row(Answer *answer, const Datum *joined, const bool *joined_nulls, Datum *values,
+		   bool *nulls)
 {
-	Answer	   *answer = argument;
-	int			column = answer->request->join.spine_columns->natts;
-	MemoryContext caller = MemoryContextSwitchTo(answer->row_context);
+	const HistoricalRequest *request = answer->request;
+	int			column = request->join.spine_columns->natts;
 
-	memcpy(answer->values, values, column * sizeof(Datum));
-	memcpy(answer->nulls, nulls, column * sizeof(bool));
+	memcpy(values, joined, column * sizeof(Datum));
+	memcpy(nulls, joined_nulls, column * sizeof(bool));
 	if (answer->computes)
 	{
 		ExecClearTuple(answer->joined);
-		memcpy(answer->joined->tts_values, values, answer->request->joined->natts * sizeof(Datum));
-		memcpy(answer->joined->tts_isnull, nulls, answer->request->joined->natts * sizeof(bool));
+		memcpy(answer->joined->tts_values, joined, request->joined->natts * sizeof(Datum));
+		memcpy(answer->joined->tts_isnull, joined_nulls, request->joined->natts * sizeof(bool));
 		ExecStoreVirtualTuple(answer->joined);
 	}
 	for (int i = 0; i < answer->feature_count; i++, column++)
@@ -466,29 +465,22 @@ answer_row(void *argument, const Datum *values, const bool *nulls)
 
 		if (feature->is_plain)
 		{
-			answer->values[column] = values[feature->inputs->value];
-			answer->nulls[column] = nulls[feature->inputs->value];
+			values[column] = joined[feature->inputs->value];
+			nulls[column] = joined_nulls[feature->inputs->value];
 		}
 		else
-			answer_feature(answer, i, values, nulls, &answer->values[column],
-						   &answer->nulls[column]);
+			answer_feature(answer, i, joined, joined_nulls, &values[column], &nulls[column]);
 	}
 	for (int i = 0; i < answer->time_count; i++, column++)
-		answer_time(&answer->times[i], values, nulls, &answer->values[column],
-					&answer->nulls[column]);
-	if (answer->request->with_status)
+		answer_time(&answer->times[i], joined, joined_nulls, &values[column], &nulls[column]);
+	if (request->with_status)
 	{
 		Jsonb	   *status = FeatureStatusObject(answer->names, answer->feature_count,
 												 answer->statuses);
 
-		answer->values[column] = PointerGetDatum(status);
-		answer->nulls[column] = status == NULL;
+		values[column] = PointerGetDatum(status);
+		nulls[column] = status == NULL;
 	}
-	answer->receive(answer->state, answer->values, answer->nulls);
-	if (answer->computes)
-		ResetExprContext(answer->econtext);
-	MemoryContextSwitchTo(caller);
-	MemoryContextReset(answer->row_context);
 }
 
 static void
@@ -500,41 +492,90 @@ name_feature(void *argument)
 		errcontext("feature \"%s\"", answer->at_hand->name);
 }
 
+Answer *
+AnswerBegin(const HistoricalRequest *request, bool may_have_workers, JoinReport *report)
+{
+	Answer	   *answer = palloc0(sizeof(Answer));
+	ErrorContextCallback callback = {error_context_stack, name_feature, answer};
+	ListCell   *cell;
+
+	answer->request = request;
+	answer->estate = CreateExecutorState();
+	answer->feature_count = list_length(request->features);
+	answer->features = palloc0(answer->feature_count * sizeof(AnswerFeature));
+	answer->names = palloc0(answer->feature_count * sizeof(ServiceColumn));
+	answer->statuses = palloc(answer->feature_count * sizeof(FeatureStatus));
+	answer->time_count = list_length(request->times);
+	answer->times = palloc(answer->time_count * sizeof(AnswerTime));
+	answer->econtext = GetPerTupleExprContext(answer->estate);
+	answer->joined = MakeSingleTupleTableSlot(request->joined, &TTSOpsVirtual);
+	answer->econtext->ecxt_scantuple = answer->joined;
+	answer->row_context = AllocSetContextCreate(CurrentMemoryContext, "venice answer",
+												ALLOCSET_DEFAULT_SIZES);
+	for (int i = 0; i < answer->feature_count; i++)
+		prepare_feature(answer, i);
+	foreach(cell, request->times)
+	{
+		AnswerTime *time = &answer->times[foreach_current_index(cell)];
+
+		time->inputs = place_inputs(((RequestTime *) lfirst(cell))->inputs, &time->input_count);
+	}
+	error_context_stack = &callback;
+	answer->join = JoinBegin(&request->join, may_have_workers, report);
+	error_context_stack = callback.previous;
+	return answer;
+}
+
+bool
+AnswerNext(Answer *answer, Datum *values, bool *nulls)
+{
+	ErrorContextCallback callback = {error_context_stack, name_feature, answer};
+	const Datum *joined;
+	const bool *joined_nulls;
+	MemoryContext old;
+	bool		is_row;
+
+	error_context_stack = &callback;
+	MemoryContextReset(answer->row_context);
+	if (answer->computes)
+		ResetExprContext(answer->econtext);
+	is_row = JoinNext(answer->join, &joined, &joined_nulls);
+	if (is_row)
+	{
+		old = MemoryContextSwitchTo(answer->row_context);
+		answer_row(answer, joined, joined_nulls, values, nulls);
+		MemoryContextSwitchTo(old);
+	}
+	error_context_stack = callback.previous;
+	return is_row;
+}
+
+void
+AnswerEnd(Answer *answer)
+{
+	JoinEnd(answer->join);
+	ExecDropSingleTupleTableSlot(answer->joined);
+	FreeExecutorState(answer->estate);
+	MemoryContextDelete(answer->row_context);
+	pfree(answer);
+}
+
 void
 AnswerRun(const HistoricalRequest *request, AnswerReceiver receive, void *state,
 		  JoinReport *report)
 {
-	Answer		answer = {.request = request, .receive = receive, .state = state};
-	ErrorContextCallback callback = {error_context_stack, name_feature, &answer};
-	EState	   *estate = CreateExecutorState();
-	ListCell   *cell;
+	Answer	   *answer = AnswerBegin(request, true, report);
+	Datum	   *values = palloc(request->columns->natts * sizeof(Datum));
+	bool	   *nulls = palloc(request->columns->natts * sizeof(bool));
 
-	answer.feature_count = list_length(request->features);
-	answer.features = palloc0(answer.feature_count * sizeof(AnswerFeature));
-	answer.names = palloc0(answer.feature_count * sizeof(ServiceColumn));
-	answer.statuses = palloc(answer.feature_count * sizeof(FeatureStatus));
-	answer.time_count = list_length(request->times);
-	answer.times = palloc(answer.time_count * sizeof(AnswerTime));
-	answer.values = palloc(request->columns->natts * sizeof(Datum));
-	answer.nulls = palloc(request->columns->natts * sizeof(bool));
-	answer.econtext = GetPerTupleExprContext(estate);
-	answer.joined = MakeSingleTupleTableSlot(request->joined, &TTSOpsVirtual);
-	answer.econtext->ecxt_scantuple = answer.joined;
-	answer.row_context = AllocSetContextCreate(CurrentMemoryContext, "venice answer",
-											   ALLOCSET_DEFAULT_SIZES);
-	for (int i = 0; i < answer.feature_count; i++)
-		prepare_feature(&answer, i);
-	foreach(cell, request->times)
+	while (AnswerNext(answer, values, nulls))
 	{
-		AnswerTime *time = &answer.times[foreach_current_index(cell)];
+		MemoryContext old = MemoryContextSwitchTo(answer->row_context);
 
-		time->inputs = place_inputs(((RequestTime *) lfirst(cell))->inputs, &time->input_count);
+		receive(state, values, nulls);
+		MemoryContextSwitchTo(old);
 	}
-
-	error_context_stack = &callback;
-	JoinRun(&request->join, answer_row, &answer, report);
-	error_context_stack = callback.previous;
-	ExecDropSingleTupleTableSlot(answer.joined);
-	FreeExecutorState(estate);
-	MemoryContextDelete(answer.row_context);
+	AnswerEnd(answer);
+	pfree(values);
+	pfree(nulls);
 }

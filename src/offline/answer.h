@@ -13,10 +13,20 @@
 /* Takes a row of the answer, good until the function returns: columns as in request->columns. */
 typedef void (*AnswerReceiver) (void *state, const Datum *values, const bool *nulls);
 
+typedef struct Answer Answer;
+
 /*
- * Join, compute, and hand over a row for each row of the spine.  Everything is done as
- * the current user, under the active snapshot.  report may be NULL.
+ * A row for each row of the spine, joined and computed.  Everything is done as the current
+ * user, under the active snapshot; for workers and the report see JoinBegin.
  */
+extern Answer *AnswerBegin(const HistoricalRequest *request, bool may_have_workers,
+						   JoinReport *report);
+
+/* The next into arrays of the caller's, good until the next call; false: none is left. */
+extern bool AnswerNext(Answer *answer, Datum *values, bool *nulls);
+extern void AnswerEnd(Answer *answer);
+
+/* All of them, to a receiver. */
 extern void AnswerRun(const HistoricalRequest *request, AnswerReceiver receive, void *state,
 					  JoinReport *report);
 

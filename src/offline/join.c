@@ -27,6 +27,8 @@
 #include <math.h>
 
 #include "access/nbtree.h"
+#include "access/parallel.h"
+#include "access/xact.h"
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -35,12 +37,12 @@
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
-#include "storage/ipc.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 #include "utils/typcache.h"
 
 #include "offline/history_cursor.h"
@@ -78,12 +80,16 @@ typedef struct Stage
 	AttrNumber *key_columns;	/* of the tuples under way */
 } Stage;
 
-typedef struct Pipeline
+typedef struct Running Running;
+typedef struct StageBatch StageBatch;
+
+struct JoinPipeline
 {
 	const JoinRequest *request;
-	JoinReceiver receive;
-	void	   *receiver_state;
+	bool		may_have_workers;
+	MemoryContext context;
 	JoinReport *report;
+	JoinReport	own_report;		/* where nobody asks for one */
 	JoinProgress *progress;
 	MemoryContext report_context;
 
@@ -108,28 +114,38 @@ typedef struct Pipeline
 	Datum	   *output;
 	bool	   *output_nulls;
 	AttrNumber *output_at;		/* column of the tuples, for each of the output */
-} Pipeline;
+
+	/* Rows of the output that are given as they are found, or were put in order before. */
+	Running    *last;			/* the last stage; or NULL */
+	StageBatch *at_hand;		/* of it; NULL: none */
+	int			next_row;
+	TupleTableSlot *last_slot;	/* for the last tuples under way */
+	int			copied_count;	/* columns of the output that these have */
+	int		   *copied;
+	Tuplestorestate *spine;		/* where nothing is joined */
+};
 
 /* A stage at work. */
-typedef struct Running
+struct Running
 {
-	Pipeline   *join;
+	JoinPipeline *join;
 	const Stage *stage;
 	JoinSort   *sort;
 	int			width;			/* columns of its tuples */
 	TupleTableSlot *slot;
 	int			capacity;		/* rows of a batch */
-	Datum	   *values;			/* of a tuple that is made */
-	bool	   *nulls;
+	JoinTeam   *team;			/* or NULL */
+	List	   *idle;			/* of StageBatch */
+	bool		at_end;			/* of the sort */
 	int64		rows_done;
-} Running;
+};
 
-typedef struct StageBatch
+struct StageBatch
 {
 	JoinBatch	batch;			/* first: what a team returns */
 	MinimalTuple *tuples;		/* what its keys point into */
 	JoinFound  *found;			/* for each view of the stage */
-} StageBatch;
+};
 
 TupleDesc
 JoinSpineColumns(const char *query)
@@ -186,7 +202,7 @@ JoinColumns(const JoinRequest *request)
 
 /* The column of the tuples with a spine's column, coerced or as it is. */
 static AttrNumber
-carry(Pipeline *join, int spine_column, Oid type, ExprState *coercion)
+carry(JoinPipeline *join, int spine_column, Oid type, ExprState *coercion)
 {
 	int			i;
 
@@ -232,7 +248,7 @@ same_sort(const JoinViewRun *one, const JoinViewRun *other)
 
 /* Put a view where its keys are sorted by. */
 static void
-add_view(Pipeline *join, JoinView *view)
+add_view(JoinPipeline *join, JoinView *view)
 {
 	JoinViewRun *run = JoinViewPrepare(view, join->request->spine_columns);
 	Stage	   *stage;
@@ -272,7 +288,7 @@ add_view(Pipeline *join, JoinView *view)
 
 /* Lay out the tuples: what is sorted by stands first, where it is found soonest. */
 static void
-lay_out(Pipeline *join)
+lay_out(JoinPipeline *join)
 {
 	const JoinRequest *request = join->request;
 	TupleDesc	spine = request->spine_columns;
@@ -325,7 +341,7 @@ lay_out(Pipeline *join)
 
 /* Make ready to take tuples of the first `width` columns, by keys and falling time; or by order. */
 static void
-begin_sort(Pipeline *join, const Stage *stage, int width)
+begin_sort(JoinPipeline *join, const Stage *stage, int width)
 {
 	int			count = stage == NULL ? 1 : stage->key_count + 1;
 	JoinSortColumn *columns = palloc0(sizeof(JoinSortColumn) * count);
@@ -366,23 +382,9 @@ begin_sort(Pipeline *join, const Stage *stage, int width)
 	join->report->sorts++;
 }
 
-/* Hand a tuple that has been through all stages to whoever asked. */
-static void
-give(Pipeline *join, const Datum *values, const bool *nulls, int output_width)
-{
-	int			i;
-
-	for (i = 0; i < output_width; i++)
-	{
-		join->output[i] = values[join->output_at[i] - 1];
-		join->output_nulls[i] = nulls[join->output_at[i] - 1];
-	}
-	join->receive(join->receiver_state, join->output, join->output_nulls);
-}
-
 /* The time of a row of the spine, as timestamptz. */
 static Datum
-spine_time(Pipeline *join, TupleTableSlot *slot, bool *is_null)
+spine_time(JoinPipeline *join, TupleTableSlot *slot, bool *is_null)
 {
 	const JoinRequest *request = join->request;
 	Datum		value = slot_getattr(slot, request->event_time, is_null);
@@ -412,7 +414,7 @@ spine_time(Pipeline *join, TupleTableSlot *slot, bool *is_null)
 static void
 take_spine_row(void *state, TupleTableSlot *slot)
 {
-	Pipeline   *join = state;
+	JoinPipeline *join = state;
 	TupleTableSlot *put = join->put_slot;
 	MemoryContext old = MemoryContextSwitchTo(join->expressions->ecxt_per_tuple_memory);
 	int			i;
@@ -444,15 +446,9 @@ take_spine_row(void *state, TupleTableSlot *slot)
 	if (join->sort != NULL)
 		JoinSortPut(join->sort, put);
 	else
-		give(join, put->tts_values, put->tts_isnull, join->request->spine_columns->natts);
+		tuplestore_puttupleslot(join->spine, put);
 	MemoryContextSwitchTo(old);
 	ResetExprContext(join->expressions);
-}
-
-static void *
-batch_array(const JoinBatch *batch, int64 count, Size size)
-{
-	return MemoryContextAllocHuge(batch->context, Max(count, 1) * size);
 }
 
 /* The next rows of a sort; false: there are none. */
@@ -468,11 +464,6 @@ read_batch(const Running *running, StageBatch *read)
 
 	MemoryContextReset(batch->context);
 	batch->row_count = 0;
-	batch->key_count = keys;
-	batch->keys = batch_array(batch, (int64) capacity * keys, sizeof(Datum));
-	batch->times = batch_array(batch, capacity, sizeof(TimestampTz));
-	batch->matchable = batch_array(batch, capacity, sizeof(bool));
-	read->tuples = batch_array(batch, capacity, sizeof(MinimalTuple));
 	old = MemoryContextSwitchTo(batch->context);
 	while (batch->row_count < capacity &&
 		   (batch->row_count % 256 != 0 ||
@@ -503,7 +494,6 @@ read_batch(const Running *running, StageBatch *read)
 static void
 match(JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
 {
-	JoinFoundMake(run, batch, found);
 	if (run->view->aggregations != NIL)
 		JoinWindowsMatch(run, batch, found);
 	else if (run->direct)
@@ -535,7 +525,7 @@ append_found(const JoinViewRun *run, const JoinFound *found, int row, Datum *val
 
 /* How many rows of a stage, with all that is found for them, fit into memory? */
 static int
-rows_in_memory(const Pipeline *join, const Stage *stage, int width)
+rows_in_memory(const JoinPipeline *join, const Stage *stage, int width)
 {
 	Size		bytes = ROW_BYTES + width * (sizeof(Datum) + sizeof(bool));
 	const ListCell *cell;
@@ -546,109 +536,130 @@ rows_in_memory(const Pipeline *join, const Stage *stage, int width)
 	return Max(Min(get_hash_memory_limit() / bytes, Min(join->spine_rows, MAX_BATCH_ROWS)), 1);
 }
 
-static StageBatch *
-make_batch(const Stage *stage)
+static void *
+batch_array(int64 count, Size size)
 {
-	StageBatch *made = palloc0(sizeof(StageBatch));
-
-	made->batch.context = AllocSetContextCreate(CurrentMemoryContext, "venice join batch",
-												ALLOCSET_DEFAULT_SIZES);
-	made->found = palloc0(sizeof(JoinFound) * list_length(stage->runs));
-	return made;
+	return palloc_extended(Max(count, 1) * size, MCXT_ALLOC_HUGE);
 }
 
-/* A batch and what was found for it: into the next sort, or to whoever asked. */
+/* One that is not in use, or a new one. */
+static StageBatch *
+take_batch(Running *running)
+{
+	const Stage *stage = running->stage;
+	StageBatch *taken;
+	const ListCell *cell;
+
+	if (running->idle != NIL)
+	{
+		taken = llast(running->idle);
+		running->idle = list_delete_last(running->idle);
+		return taken;
+	}
+	taken = palloc0(sizeof(StageBatch));
+	taken->batch.context = AllocSetContextCreate(CurrentMemoryContext, "venice join batch",
+												 ALLOCSET_DEFAULT_SIZES);
+	taken->batch.key_count = stage->key_count;
+	taken->batch.keys = batch_array((int64) running->capacity * stage->key_count, sizeof(Datum));
+	taken->batch.times = batch_array(running->capacity, sizeof(TimestampTz));
+	taken->batch.matchable = batch_array(running->capacity, sizeof(bool));
+	taken->tuples = batch_array(running->capacity, sizeof(MinimalTuple));
+	taken->found = palloc(sizeof(JoinFound) * list_length(stage->runs));
+	foreach(cell, stage->runs)
+		JoinFoundMake(lfirst(cell), running->capacity, &taken->found[foreach_current_index(cell)]);
+	return taken;
+}
+
+/*
+ * The next batch for which all is found, with the help of a team if there is one; NULL:
+ * there are no more.  Whoever has it puts it among those that are idle.
+ */
+static StageBatch *
+next_batch(Running *running)
+{
+	for (;;)
+	{
+		StageBatch *own;
+		const ListCell *cell;
+
+		while (running->team != NULL && !running->at_end && JoinTeamWants(running->team))
+		{
+			StageBatch *given = take_batch(running);
+
+			running->at_end = !read_batch(running, given);
+			if (running->at_end)
+				running->idle = lappend(running->idle, given);
+			else
+				JoinTeamGive(running->team, &given->batch, given->found);
+		}
+		if (running->team != NULL)
+		{
+			StageBatch *done = (StageBatch *) JoinTeamTake(running->team, running->at_end);
+
+			if (done != NULL)
+				return done;
+		}
+		if (running->at_end)
+			return NULL;
+		own = take_batch(running);
+		running->at_end = !read_batch(running, own);
+		if (running->at_end)
+		{
+			running->idle = lappend(running->idle, own);
+			continue;
+		}
+		foreach(cell, running->stage->runs)
+			match(lfirst(cell), &own->batch, &own->found[foreach_current_index(cell)]);
+		return own;
+	}
+}
+
+static void
+batch_done(Running *running, StageBatch *done)
+{
+	running->idle = lappend(running->idle, done);
+	running->rows_done += done->batch.row_count;
+	JoinProgressRows(running->join->progress, running->rows_done);
+}
+
+/* A batch and what was found for it: into the next sort. */
 static void
 pass_on(Running *running, const StageBatch *done)
 {
-	Pipeline   *join = running->join;
-	int			width = running->width;
+	JoinPipeline *join = running->join;
 	TupleTableSlot *slot = running->slot;
+	TupleTableSlot *put = join->put_slot;
 	int			row;
 
 	for (row = 0; row < done->batch.row_count; row++)
 	{
 		const ListCell *cell;
-		int			at = width;
+		int			at = running->width;
 
 		CHECK_FOR_INTERRUPTS();
 		ExecStoreMinimalTuple(done->tuples[row], slot, false);
 		slot_getallattrs(slot);
-		memcpy(running->values, slot->tts_values, sizeof(Datum) * width);
-		memcpy(running->nulls, slot->tts_isnull, sizeof(bool) * width);
+		ExecClearTuple(put);
+		memcpy(put->tts_values, slot->tts_values, sizeof(Datum) * at);
+		memcpy(put->tts_isnull, slot->tts_isnull, sizeof(bool) * at);
 		foreach(cell, running->stage->runs)
 		{
 			const JoinViewRun *run = lfirst(cell);
 
-			append_found(run, &done->found[foreach_current_index(cell)], row, &running->values[at],
-						 &running->nulls[at]);
+			append_found(run, &done->found[foreach_current_index(cell)], row,
+						 &put->tts_values[at], &put->tts_isnull[at]);
 			at += view_width(run->view);
 		}
-		if (join->sort == NULL)
-			give(join, running->values, running->nulls, join->output_width);
-		else
-		{
-			ExecClearTuple(join->put_slot);
-			memcpy(join->put_slot->tts_values, running->values, sizeof(Datum) * at);
-			memcpy(join->put_slot->tts_isnull, running->nulls, sizeof(bool) * at);
-			JoinSortPut(join->sort, ExecStoreVirtualTuple(join->put_slot));
-		}
+		JoinSortPut(join->sort, ExecStoreVirtualTuple(put));
 	}
-	running->rows_done += done->batch.row_count;
-	JoinProgressRows(join->progress, running->rows_done);
-}
-
-/* All batches, with the help of a team if there is one. */
-static void
-run_batches(Running *running, JoinTeam *team)
-{
-	StageBatch *own = make_batch(running->stage);
-	List	   *idle = NIL;		/* of StageBatch */
-	bool		at_end = false;
-	const ListCell *cell;
-
-	for (;;)
-	{
-		StageBatch *done = NULL;
-
-		while (team != NULL && !at_end && JoinTeamWants(team))
-		{
-			StageBatch *given = idle != NIL ? llast(idle) : make_batch(running->stage);
-
-			idle = list_delete_last(idle);
-			at_end = !read_batch(running, given);
-			if (!at_end)
-				JoinTeamGive(team, &given->batch, given->found);
-		}
-		if (team != NULL)
-			done = (StageBatch *) JoinTeamTake(team, at_end);
-		if (done != NULL)
-		{
-			pass_on(running, done);
-			idle = lappend(idle, done);
-			continue;
-		}
-		if (at_end)
-			break;
-		at_end = !read_batch(running, own);
-		if (at_end)
-			continue;
-		foreach(cell, running->stage->runs)
-			match(lfirst(cell), &own->batch, &own->found[foreach_current_index(cell)]);
-		pass_on(running, own);
-	}
-	if (team != NULL)
-		JoinTeamEnd(team);
-	MemoryContextDelete(own->batch.context);
-	foreach(cell, idle)
-		MemoryContextDelete(((StageBatch *) lfirst(cell))->batch.context);
 }
 
 static void
-begin_run(Pipeline *join, JoinViewRun *run, int merge_rows)
+begin_run(JoinPipeline *join, JoinViewRun *run, int merge_rows)
 {
 	run->plan = join->plan;
 	run->spine_rows = join->spine_rows;
+	run->workers = join->may_have_workers ? JoinWorkers(join->spine_rows) : 0;
 	run->report_context = join->report_context;
 	JoinViewRange(run, join->least_time, join->greatest_time);
 	if (run->view->aggregations != NIL)
@@ -660,7 +671,7 @@ begin_run(Pipeline *join, JoinViewRun *run, int merge_rows)
 }
 
 static void
-end_run(Pipeline *join, JoinViewRun *run)
+end_run(JoinPipeline *join, JoinViewRun *run)
 {
 	MemoryContext old;
 
@@ -677,7 +688,7 @@ end_run(Pipeline *join, JoinViewRun *run)
 
 /* Workers for a stage whose views are all looked up in indexes, if it is worth the while. */
 static JoinTeam *
-begin_team(Pipeline *join, const Stage *stage)
+begin_team(JoinPipeline *join, const Stage *stage)
 {
 	Oid		   *key_types = palloc(sizeof(Oid) * Max(stage->key_count, 1));
 	JoinTeam   *team;
@@ -693,76 +704,122 @@ begin_team(Pipeline *join, const Stage *stage)
 	}
 	for (i = 0; i < stage->key_count; i++)
 		key_types[i] = join->carried[stage->key_columns[i] - 1].type;
-	team = JoinTeamBegin(stage->runs, key_types, join->spine_rows);
+	team = JoinTeamBegin(stage->runs, key_types);
 	if (team != NULL)
 		join->report->workers = Max(join->report->workers, JoinTeamSize(team));
 	return team;
 }
 
-/*
- * Take what was put into the sort through a stage: into the next sort, if there is one to
- * come, else to whoever asked.
- */
-static void
-run_stage(Pipeline *join, const Stage *stage, const Stage *next, bool is_last)
+/* Make a stage ready to take what was put into the sort. */
+static Running *
+begin_stage(JoinPipeline *join, const Stage *stage)
 {
-	Running		running = {join, stage, join->sort, join->put_width};
+	Running    *running = palloc0(sizeof(Running));
 	int			merge_rows = rows_in_memory(join, stage, join->put_width);
-	int			next_width = join->put_width;
-	JoinTeam   *team;
 	const ListCell *cell;
 
-	running.slot = MakeSingleTupleTableSlot(join->put_slot->tts_tupleDescriptor,
-											&TTSOpsMinimalTuple);
-	running.values = palloc(sizeof(Datum) * join->columns->natts);
-	running.nulls = palloc(sizeof(bool) * join->columns->natts);
-	running.capacity = Min(BATCH_ROWS, merge_rows);
-	JoinSortPerform(running.sort);
+	running->join = join;
+	running->stage = stage;
+	running->sort = join->sort;
+	running->width = join->put_width;
+	running->slot = MakeSingleTupleTableSlot(join->put_slot->tts_tupleDescriptor,
+											 &TTSOpsMinimalTuple);
+	running->capacity = Min(BATCH_ROWS, merge_rows);
+	join->sort = NULL;
+	JoinSortPerform(running->sort);
 	foreach(cell, stage->runs)
 	{
 		JoinViewRun *run = lfirst(cell);
 
 		begin_run(join, run, merge_rows);
-		next_width += view_width(run->view);
 		if (run->direct && JoinDirectMerges(run))
-			running.capacity = merge_rows;
+			running->capacity = merge_rows;
 	}
-	join->sort = NULL;
-	if (!is_last)
-		begin_sort(join, next, next_width);
-	team = begin_team(join, stage);
-	if (team != NULL)
-		running.capacity = Min(JOIN_WORKER_ROWS, merge_rows);
-	JoinProgressPhase(join->progress, JOIN_PHASE_JOINING, stage->number,
-					  join->spine_rows, team != NULL ? JoinTeamSize(team) : 0);
-	run_batches(&running, team);
-	ExecDropSingleTupleTableSlot(running.slot);
-	join->report->spilled_kb += JoinSortEnd(running.sort);
-	foreach(cell, stage->runs)
+	running->team = begin_team(join, stage);
+	if (running->team != NULL)
+		running->capacity = Min(JOIN_WORKER_ROWS, merge_rows);
+	JoinProgressPhase(join->progress, JOIN_PHASE_JOINING, stage->number, join->spine_rows,
+					  running->team != NULL ? JoinTeamSize(running->team) : 0);
+	return running;
+}
+
+static void
+dismiss_team(Running *running, bool is_done)
+{
+	if (running->team != NULL)
+		JoinTeamEnd(running->team, is_done);
+	running->team = NULL;
+}
+
+static void
+end_stage(Running *running)
+{
+	JoinPipeline *join = running->join;
+	const ListCell *cell;
+
+	dismiss_team(running, false);
+	ExecDropSingleTupleTableSlot(running->slot);
+	join->report->spilled_kb += JoinSortEnd(running->sort);
+	foreach(cell, running->idle)
+		MemoryContextDelete(((StageBatch *) lfirst(cell))->batch.context);
+	foreach(cell, running->stage->runs)
 		end_run(join, lfirst(cell));
 }
 
-/* The rows in the order of the spine. */
+/* Take all tuples through a stage, into the sort of the next one, or of the order. */
 static void
-give_ordered(Pipeline *join)
+run_stage(JoinPipeline *join, const Stage *stage, const Stage *next)
 {
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(join->columns, &TTSOpsMinimalTuple);
+	int			next_width = join->put_width;
+	Running    *running;
+	StageBatch *done;
+	const ListCell *cell;
 
-	JoinProgressPhase(join->progress, JOIN_PHASE_ORDERING, list_length(join->stages),
-					  join->spine_rows, 0);
-	JoinSortPerform(join->sort);
-	while (JoinSortGet(join->sort, slot, NULL))
+	foreach(cell, stage->runs)
+		next_width += view_width(((JoinViewRun *) lfirst(cell))->view);
+	running = begin_stage(join, stage);
+	begin_sort(join, next, next_width);
+	while ((done = next_batch(running)) != NULL)
 	{
-		CHECK_FOR_INTERRUPTS();
-		slot_getallattrs(slot);
-		give(join, slot->tts_values, slot->tts_isnull, join->output_width);
+		pass_on(running, done);
+		batch_done(running, done);
 	}
-	ExecDropSingleTupleTableSlot(slot);
-	join->report->spilled_kb += JoinSortEnd(join->sort);
+	dismiss_team(running, true);
+	end_stage(running);
+}
+
+/*
+ * Run the spine's query.  It may do what a query may, even where an executor has said that
+ * workers could be about: as long as there are none.
+ */
+static void
+read_spine(JoinPipeline *join, Query *spine)
+{
+	bool		leaves = IsInParallelMode() && !ParallelContextActive();
+
+	if (leaves)
+		ExitParallelMode();
+	SelectRun(spine, join->request->spine, take_spine_row, join);
+	if (leaves)
+		EnterParallelMode();
+	join->report->spine_rows = join->spine_rows;
+}
+
+/* How the columns of the last tuples under way, of which there are width, become the output. */
+static void
+lay_out_output(JoinPipeline *join, int width, TupleTableSlot *slot)
+{
+	int			i;
+
+	join->last_slot = slot;
+	join->copied = palloc(sizeof(int) * join->output_width);
+	for (i = 0; i < join->output_width; i++)
+		if (join->output_at[i] <= width)
+			join->copied[join->copied_count++] = i;
 }
 
 static void
-run_join(Pipeline *join, Query *spine)
+begin_join(JoinPipeline *join, Query *spine)
 {
 	const JoinRequest *request = join->request;
 	const ListCell *cell;
@@ -771,11 +828,11 @@ run_join(Pipeline *join, Query *spine)
 	{
 		join->put_width = join->carried_count;
 		join->put_slot = MakeSingleTupleTableSlot(join->columns, &TTSOpsVirtual);
+		join->spine = tuplestore_begin_heap(false, false, work_mem);
 	}
 	else
 		begin_sort(join, linitial(join->stages), join->carried_count);
-	SelectRun(spine, request->spine, take_spine_row, join);
-	join->report->spine_rows = join->spine_rows;
+	read_spine(join, spine);
 	join->plan = request->plan != JOIN_PLAN_AUTO ? request->plan : Settings.pit_plan;
 	if (join->plan == JOIN_PLAN_INSTANT && join->least_time < join->greatest_time)
 		ereport(ERROR,
@@ -786,52 +843,148 @@ run_join(Pipeline *join, Query *spine)
 	{
 		bool		is_last = lnext(join->stages, cell) == NULL;
 
-		run_stage(join, lfirst(cell), is_last ? NULL : lfirst(lnext(join->stages, cell)),
-				  is_last && !request->preserve_order);
+		if (!is_last || request->preserve_order)
+			run_stage(join, lfirst(cell), is_last ? NULL : lfirst(lnext(join->stages, cell)));
+		else
+			join->last = begin_stage(join, lfirst(cell));
 	}
 	if (join->sort != NULL)
-		give_ordered(join);
+	{
+		JoinProgressPhase(join->progress, JOIN_PHASE_ORDERING, list_length(join->stages),
+						  join->spine_rows, 0);
+		JoinSortPerform(join->sort);
+	}
+	if (join->last != NULL)
+		lay_out_output(join, join->last->width, join->last->slot);
+	else
+		lay_out_output(join, join->put_width,
+					   MakeSingleTupleTableSlot(join->put_slot->tts_tupleDescriptor,
+												&TTSOpsMinimalTuple));
 }
 
 static void
-end_progress(int code, Datum progress)
+end_progress(void *argument)
 {
-	JoinProgressEnd((JoinProgress *) DatumGetPointer(progress));
+	JoinPipeline *join = argument;
+
+	JoinProgressEnd(join->progress);
+	join->progress = NULL;
 }
 
-void
-JoinRun(const JoinRequest *request, JoinReceiver receive, void *state, JoinReport *report)
+JoinPipeline *
+JoinBegin(const JoinRequest *request, bool may_have_workers, JoinReport *report)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "venice join",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	JoinReport	own_report;
-	Pipeline   *join = palloc0(sizeof(Pipeline));
-	EState	   *estate = CreateExecutorState();
+	JoinPipeline *join = palloc0(sizeof(JoinPipeline));
+	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
 	Query	   *spine = SelectAnalyze(request->spine, "spine", NULL, 0);
 
 	join->request = request;
-	join->receive = receive;
-	join->receiver_state = state;
+	join->may_have_workers = may_have_workers;
+	join->context = context;
 	join->report_context = old;
-	join->report = report != NULL ? report : &own_report;
+	join->report = report != NULL ? report : &join->own_report;
 	memset(join->report, 0, sizeof(JoinReport));
 	join->least_time = DT_NOEND;
 	join->greatest_time = DT_NOBEGIN;
-	join->expressions = CreateExprContext(estate);
+	join->expressions = CreateStandaloneExprContext();
 	if (request->time_zone != NULL)
 		join->zone = CStringGetTextDatum(request->time_zone);
 	if (!equalTupleDescs(ExecCleanTypeFromTL(spine->targetList), request->spine_columns))
 		elog(ERROR, "columns of the spine have changed");
 	lay_out(join);
+
+	/* An error, and the end of the process, let go of the memory too. */
+	callback->func = end_progress;
+	callback->arg = join;
+	MemoryContextRegisterResetCallback(context, callback);
 	join->progress = JoinProgressBegin(list_length(join->stages));
-	PG_ENSURE_ERROR_CLEANUP(end_progress, PointerGetDatum(join->progress));
-	{
-		run_join(join, spine);
-	}
-	PG_END_ENSURE_ERROR_CLEANUP(end_progress, PointerGetDatum(join->progress));
-	JoinProgressEnd(join->progress);
-	FreeExecutorState(estate);
+	begin_join(join, spine);
 	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
+	return join;
+}
+
+/* The next of the last tuples under way, in their slot. */
+static bool
+next_tuple(JoinPipeline *join)
+{
+	if (join->last == NULL)
+		return join->sort != NULL ? JoinSortGet(join->sort, join->last_slot, NULL) :
+			tuplestore_gettupleslot(join->spine, true, false, join->last_slot);
+	while (join->at_hand == NULL || join->next_row == join->at_hand->batch.row_count)
+	{
+		if (join->at_hand != NULL)
+			batch_done(join->last, join->at_hand);
+		join->at_hand = next_batch(join->last);
+		join->next_row = 0;
+		if (join->at_hand == NULL)
+		{
+			dismiss_team(join->last, true);
+			return false;
+		}
+	}
+	ExecStoreMinimalTuple(join->at_hand->tuples[join->next_row++], join->last_slot, false);
+	return true;
+}
+
+bool
+JoinNext(JoinPipeline *join, const Datum **values, const bool **nulls)
+{
+	MemoryContext old = MemoryContextSwitchTo(join->context);
+	TupleTableSlot *slot = join->last_slot;
+	const ListCell *cell;
+	int			i;
+
+	CHECK_FOR_INTERRUPTS();
+	if (!next_tuple(join))
+	{
+		MemoryContextSwitchTo(old);
+		return false;
+	}
+	slot_getallattrs(slot);
+	for (i = 0; i < join->copied_count; i++)
+	{
+		int			to = join->copied[i];
+		int			from = join->output_at[to] - 1;
+
+		join->output[to] = slot->tts_values[from];
+		join->output_nulls[to] = slot->tts_isnull[from];
+	}
+	if (join->last != NULL)
+		foreach(cell, join->last->stage->runs)
+		{
+			const JoinViewRun *run = lfirst(cell);
+			int			first = run->view->first_column;
+
+			append_found(run, &join->at_hand->found[foreach_current_index(cell)],
+						 join->next_row - 1, &join->output[first], &join->output_nulls[first]);
+		}
+	*values = join->output;
+	*nulls = join->output_nulls;
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+void
+JoinEnd(JoinPipeline *join)
+{
+	MemoryContext old = MemoryContextSwitchTo(join->context);
+
+	if (join->last != NULL)
+	{
+		if (join->at_hand != NULL)
+			batch_done(join->last, join->at_hand);
+		end_stage(join->last);
+	}
+	else
+		ExecDropSingleTupleTableSlot(join->last_slot);
+	if (join->sort != NULL)
+		join->report->spilled_kb += JoinSortEnd(join->sort);
+	if (join->spine != NULL)
+		tuplestore_end(join->spine);
+	FreeExprContext(join->expressions, true);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(join->context);
 }

@@ -5,8 +5,8 @@
  *		they were at its time.
  *
  * A caller describes the spine (the query whose rows are completed), makes a
- * JoinRequest, and has JoinRun hand him the joined rows.  All is done as the current
- * user, under the active snapshot.
+ * JoinRequest, and asks for one joined row after the other.  All is done as the current
+ * user, under the active snapshot; both must be the same in all calls.
  *
  *-------------------------------------------------------------------------
  */
@@ -105,11 +105,7 @@ typedef struct JoinReport
 	List	   *steps;			/* of JoinStep */
 } JoinReport;
 
-/*
- * A joined row: columns as in JoinColumns, good until the function returns.  It must not
- * write to the database, nor take a snapshot: workers may be running.
- */
-typedef void (*JoinReceiver) (void *state, const Datum *values, const bool *nulls);
+typedef struct JoinPipeline JoinPipeline;
 
 /*
  * Columns of a spine, which must be one SELECT (42601, 0A000): parsed as the current
@@ -118,7 +114,7 @@ typedef void (*JoinReceiver) (void *state, const Datum *values, const bool *null
 extern TupleDesc JoinSpineColumns(const char *query);
 
 /*
- * Columns of what JoinRun gives: those of the spine, then for each view its features,
+ * Columns of what JoinNext gives: those of the spine, then for each view its features,
  * the event time of the row found (timestamptz; NULL for JOIN_NOT_FOUND and
  * JOIN_INCOMPLETE), and the JoinStatus (int4).  Sets first_column of the views.  Raises
  * what is wrong with a view: key types that do not compare (42804), no such column.
@@ -126,10 +122,19 @@ extern TupleDesc JoinSpineColumns(const char *query);
 extern TupleDesc JoinColumns(const JoinRequest *request);
 
 /*
- * One row for each row of the spine, in any order but with preserve_order.  report may
- * be NULL.  42501 when the current user may not read what is asked for.
+ * Run the spine's query, and make ready to give a row for each of its rows, in any order but
+ * with preserve_order.  With workers the transaction may be in parallel mode until JoinNext
+ * is at the end, or JoinEnd is called: meanwhile nobody must write to the database.
+ * report may be NULL; it is complete after JoinEnd.  42501 when the current user may not
+ * read what is asked for.
  */
-extern void JoinRun(const JoinRequest *request, JoinReceiver receive, void *state,
-					JoinReport *report);
+extern JoinPipeline *JoinBegin(const JoinRequest *request, bool may_have_workers,
+							   JoinReport *report);
+
+/* A joined row, columns as in JoinColumns, good until the next call; false: none is left. */
+extern bool JoinNext(JoinPipeline *join, const Datum **values, const bool **nulls);
+
+/* At the end, or before it. */
+extern void JoinEnd(JoinPipeline *join);
 
 #endif							/* VENICE_JOIN_H */

@@ -38,6 +38,13 @@
 /* What entering an index costs beside comparing keys, as the planner has it: 50 for a page. */
 #define DESCENT_OPERATORS	150
 
+typedef struct Direct
+{
+	List	   *leaves;			/* of JoinLeaf, the newest first */
+	int			row_space;		/* rows that the search has room for */
+	JoinSearch	search;
+} Direct;
+
 /* Pages fetched at random out of `pages` by so many fetches, as Mackert and Lohman have it. */
 static double
 pages_fetched(double fetches, double pages)
@@ -203,9 +210,7 @@ estimate(JoinViewRun *run, JoinLeaf *leaf, double merge_batches, double processe
 static double
 process_count(const JoinViewRun *run)
 {
-	int			workers = JoinWorkers(run->spine_rows);
-
-	return workers + Max(1 - 0.3 * workers, 0);
+	return run->workers + Max(1 - 0.3 * run->workers, 0);
 }
 
 /* What a query costs that reads all of a table and sorts it. */
@@ -289,6 +294,7 @@ bool
 JoinDirectBegin(JoinViewRun *run, double merge_batches)
 {
 	List	   *leaves = JoinLeavesOpen(run);
+	Direct	   *direct;
 
 	if (leaves == NIL)
 		return false;
@@ -298,16 +304,18 @@ JoinDirectBegin(JoinViewRun *run, double merge_batches)
 		run->steps = NIL;
 		return false;
 	}
-	run->state = leaves;
+	run->state = direct = palloc0(sizeof(Direct));
+	direct->leaves = leaves;
 	return true;
 }
 
 bool
 JoinDirectMerges(const JoinViewRun *run)
 {
+	const Direct *direct = run->state;
 	const ListCell *cell;
 
-	foreach(cell, run->state)
+	foreach(cell, direct->leaves)
 	{
 		const JoinLeaf *leaf = lfirst(cell);
 
@@ -320,7 +328,7 @@ JoinDirectMerges(const JoinViewRun *run)
 List *
 JoinDirectFeatureTypes(const JoinViewRun *run)
 {
-	const JoinLeaf *leaf = linitial((List *) run->state);
+	const JoinLeaf *leaf = linitial(((Direct *) run->state)->leaves);
 	List	   *types = NIL;
 	int			i;
 
@@ -329,24 +337,57 @@ JoinDirectFeatureTypes(const JoinViewRun *run)
 	return types;
 }
 
+/* It is kept from batch to batch: to ask the system for memory each time takes longer. */
+static void
+make_room(Direct *direct, int rows)
+{
+	MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(direct));
+	JoinSearch *search = &direct->search;
+
+	if (search->open != NULL)
+	{
+		pfree(search->open);
+		pfree(search->latest);
+		pfree(search->earliest);
+		pfree(search->has);
+		pfree(search->deleted);
+		pfree(search->created);
+		pfree(search->arrival);
+	}
+	search->open = palloc_extended(sizeof(bool) * rows, MCXT_ALLOC_HUGE);
+	search->latest = palloc_extended(sizeof(TimestampTz) * rows, MCXT_ALLOC_HUGE);
+	search->earliest = palloc_extended(sizeof(TimestampTz) * rows, MCXT_ALLOC_HUGE);
+	search->has = palloc_extended(sizeof(bool) * rows, MCXT_ALLOC_HUGE);
+	search->deleted = palloc_extended(sizeof(bool) * rows, MCXT_ALLOC_HUGE);
+	search->created = palloc_extended(sizeof(TimestampTz) * rows, MCXT_ALLOC_HUGE);
+	search->arrival = palloc_extended(sizeof(int64) * rows, MCXT_ALLOC_HUGE);
+	direct->row_space = rows;
+	MemoryContextSwitchTo(old);
+}
+
 void
 JoinDirectMatch(JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
 {
-	JoinSearch	search = {batch, found};
+	Direct	   *direct = run->state;
+	JoinSearch	search;
 	const ListCell *cell;
 	int			rows = batch->row_count;
 	int			row;
 
-	search.open = MemoryContextAlloc(batch->context, sizeof(bool) * rows);
-	search.latest = MemoryContextAlloc(batch->context, sizeof(TimestampTz) * rows);
-	search.has = MemoryContextAllocZero(batch->context, sizeof(bool) * rows);
-	search.deleted = MemoryContextAlloc(batch->context, sizeof(bool) * rows);
-	search.created = MemoryContextAlloc(batch->context, sizeof(TimestampTz) * rows);
-	search.arrival = MemoryContextAlloc(batch->context, sizeof(int64) * rows);
+	if (direct->row_space < rows)
+		make_room(direct, rows);
+	search = direct->search;
+	search.batch = batch;
+	search.found = found;
+	memset(search.has, false, rows);
 	for (row = 0; row < rows; row++)
+	{
 		search.open[row] = !JoinViewSettled(run, batch, row, found) &&
 			JoinViewLatest(run->view, batch->times[row], &search.latest[row]);
-	foreach(cell, run->state)
+		if (search.open[row])
+			search.earliest[row] = JoinViewEarliest(run->view, batch->times[row]);
+	}
+	foreach(cell, direct->leaves)
 	{
 		JoinLeaf   *leaf = lfirst(cell);
 
@@ -366,5 +407,5 @@ JoinDirectMatch(JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
 void
 JoinDirectEnd(JoinViewRun *run)
 {
-	JoinLeavesClose(run->state);
+	JoinLeavesClose(((Direct *) run->state)->leaves);
 }

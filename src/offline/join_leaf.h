@@ -35,6 +35,7 @@ typedef struct JoinSearch
 	JoinFound  *found;			/* values and event times of the best candidate so far */
 	bool	   *open;			/* is there something to be looked for? */
 	TimestampTz *latest;		/* event time that a candidate may have */
+	TimestampTz *earliest;		/* event time that makes a difference */
 	bool	   *has;			/* a candidate */
 	bool	   *deleted;		/* it says that the key is gone */
 	TimestampTz *created;		/* DT_NOBEGIN: NULL */
@@ -92,9 +93,11 @@ extern void JoinLeavesClose(List *leaves);
 static inline bool
 JoinLeafWanted(const JoinLeaf *leaf, const JoinSearch *search, int row)
 {
-	return search->open[row] && search->latest[row] >= leaf->from &&
-		!(search->has[row] && search->found->event_times[row] >= leaf->to &&
-		  !TIMESTAMP_IS_NOEND(leaf->to));
+	if (!search->open[row] || search->latest[row] < leaf->from)
+		return false;
+	return TIMESTAMP_IS_NOEND(leaf->to) ||
+		(search->earliest[row] < leaf->to &&
+		 !(search->has[row] && search->found->event_times[row] >= leaf->to));
 }
 
 /* Is a candidate newer than what was found?  created is DT_NOBEGIN for NULL. */

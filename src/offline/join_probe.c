@@ -53,6 +53,8 @@ typedef struct Probe
 	ScanKeyData sweep_key;
 	IndexScanDesc scan;			/* the leaf's scan or sweep, or NULL: not begun */
 	const Datum *key;			/* that it is at; NULL: none */
+	int			group_end;		/* where rows with the key of the last descent end */
+	TimestampTz group_earliest; /* of them */
 
 	/* The entry of the index in hand, and the row that it is of. */
 	bool		at_end;			/* of the scan */
@@ -94,13 +96,13 @@ prepare_scan(Probe *probe)
 						   get_opcode(get_opfamily_member(family, time_type, time_type,
 														  BTLessEqualStrategyNumber)), (Datum) 0);
 	probe->scan_key_count = i + 1;
-	if (run->from > leaf->from)
+	if (!TIMESTAMP_IS_NOBEGIN(run->from))
 		ScanKeyEntryInitialize(&probe->scan_keys[probe->scan_key_count++], 0,
 							   leaf->index_event_time, BTGreaterEqualStrategyNumber, time_type,
 							   InvalidOid,
 							   get_opcode(get_opfamily_member(family, time_type, time_type,
 															  BTGreaterEqualStrategyNumber)),
-							   TimestampTzGetDatum(run->from));
+							   (Datum) 0);
 	if (leaf->scan == NULL)
 	{
 		leaf->scan = index_beginscan(leaf->relation, leaf->index, GetActiveSnapshot(), NULL,
@@ -183,6 +185,30 @@ next_entry(Probe *probe)
 	}
 }
 
+/*
+ * How far back may rows of the batch look that have this row's key?  The index reads all of
+ * a page that is asked for at once, however little of it is wanted.
+ */
+static TimestampTz
+group_earliest(Probe *probe, int row)
+{
+	const JoinSearch *search = probe->search;
+	const JoinBatch *batch = search->batch;
+	int			keys = batch->key_count;
+	int			i;
+
+	if (!probe->leaf->ties_ordered)
+		return search->earliest[row];	/* the next row enters it again */
+	if (probe->group_end > row)
+		return probe->group_earliest;
+	for (i = row; i < batch->row_count && batch->matchable[i] &&
+		 JoinKeysEqual(probe->run, &batch->keys[row * keys], &batch->keys[i * keys]); i++)
+		if (search->open[i])
+			probe->group_earliest = search->earliest[i];
+	probe->group_end = i;
+	return probe->group_earliest;
+}
+
 /* Enter the index at the newest that a row of the batch may have. */
 static void
 descend(Probe *probe, int row)
@@ -194,6 +220,8 @@ descend(Probe *probe, int row)
 		probe->scan_keys[probe->leaf->index_keys[i] - 1].sk_argument =
 			probe->search->batch->keys[row * run->key_count + i];
 	probe->scan_keys[i].sk_argument = TimestampTzGetDatum(probe->search->latest[row]);
+	if (probe->scan_key_count > i + 1)
+		probe->scan_keys[i + 1].sk_argument = TimestampTzGetDatum(group_earliest(probe, row));
 	probe->scan = probe->leaf->scan;
 	index_rescan(probe->scan, probe->scan_keys, probe->scan_key_count, NULL, 0);
 	probe->leaf->step->descents++;
@@ -320,13 +348,19 @@ is_candidate(const Probe *probe, int row)
 		 probe->created <= probe->search->batch->times[row]);
 }
 
+static bool
+is_late_enough(const Probe *probe, int row)
+{
+	return probe->on_entry && probe->entry_time >= probe->search->earliest[row];
+}
+
 /* From the entry in hand on, the candidate where the index goes by all that counts. */
 static void
 match_ordered(Probe *probe, int row)
 {
-	while (probe->on_entry && !(read_row(probe) && is_candidate(probe, row)))
+	while (is_late_enough(probe, row) && !(read_row(probe) && is_candidate(probe, row)))
 		next_entry(probe);
-	if (probe->on_entry)
+	if (is_late_enough(probe, row))
 		take_row(probe, row);
 }
 
@@ -340,7 +374,7 @@ match_unordered(Probe *probe, int row)
 	bool		found = false;
 	TimestampTz time = 0;
 
-	for (; probe->on_entry && !(found && probe->entry_time != time); next_entry(probe))
+	for (; is_late_enough(probe, row) && !(found && probe->entry_time != time); next_entry(probe))
 	{
 		if (!read_row(probe) || !is_candidate(probe, row))
 			continue;

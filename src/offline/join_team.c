@@ -323,9 +323,9 @@ share(JoinTeam *team)
 }
 
 JoinTeam *
-JoinTeamBegin(List *runs, const Oid *key_types, double spine_rows)
+JoinTeamBegin(List *runs, const Oid *key_types)
 {
-	int			workers = JoinWorkers(spine_rows);
+	int			workers = ((JoinViewRun *) linitial(runs))->workers;
 	JoinTeam   *team;
 	const ListCell *cell;
 	int			i;
@@ -511,13 +511,10 @@ take_batch(JoinTeam *team, Member *member, const char *message)
 {
 	const JoinBatch *batch = member->batches[0];
 	JoinFound  *found = member->founds[0];
-	const ListCell *cell;
+	int			view;
 
-	foreach(cell, team->runs)
+	for (view = 0; view < list_length(team->runs); view++)
 	{
-		int			view = foreach_current_index(cell);
-
-		JoinFoundMake(lfirst(cell), batch, &found[view]);
 		take(&message, found[view].status, sizeof(JoinStatus) * batch->row_count);
 		take(&message, found[view].event_times, sizeof(TimestampTz) * batch->row_count);
 		take_values(&message, &team->features[view], batch->row_count,
@@ -582,7 +579,7 @@ add_counts(const JoinViewRun *run, const char **message)
 }
 
 void
-JoinTeamEnd(JoinTeam *team)
+JoinTeamEnd(JoinTeam *team, bool is_done)
 {
 	int			no_rows = 0;
 	int			i;
@@ -595,6 +592,12 @@ JoinTeamEnd(JoinTeam *team)
 		const char *message;
 		const ListCell *cell;
 
+		if (!is_done)
+		{
+			shm_mq_detach(member->work);
+			shm_mq_detach(member->found);
+			continue;
+		}
 		if (shm_mq_send(member->work, sizeof(int), &no_rows, false, true) != SHM_MQ_SUCCESS ||
 			shm_mq_receive(member->found, &bytes, &data, false) != SHM_MQ_SUCCESS)
 			raise_lost(team);
@@ -623,16 +626,12 @@ write_counts(StringInfo message, const JoinViewRun *run)
 
 /* Do what is in a message, and write what was found. */
 static void
-do_batch(List *runs, const Columns *keys, JoinBatch *batch, const char *work, StringInfo message)
+do_batch(List *runs, const Columns *keys, JoinBatch *batch, JoinFound *founds, const char *work,
+		 StringInfo message)
 {
-	JoinFound	found;
 	const ListCell *cell;
 	int64		rows = batch->row_count;
 
-	batch->times = MemoryContextAllocHuge(batch->context, sizeof(TimestampTz) * rows);
-	batch->matchable = MemoryContextAllocHuge(batch->context, sizeof(bool) * rows);
-	batch->keys = MemoryContextAllocHuge(batch->context,
-										 sizeof(Datum) * Max(rows * keys->count, 1));
 	take(&work, batch->times, sizeof(TimestampTz) * rows);
 	take(&work, batch->matchable, sizeof(bool) * rows);
 	take_values(&work, keys, batch->row_count, batch->matchable, batch->keys, NULL, batch->context);
@@ -640,14 +639,14 @@ do_batch(List *runs, const Columns *keys, JoinBatch *batch, const char *work, St
 	foreach(cell, runs)
 	{
 		JoinViewRun *run = lfirst(cell);
+		JoinFound  *found = &founds[foreach_current_index(cell)];
 		Columns		features = feature_columns(run);
 
-		JoinFoundMake(run, batch, &found);
-		JoinDirectMatch(run, batch, &found);
-		append(message, found.status, sizeof(JoinStatus) * rows);
-		append(message, found.event_times, sizeof(TimestampTz) * rows);
-		append_values(message, &features, batch->row_count, rows_present(batch, &found),
-					  found.values, found.nulls);
+		JoinDirectMatch(run, batch, found);
+		append(message, found->status, sizeof(JoinStatus) * rows);
+		append(message, found->event_times, sizeof(TimestampTz) * rows);
+		append_values(message, &features, batch->row_count, rows_present(batch, found),
+					  found->values, found->nulls);
 	}
 }
 
@@ -664,7 +663,9 @@ venice_join_worker(dsm_segment *segment, shm_toc *toc)
 	TupleDesc	key_columns = CreateTemplateTupleDesc(list_length(types));
 	Columns		keys = {.by_value = true};
 	JoinBatch	batch = {0};
+	JoinFound  *founds = palloc(sizeof(JoinFound) * list_length(lsecond(shared_nodes)));
 	List	   *runs = NIL;
+	bool		is_done = false;
 	shm_mq	   *queue = team_queue(shared, ParallelWorkerNumber, false);
 	shm_mq_handle *work;
 	shm_mq_handle *found;
@@ -690,9 +691,13 @@ venice_join_worker(dsm_segment *segment, shm_toc *toc)
 
 		if (!JoinDirectBegin(run, 1))
 			elog(ERROR, "parallel worker must not read history of \"%s\"", run->view->label);
+		JoinFoundMake(run, JOIN_WORKER_ROWS, &founds[list_length(runs)]);
 		runs = lappend(runs, run);
 	}
 	batch.key_count = keys.count;
+	batch.times = palloc(sizeof(TimestampTz) * JOIN_WORKER_ROWS);
+	batch.matchable = palloc(sizeof(bool) * JOIN_WORKER_ROWS);
+	batch.keys = palloc(sizeof(Datum) * Max(keys.count, 1) * JOIN_WORKER_ROWS);
 	batch.context = AllocSetContextCreate(CurrentMemoryContext, "venice join batch",
 										  ALLOCSET_DEFAULT_SIZES);
 	initStringInfo(&message);
@@ -702,16 +707,18 @@ venice_join_worker(dsm_segment *segment, shm_toc *toc)
 		void	   *data;
 		const char *text;
 
+		/* The backend may have failed, or want no more. */
 		if (shm_mq_receive(work, &bytes, &data, false) != SHM_MQ_SUCCESS)
-			return;				/* the backend has failed */
+			break;
 		text = data;
 		take(&text, &batch.row_count, sizeof(int));
-		if (batch.row_count == 0)
+		is_done = batch.row_count == 0;
+		if (is_done)
 			break;
 		MemoryContextReset(batch.context);
-		do_batch(runs, &keys, &batch, text, &message);
+		do_batch(runs, &keys, &batch, founds, text, &message);
 		if (shm_mq_send(found, message.len, message.data, false, true) != SHM_MQ_SUCCESS)
-			return;
+			break;
 	}
 	resetStringInfo(&message);
 	foreach(cell, runs)
@@ -719,5 +726,6 @@ venice_join_worker(dsm_segment *segment, shm_toc *toc)
 		write_counts(&message, lfirst(cell));
 		JoinDirectEnd(lfirst(cell));
 	}
-	(void) shm_mq_send(found, message.len, message.data, false, true);
+	if (is_done)
+		(void) shm_mq_send(found, message.len, message.data, false, true);
 }

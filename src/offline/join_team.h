@@ -17,7 +17,7 @@ typedef struct JoinTeam JoinTeam;
  * JoinDirectMerges.  NULL when there are none to be had, or one of the views must not
  * be left to them.  From here to JoinTeamEnd the transaction is in parallel mode.
  */
-extern JoinTeam *JoinTeamBegin(List *runs, const Oid *key_types, double spine_rows);
+extern JoinTeam *JoinTeamBegin(List *runs, const Oid *key_types);
 extern int	JoinTeamSize(const JoinTeam *team);
 
 /* Would a worker take another batch? */
@@ -29,7 +29,10 @@ extern void JoinTeamGive(JoinTeam *team, const JoinBatch *batch, JoinFound *foun
 /* Which batch is done?  NULL: none; with wait, none is out. */
 extern const JoinBatch *JoinTeamTake(JoinTeam *team, bool wait);
 
-/* After all were taken back: let the workers go, and add their counts to the views' steps. */
-extern void JoinTeamEnd(JoinTeam *team);
+/*
+ * Let the workers go.  Once all batches were taken back they add their counts to the views'
+ * steps; else they leave what they are at.
+ */
+extern void JoinTeamEnd(JoinTeam *team, bool is_done);
 
 #endif							/* VENICE_JOIN_TEAM_H */

@@ -18,6 +18,7 @@
 #include "offline/join_view.h"
 
 #include "access/nbtree.h"
+#include "access/parallel.h"
 #include "access/stratnum.h"
 #include "access/xact.h"
 #include "catalog/pg_am.h"
@@ -167,6 +168,16 @@ JoinViewLatest(const JoinView *view, TimestampTz time, TimestampTz *latest)
 	return true;
 }
 
+TimestampTz
+JoinViewEarliest(const JoinView *view, TimestampTz time)
+{
+	if (view->window_us != 0)
+		return time;
+	if (view->aggregations != NIL)
+		return WindowsStart(view->aggregations, time);
+	return view->ttl_us != 0 && !view->with_status ? add_us(time, -view->ttl_us) : DT_NOBEGIN;
+}
+
 void
 JoinViewRange(JoinViewRun *run, TimestampTz least, TimestampTz greatest)
 {
@@ -176,14 +187,7 @@ JoinViewRange(JoinViewRun *run, TimestampTz least, TimestampTz greatest)
 	run->greatest_time = greatest;
 	if (!JoinViewLatest(view, greatest, &run->to))
 		run->to = DT_NOBEGIN;
-	if (view->window_us != 0)
-		run->from = least;
-	else if (view->aggregations != NIL)
-		run->from = WindowsStart(view->aggregations, least);
-	else if (view->ttl_us != 0 && !view->with_status)
-		run->from = add_us(least, -view->ttl_us);
-	else
-		run->from = DT_NOBEGIN;
+	run->from = JoinViewEarliest(view, least);
 }
 
 JoinStatus
@@ -270,21 +274,21 @@ JoinKeysEqual(const JoinViewRun *run, const Datum *one, const Datum *other)
 }
 
 void
-JoinFoundMake(const JoinViewRun *run, const JoinBatch *batch, JoinFound *found)
+JoinFoundMake(const JoinViewRun *run, int row_count, JoinFound *found)
 {
-	int64		rows = Max(batch->row_count, 1);
+	int64		rows = Max(row_count, 1);
 	int64		values = rows * Max(run->feature_count, 1);
 
-	found->status = MemoryContextAllocHuge(batch->context, rows * sizeof(JoinStatus));
-	found->event_times = MemoryContextAllocHuge(batch->context, rows * sizeof(TimestampTz));
-	found->values = MemoryContextAllocHuge(batch->context, values * sizeof(Datum));
-	found->nulls = MemoryContextAllocHuge(batch->context, values * sizeof(bool));
+	found->status = palloc_extended(rows * sizeof(JoinStatus), MCXT_ALLOC_HUGE);
+	found->event_times = palloc_extended(rows * sizeof(TimestampTz), MCXT_ALLOC_HUGE);
+	found->values = palloc_extended(values * sizeof(Datum), MCXT_ALLOC_HUGE);
+	found->nulls = palloc_extended(values * sizeof(bool), MCXT_ALLOC_HUGE);
 }
 
 int
 JoinWorkers(double spine_rows)
 {
-	if (IsInParallelMode() || !IsUnderPostmaster)
+	if (IsParallelWorker() || !IsUnderPostmaster)
 		return 0;
 	return Min(max_parallel_workers_per_gather, spine_rows / JOIN_WORKER_ROWS / 2);
 }

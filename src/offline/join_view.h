@@ -33,7 +33,7 @@ typedef struct JoinKey
 /* Rows of the spine, by keys and falling time. */
 typedef struct JoinBatch
 {
-	MemoryContext context;		/* reset with the next batch */
+	MemoryContext context;		/* of what keys and values point to; reset with the next batch */
 	int			row_count;
 	int			key_count;
 	Datum	   *keys;			/* key_count for each row */
@@ -46,7 +46,7 @@ typedef struct JoinFound
 {
 	JoinStatus *status;
 	TimestampTz *event_times;	/* where status says that there is one */
-	Datum	   *values;			/* feature_count for each row, in the batch's context */
+	Datum	   *values;			/* feature_count for each row, pointing into the batch's context */
 	bool	   *nulls;
 } JoinFound;
 
@@ -65,6 +65,7 @@ typedef struct JoinViewRun
 	TimestampTz now;			/* windows of labels must have ended by then */
 	JoinPlan	plan;
 	double		spine_rows;
+	int			workers;		/* that may help */
 	MemoryContext report_context;
 	List	   *steps;			/* of JoinStep, in report_context */
 	bool		direct;			/* join_direct.h, else join_ordered.h */
@@ -82,6 +83,12 @@ extern void JoinViewRange(JoinViewRun *run, TimestampTz least, TimestampTz great
 /* The last event time that a row may have for a time of the spine; false: none may. */
 extern bool JoinViewLatest(const JoinView *view, TimestampTz time, TimestampTz *latest);
 
+/*
+ * The first event time that makes a difference for a time of the spine: with none that is
+ * as late there is JOIN_NOT_FOUND, as far as the view cares.
+ */
+extern TimestampTz JoinViewEarliest(const JoinView *view, TimestampTz time);
+
 /* What the newest candidate is, given its event time. */
 extern JoinStatus JoinViewStatus(const JoinViewRun *run, TimestampTz time,
 								 TimestampTz event_time, bool deleted);
@@ -96,8 +103,8 @@ extern int	JoinKeysCompare(const JoinViewRun *run, const Datum *spine, const Dat
 /* The same of two rows of the spine: equal? */
 extern bool JoinKeysEqual(const JoinViewRun *run, const Datum *one, const Datum *other);
 
-/* Room for what will be found, in the batch's context. */
-extern void JoinFoundMake(const JoinViewRun *run, const JoinBatch *batch, JoinFound *found);
+/* Room for what will be found for so many rows, in CurrentMemoryContext. */
+extern void JoinFoundMake(const JoinViewRun *run, int row_count, JoinFound *found);
 
 /* A step, which the caller adds counts to, with no costs. */
 extern JoinStep *JoinViewStep(JoinViewRun *run, Oid relation, const char *plan);
