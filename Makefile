@@ -143,6 +143,7 @@ OBJS = \
 	src/offline/request.o \
 	src/offline/answer.o \
 	src/offline/historical.o \
+	src/offline/historical_scan.o \
 	src/offline/hash_fraction.o \
 	src/offline/training_set.o \
 	src/offline/service_past.o \

@@ -19,6 +19,7 @@
 #include "common/guc.h"
 #include "common/shmem.h"
 #include "common/write_rate.h"
+#include "offline/historical_scan.h"
 #include "offline/store_past.h"
 #include "read/cache.h"
 #include "read/forget.h"
@@ -38,6 +39,7 @@ _PG_init(void)
 	DefineSettings();
 	IngestApiPublish();
 	StorePastInstall();
+	HistoricalScanInstall();
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	SharedMemoryRequest();

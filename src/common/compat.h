@@ -47,6 +47,7 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_tablespace.h"
 #include "catalog/pg_type.h"
 
@@ -72,6 +73,8 @@ object_aclcheck(Oid class_id, Oid object_id, Oid role_id, AclMode mode)
 	{
 		case NamespaceRelationId:
 			return pg_namespace_aclcheck(object_id, role_id, mode);
+		case ProcedureRelationId:
+			return pg_proc_aclcheck(object_id, role_id, mode);
 		case DatabaseRelationId:
 			return pg_database_aclcheck(object_id, role_id, mode);
 		case ForeignServerRelationId:

@@ -493,7 +493,7 @@ name_feature(void *argument)
 }
 
 Answer *
-AnswerBegin(const HistoricalRequest *request, bool may_have_workers, JoinReport *report)
+AnswerBegin(const HistoricalRequest *request, JoinReport *report)
 {
 	Answer	   *answer = palloc0(sizeof(Answer));
 	ErrorContextCallback callback = {error_context_stack, name_feature, answer};
@@ -521,7 +521,7 @@ AnswerBegin(const HistoricalRequest *request, bool may_have_workers, JoinReport 
 		time->inputs = place_inputs(((RequestTime *) lfirst(cell))->inputs, &time->input_count);
 	}
 	error_context_stack = &callback;
-	answer->join = JoinBegin(&request->join, may_have_workers, report);
+	answer->join = JoinBegin(&request->join, report);
 	error_context_stack = callback.previous;
 	return answer;
 }
@@ -564,7 +564,7 @@ void
 AnswerRun(const HistoricalRequest *request, AnswerReceiver receive, void *state,
 		  JoinReport *report)
 {
-	Answer	   *answer = AnswerBegin(request, true, report);
+	Answer	   *answer = AnswerBegin(request, report);
 	Datum	   *values = palloc(request->columns->natts * sizeof(Datum));
 	bool	   *nulls = palloc(request->columns->natts * sizeof(bool));
 

@@ -19,8 +19,7 @@ typedef struct Answer Answer;
  * A row for each row of the spine, joined and computed.  Everything is done as the current
  * user, under the active snapshot; for workers and the report see JoinBegin.
  */
-extern Answer *AnswerBegin(const HistoricalRequest *request, bool may_have_workers,
-						   JoinReport *report);
+extern Answer *AnswerBegin(const HistoricalRequest *request, JoinReport *report);
 
 /* The next into arrays of the caller's, good until the next call; false: none is left. */
 extern bool AnswerNext(Answer *answer, Datum *values, bool *nulls);

@@ -14,8 +14,9 @@
  */
 #include "postgres.h"
 
+#include "offline/historical.h"
+
 #include "catalog/pg_type.h"
-#include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -23,7 +24,6 @@
 #include "utils/tuplestore.h"
 
 #include "offline/answer.h"
-#include "offline/request.h"
 #include "registry/view.h"
 #include "store/arguments.h"
 
@@ -31,9 +31,8 @@ PG_FUNCTION_INFO_V1(venice_get_historical_features);
 PG_FUNCTION_INFO_V1(venice_historical_features_query);
 PG_FUNCTION_INFO_V1(venice_explain_historical_features);
 
-/* Arguments (spine, features, event_time, options). */
-static HistoricalRequest *
-make_request(FunctionCallInfo fcinfo)
+HistoricalRequest *
+HistoricalRequestOfCall(FunctionCallInfo fcinfo)
 {
 	char	   *spine = ArgumentText(fcinfo, 0, "spine", true);
 	char	   *event_time = ArgumentText(fcinfo, 2, "event_time", true);
@@ -65,6 +64,16 @@ fits(TupleDesc expected, TupleDesc columns)
 	return true;
 }
 
+void
+HistoricalColumnsCheck(const HistoricalRequest *request, TupleDesc expected)
+{
+	if (!fits(expected, request->columns))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column definition list does not fit the features"),
+				 errhint("Write AS name(%s).", HistoricalRequestColumns(request))));
+}
+
 static void
 put_row(void *state, const Datum *values, const bool *nulls)
 {
@@ -78,6 +87,8 @@ put_row(void *state, const Datum *values, const bool *nulls)
  * venice_get_historical_features
  *		get_historical_features(spine, features, event_time, options): a row for each
  *		of the spine, with what the features were at its event time.
+ *
+ * Where the planner cannot put a HistoricalScan in its place.
  */
 Datum
 venice_get_historical_features(PG_FUNCTION_ARGS)
@@ -90,12 +101,8 @@ venice_get_historical_features(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("get_historical_features needs a column definition list"),
 				 errhint("Have venice.historical_features_query write the query, and run that with \\gexec, COPY or CREATE TABLE AS.")));
-	request = make_request(fcinfo);
-	if (!fits(result->expectedDesc, request->columns))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column definition list does not fit the features"),
-				 errhint("Write AS name(%s).", HistoricalRequestColumns(request))));
+	request = HistoricalRequestOfCall(fcinfo);
+	HistoricalColumnsCheck(request, result->expectedDesc);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	AnswerRun(request, put_row, result, NULL);
 	return (Datum) 0;
@@ -108,7 +115,7 @@ venice_get_historical_features(PG_FUNCTION_ARGS)
 Datum
 venice_historical_features_query(PG_FUNCTION_ARGS)
 {
-	HistoricalRequest *request = make_request(fcinfo);
+	HistoricalRequest *request = HistoricalRequestOfCall(fcinfo);
 	Jsonb	   *options = ArgumentOptions(fcinfo, 3);
 	StringInfoData query;
 
@@ -171,7 +178,7 @@ Datum
 venice_explain_historical_features(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	HistoricalRequest *request = make_request(fcinfo);
+	HistoricalRequest *request = HistoricalRequestOfCall(fcinfo);
 	JoinReport	report = {0};
 	const char *view = NULL;
 	ListCell   *cell;

@@ -27,8 +27,6 @@
 #include <math.h>
 
 #include "access/nbtree.h"
-#include "access/parallel.h"
-#include "access/xact.h"
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -86,7 +84,6 @@ typedef struct StageBatch StageBatch;
 struct JoinPipeline
 {
 	const JoinRequest *request;
-	bool		may_have_workers;
 	MemoryContext context;
 	JoinReport *report;
 	JoinReport	own_report;		/* where nobody asks for one */
@@ -659,7 +656,7 @@ begin_run(JoinPipeline *join, JoinViewRun *run, int merge_rows)
 {
 	run->plan = join->plan;
 	run->spine_rows = join->spine_rows;
-	run->workers = join->may_have_workers ? JoinWorkers(join->spine_rows) : 0;
+	run->workers = JoinWorkers(join->spine_rows);
 	run->report_context = join->report_context;
 	JoinViewRange(run, join->least_time, join->greatest_time);
 	if (run->view->aggregations != NIL)
@@ -788,23 +785,6 @@ run_stage(JoinPipeline *join, const Stage *stage, const Stage *next)
 	end_stage(running);
 }
 
-/*
- * Run the spine's query.  It may do what a query may, even where an executor has said that
- * workers could be about: as long as there are none.
- */
-static void
-read_spine(JoinPipeline *join, Query *spine)
-{
-	bool		leaves = IsInParallelMode() && !ParallelContextActive();
-
-	if (leaves)
-		ExitParallelMode();
-	SelectRun(spine, join->request->spine, take_spine_row, join);
-	if (leaves)
-		EnterParallelMode();
-	join->report->spine_rows = join->spine_rows;
-}
-
 /* How the columns of the last tuples under way, of which there are width, become the output. */
 static void
 lay_out_output(JoinPipeline *join, int width, TupleTableSlot *slot)
@@ -832,7 +812,8 @@ begin_join(JoinPipeline *join, Query *spine)
 	}
 	else
 		begin_sort(join, linitial(join->stages), join->carried_count);
-	read_spine(join, spine);
+	SelectRun(spine, request->spine, take_spine_row, join);
+	join->report->spine_rows = join->spine_rows;
 	join->plan = request->plan != JOIN_PLAN_AUTO ? request->plan : Settings.pit_plan;
 	if (join->plan == JOIN_PLAN_INSTANT && join->least_time < join->greatest_time)
 		ereport(ERROR,
@@ -872,7 +853,7 @@ end_progress(void *argument)
 }
 
 JoinPipeline *
-JoinBegin(const JoinRequest *request, bool may_have_workers, JoinReport *report)
+JoinBegin(const JoinRequest *request, JoinReport *report)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "venice join",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -882,7 +863,6 @@ JoinBegin(const JoinRequest *request, bool may_have_workers, JoinReport *report)
 	Query	   *spine = SelectAnalyze(request->spine, "spine", NULL, 0);
 
 	join->request = request;
-	join->may_have_workers = may_have_workers;
 	join->context = context;
 	join->report_context = old;
 	join->report = report != NULL ? report : &join->own_report;
@@ -925,6 +905,8 @@ next_tuple(JoinPipeline *join)
 			return false;
 		}
 	}
+	if (join->next_row + JOIN_FETCH_AHEAD < join->at_hand->batch.row_count)
+		JoinTupleFetch(join->at_hand->tuples[join->next_row + JOIN_FETCH_AHEAD]);
 	ExecStoreMinimalTuple(join->at_hand->tuples[join->next_row++], join->last_slot, false);
 	return true;
 }

@@ -123,13 +123,12 @@ extern TupleDesc JoinColumns(const JoinRequest *request);
 
 /*
  * Run the spine's query, and make ready to give a row for each of its rows, in any order but
- * with preserve_order.  With workers the transaction may be in parallel mode until JoinNext
- * is at the end, or JoinEnd is called: meanwhile nobody must write to the database.
+ * with preserve_order.  The transaction may be in parallel mode until JoinNext is at the
+ * end, or JoinEnd is called, as workers may be about: meanwhile nobody must write to the database.
  * report may be NULL; it is complete after JoinEnd.  42501 when the current user may not
  * read what is asked for.
  */
-extern JoinPipeline *JoinBegin(const JoinRequest *request, bool may_have_workers,
-							   JoinReport *report);
+extern JoinPipeline *JoinBegin(const JoinRequest *request, JoinReport *report);
 
 /* A joined row, columns as in JoinColumns, good until the next call; false: none is left. */
 extern bool JoinNext(JoinPipeline *join, const Datum **values, const bool **nulls);

@@ -24,10 +24,6 @@
 #include "utils/timestamp.h"
 #include "utils/tuplesort.h"
 
-/* How many tuples ahead, and how much of each: most are not longer than two lines. */
-#define FETCH_AHEAD 16
-#define CACHE_LINE_BYTES 64
-
 /* Blocks that tuples are put into, each twice as large as the one before. */
 #define FIRST_BLOCK_BYTES (8 * 1024)
 #define LAST_BLOCK_BYTES (1024 * 1024)
@@ -274,14 +270,6 @@ JoinSortPerform(JoinSort *sort)
 		sort_rows(sort);
 }
 
-static inline void
-prefetch(const void *memory)
-{
-#ifdef __GNUC__
-	__builtin_prefetch(memory);
-#endif
-}
-
 bool
 JoinSortGet(JoinSort *sort, TupleTableSlot *slot, MemoryContext kept)
 {
@@ -303,13 +291,8 @@ JoinSortGet(JoinSort *sort, TupleTableSlot *slot, MemoryContext kept)
 		ExecClearTuple(slot);
 		return false;
 	}
-	if (sort->next_row + FETCH_AHEAD < sort->row_count)
-	{
-		const char *ahead = (char *) sort->rows[sort->next_row + FETCH_AHEAD].tuple;
-
-		prefetch(ahead);
-		prefetch(ahead + CACHE_LINE_BYTES);
-	}
+	if (sort->next_row + JOIN_FETCH_AHEAD < sort->row_count)
+		JoinTupleFetch(sort->rows[sort->next_row + JOIN_FETCH_AHEAD].tuple);
 	ExecStoreMinimalTuple(sort->rows[sort->next_row++].tuple, slot, false);
 	return true;
 }
