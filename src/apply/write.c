@@ -37,10 +37,11 @@
 
 #include "access/genam.h"
 #include "access/heapam.h"
-#include "access/nbtree.h"
+#include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_am_d.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -53,6 +54,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/sortsupport.h"
 
 #include "common/compat.h"
 #include "common/subtransaction.h"
@@ -83,12 +85,15 @@ typedef struct KeyedTable
 	AttrNumber *key;			/* attributes of the store's key columns */
 	ScanKey		search;			/* for each column of the index */
 	int		   *key_column;		/* of the store, that the index's column is */
+	SortSupport order;			/* of each column of the index */
 	SnapshotData newest;		/* which says who is changing the row */
 	IndexScanDesc scan;			/* during a batch */
 	AttrNumber	metadata;		/* or InvalidAttrNumber */
 	bool		has_triggers;	/* for rows, and others than ours */
 	bool		locks;			/* what is found */
 	CacheTable	cached;			/* for ForgetRow */
+	HeapTupleData tuple;		/* in found */
+	Size		room;			/* that a page should have for rows to come */
 	TupleTableSlot *found;
 	TupleTableSlot *changed;
 } KeyedTable;
@@ -106,6 +111,7 @@ struct VersionWriter
 	Target	   *targets;		/* for each of them */
 	int			column_count;
 	bool		takes_as_given; /* its columns are those of the writes */
+	bool		puts_replace;	/* and a put leaves nothing of what was there */
 	MemoryContext batch_context;
 	MemoryContext row_context;	/* for what one key needs */
 };
@@ -116,16 +122,21 @@ init_search(KeyedTable *table, int key_count)
 {
 	table->search = palloc(key_count * sizeof(ScanKeyData));
 	table->key_column = palloc0(key_count * sizeof(int));
+	table->order = palloc0(key_count * sizeof(SortSupportData));
 	for (int i = 0; i < key_count; i++)
 	{
 		Oid			type = table->index->rd_opcintype[i];
-		Oid			equal = get_opfamily_member(table->index->rd_opfamily[i], type, type,
-												BTEqualStrategyNumber);
+		Oid			family = table->index->rd_opfamily[i];
+		Oid			equal = get_opfamily_member(family, type, type, BTEqualStrategyNumber);
+		Oid			less = get_opfamily_member(family, type, type, BTLessStrategyNumber);
 
 		ScanKeyInit(&table->search[i], i + 1, BTEqualStrategyNumber, get_opcode(equal), 0);
 		table->search[i].sk_collation = table->index->rd_indcollation[i];
 		while (table->key[table->key_column[i]] != table->index->rd_index->indkey.values[i])
 			table->key_column[i]++;
+		table->order[i].ssup_cxt = CurrentMemoryContext;
+		table->order[i].ssup_collation = table->index->rd_indcollation[i];
+		PrepareSortSupportFromOrderingOp(less, &table->order[i]);
 	}
 	InitDirtySnapshot(table->newest);
 }
@@ -152,6 +163,7 @@ open_keyed_table(KeyedTable *table, Oid oid, TupleDesc columns, int key_count)
 	table->metadata = get_attnum(oid, METADATA_COLUMN);
 	table->has_triggers = !ForgetIsOnlyTrigger(table->relation, &table->cached);
 	table->locks = table->has_triggers;
+	table->room = BLCKSZ / 10;
 
 	table->estate = CreateExecutorState();
 	ExecInitRelation(table->estate, oid, RowExclusiveLock);
@@ -281,6 +293,7 @@ VersionWriterOpen(const Store *store, const Version *version, TupleDesc columns)
 	policy = policy_of(version);
 	if (policy == MERGE_BY_ARRIVAL && writer->records.metadata != InvalidAttrNumber)
 		policy = MERGE_BY_ARRIVAL_DATED;
+	writer->puts_replace = writer->takes_as_given && policy == MERGE_BY_ARRIVAL;
 	writer->merge = MergeCreate(writer->columns, writer->column_count, policy,
 								CurrentMemoryContext);
 	if (writer->records.metadata != InvalidAttrNumber && policy != MERGE_BY_ARRIVAL_DATED)
@@ -341,6 +354,47 @@ lock_found(KeyedTable *table)
 										   LockWaitBlock, 0, &failure));
 }
 
+/*
+ * Fetch the row that an index entry points to, into table->found.  As index_fetch_heap
+ * does it, which prunes a page as soon as it has less room than fillfactor says: here
+ * that is each that has been written to.  Pages are pruned when their room runs out.
+ */
+static bool
+fetch_row(KeyedTable *table, ItemPointer place)
+{
+	Buffer		buffer = ReadBuffer(table->relation, ItemPointerGetBlockNumber(place));
+	Page		page = BufferGetPage(buffer);
+	bool		found;
+	bool		all_dead;
+
+	if (PageIsFull(page) || PageGetHeapFreeSpace(page) < table->room)
+		heap_page_prune_opt(table->relation, buffer);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	found = heap_hot_search_buffer(place, table->relation, buffer, &table->newest, &table->tuple,
+								   &all_dead, true);
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	table->scan->kill_prior_tuple = all_dead;
+	table->tuple.t_self = *place;
+	if (found)
+		ExecStorePinnedBufferHeapTuple(&table->tuple, table->found, buffer);
+	else
+		ReleaseBuffer(buffer);
+	return found;
+}
+
+static bool
+next_row(KeyedTable *table)
+{
+	ItemPointer place;
+
+	if (table->relation->rd_rel->relam != HEAP_TABLE_AM_OID)
+		return index_getnext_slot(table->scan, ForwardScanDirection, table->found);
+	while ((place = index_getnext_tid(table->scan, ForwardScanDirection)) != NULL)
+		if (fetch_row(table, place))
+			return true;
+	return false;
+}
+
 /* Find a key's row, into table->found, once nobody else is changing it. */
 static bool
 find_row(KeyedTable *table, const Datum *key)
@@ -357,7 +411,7 @@ find_row(KeyedTable *table, const Datum *key)
 		bool		found;
 
 		index_rescan(table->scan, table->search, count, NULL, 0);
-		found = index_getnext_slot(table->scan, ForwardScanDirection, table->found);
+		found = next_row(table);
 		MemoryContextSwitchTo(old);
 		if (!found)
 			return false;
@@ -490,6 +544,7 @@ update_found(KeyedTable *table)
 										   table->estate->es_snapshot, InvalidSnapshot, true,
 										   &failure, &mode, &indexes)))
 		return false;
+	table->room = 2 * MAXALIGN(((HeapTupleTableSlot *) table->changed)->tuple->t_len);
 	if (indexes)
 		(void) ExecInsertIndexTuples(table->result, table->changed, table->estate, true, false,
 									 NULL, NIL, indexes == TU_Summarizing);
@@ -583,8 +638,10 @@ typedef struct Outcome
 	bool		changed;
 } Outcome;
 
+/* Of what a put replaces as it is nothing is read but the event time. */
 static void
-read_stored(VersionWriter *writer, bool found, bool has_tombstone, Outcome *outcome)
+read_stored(VersionWriter *writer, bool found, bool has_tombstone, bool is_replaced,
+			Outcome *outcome)
 {
 	bool		isnull = true;
 
@@ -592,7 +649,10 @@ read_stored(VersionWriter *writer, bool found, bool has_tombstone, Outcome *outc
 		outcome->row.metadata = metadata_of(&writer->tombstones);
 	if (!found)
 		return;
-	read_row(writer, &outcome->row);
+	if (is_replaced)
+		outcome->row.exists = true;
+	else
+		read_row(writer, &outcome->row);
 	if (writer->event_time != InvalidAttrNumber)
 		outcome->event_time = DatumGetTimestampTz(slot_getattr(writer->records.found,
 															   writer->event_time, &isnull));
@@ -691,12 +751,23 @@ copied(const void *array, Size bytes)
 	return array == NULL ? NULL : memcpy(palloc(bytes), array, bytes);
 }
 
+static void
+change_outcome(const KeyedWrite *write, const MergeRow *row, Outcome *outcome)
+{
+	/* A row is never as of before what it replaces: the past says the same. */
+	outcome->event_time = outcome->row.exists && outcome->has_event_time ?
+		Max(outcome->event_time, write->event_time) : write->event_time;
+	outcome->has_event_time = true;
+	outcome->changed = true;
+	outcome->key = write->key;
+	outcome->row = *row;
+}
+
 /* Merge a write with what those before it have left. */
 static void
 merge_write(VersionWriter *writer, const KeyedWrite *write, Outcome *outcome)
 {
 	Attempt		attempt = {.writer = writer,.given = write->write,.row = outcome->row};
-	bool		existed = outcome->row.exists;
 
 	if (!fits(&attempt, attempt_conversion))
 		return;
@@ -707,13 +778,23 @@ merge_write(VersionWriter *writer, const KeyedWrite *write, Outcome *outcome)
 	}
 	if (!fits(&attempt, attempt_merge) || !attempt.changed)
 		return;
-	outcome->changed = true;
-	outcome->key = write->key;
-	outcome->row = attempt.row;
-	/* A row is never as of before what it replaces: the past says the same. */
-	outcome->event_time = existed && outcome->has_event_time ?
-		Max(outcome->event_time, write->event_time) : write->event_time;
-	outcome->has_event_time = true;
+	change_outcome(write, &attempt.row, outcome);
+}
+
+/* The same with a put that replaces whatever is there. */
+static void
+replace_row(VersionWriter *writer, const KeyedWrite *write, Outcome *outcome)
+{
+	MergeRow	row = {.exists = true};
+
+	row.values = palloc(writer->column_count * sizeof(Datum));
+	row.isnull = palloc(writer->column_count * sizeof(bool));
+	for (int i = 0; i < writer->column_count; i++)
+	{
+		row.values[i] = write->write->fields[i].value;
+		row.isnull[i] = write->write->fields[i].isnull;
+	}
+	change_outcome(write, &row, outcome);
 }
 
 /* What the next write replaces would have had to be a row of the table, too. */
@@ -756,89 +837,108 @@ store_outcome(VersionWriter *writer, const Outcome *outcome, bool found, bool ha
 	return true;
 }
 
+/* A write that is being sorted, with the first column of its key in the index. */
+typedef struct SortedWrite
+{
+	Datum		first;
+	const KeyedWrite *write;
+} SortedWrite;
+
 /* Apply writes to one key, in their order. */
 static void
-apply_to_key(VersionWriter *writer, const KeyedWrite *const *writes, int count)
+apply_to_key(VersionWriter *writer, const SortedWrite *writes, int count)
 {
+	bool		is_replaced = count == 1 && writer->puts_replace &&
+		writes[0].write->write->kind == WRITE_PUT;
 	bool		stored;
 
 	do
 	{
 		Outcome		outcome = {0};
 		bool		has_tombstone;
-		bool		found = find_stored(writer, writes[0]->key, &has_tombstone);
+		bool		found = find_stored(writer, writes[0].write->key, &has_tombstone);
 
-		read_stored(writer, found, has_tombstone, &outcome);
-		for (int i = 0; i < count; i++)
+		read_stored(writer, found, has_tombstone, is_replaced, &outcome);
+		if (is_replaced)
+			replace_row(writer, writes[0].write, &outcome);
+		for (int i = 0; i < count && !is_replaced; i++)
 		{
 			if (i > 0)
 				check_replaced(writer, &outcome);
-			merge_write(writer, writes[i], &outcome);
+			merge_write(writer, writes[i].write, &outcome);
 		}
 		stored = store_outcome(writer, &outcome, found, has_tombstone);
 	} while (!stored);
 }
 
 static int
-compare_keys(VersionWriter *writer, const Datum *a, const Datum *b)
+compare_keys(const KeyedTable *table, const SortedWrite *a, const SortedWrite *b)
 {
-	KeyedTable *records = &writer->records;
+	int			result = ApplySortComparator(a->first, false, b->first, false, &table->order[0]);
 
-	for (int i = 0; i < writer->key_count; i++)
-	{
-		int			column = records->key_column[i];
-		FmgrInfo   *compare = index_getprocinfo(records->index, i + 1, BTORDER_PROC);
-		int32		result = DatumGetInt32(FunctionCall2Coll(compare,
-															 records->index->rd_indcollation[i],
-															 a[column], b[column]));
-
-		if (result != 0)
-			return result;
-	}
-	return 0;
+	for (int i = 1; result == 0 && i < IndexRelationGetNumberOfKeyAttributes(table->index); i++)
+		result = ApplySortComparator(a->write->key[table->key_column[i]], false,
+									 b->write->key[table->key_column[i]], false,
+									 &table->order[i]);
+	return result;
 }
 
 /* By key; writes to one key stay in their order. */
 static int
-compare_writes(const void *a, const void *b, void *writer)
+compare_writes(const void *a, const void *b, void *table)
 {
-	const KeyedWrite *left = *(const KeyedWrite *const *) a;
-	const KeyedWrite *right = *(const KeyedWrite *const *) b;
-	int			result = compare_keys(writer, left->key, right->key);
+	const SortedWrite *left = a;
+	const SortedWrite *right = b;
+	int			result = compare_keys(table, left, right);
 
-	return result != 0 ? result : left < right ? -1 : left > right;
+	return result != 0 ? result : left->write < right->write ? -1 : left->write > right->write;
+}
+
+/* Writes lie in memory as they came, not by key: fetch those whose turn comes next. */
+static void
+prefetch_writes(VersionWriter *writer, const SortedWrite *next, int count)
+{
+	if (count > 2)
+		__builtin_prefetch(next[2].write);
+	if (count > 1)
+		__builtin_prefetch(next[1].write->write);
+	if (count > 0 && next->write->write->fields != NULL)
+		for (Size i = 0; i < writer->column_count * sizeof(FieldWrite); i += PG_CACHE_LINE_SIZE / 2)
+			__builtin_prefetch((const char *) next->write->write->fields + i);
 }
 
 void
 VersionWriterApplyMany(VersionWriter *writer, const KeyedWrite *writes, int count)
 {
 	MemoryContext old = MemoryContextSwitchTo(writer->batch_context);
-	const KeyedWrite **sorted = palloc(count * sizeof(KeyedWrite *));
+	KeyedTable *records = &writer->records;
+	SortedWrite *sorted = palloc(count * sizeof(SortedWrite));
 	int			end;
 
 	for (int i = 0; i < count; i++)
-		sorted[i] = &writes[i];
-	qsort_arg(sorted, count, sizeof(KeyedWrite *), compare_writes, writer);
+		sorted[i] = (SortedWrite) {writes[i].key[records->key_column[0]], &writes[i]};
+	qsort_arg(sorted, count, sizeof(SortedWrite), compare_writes, records);
 
 	/* Rows that we have written are there for us to change; in a batch each is, once. */
 	CommandCounterIncrement();
-	begin_lookups(&writer->records);
+	begin_lookups(records);
 	begin_lookups(&writer->tombstones);
 	MemoryContextSwitchTo(writer->row_context);
 	for (int first = 0; first < count; first = end)
 	{
 		CHECK_FOR_INTERRUPTS();
-		for (end = first + 1; end < count && !writer->records.has_triggers; end++)
-			if (compare_keys(writer, sorted[first]->key, sorted[end]->key) != 0)
+		for (end = first + 1; end < count && !records->has_triggers; end++)
+			if (compare_keys(records, &sorted[first], &sorted[end]) != 0)
 				break;
-		apply_to_key(writer, sorted + first, end - first);
-		if (writer->records.has_triggers)
+		prefetch_writes(writer, &sorted[end], count - end);
+		apply_to_key(writer, &sorted[first], end - first);
+		if (records->has_triggers)
 			CommandCounterIncrement();
 		MemoryContextReset(writer->row_context);
-		ResetPerTupleExprContext(writer->records.estate);
+		ResetPerTupleExprContext(records->estate);
 	}
 	end_lookups(&writer->tombstones);
-	end_lookups(&writer->records);
+	end_lookups(records);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(writer->batch_context);
 }
