@@ -215,7 +215,12 @@ start_push(Store *store, char *push_id, const char *origin, const char *topic_pa
 							 store->name, number);
 		TopicCheckName(topic, "version_topic", store->name);
 	}
-	else if (store->options->unlogged && !store->options->accept_loss)
+	else if (store->options->real_time_topics != NIL)
+	{
+		WorkersRequire("a push to a hybrid store");
+		check_node();
+	}
+	if (!kafka && store->options->unlogged && !store->options->accept_loss)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("a push without a topic to an unlogged version could not be loaded again"),

@@ -168,6 +168,49 @@ sub rows { return "SELECT string_agg(format('%s:%s', id, n), ' ' ORDER BY id) FR
 	wait_for_sql($node, rows('regions'), '1:5 9:10', 'what is older than a row, or its deletion, does not count');
 }
 
+# Regions are clusters of their own, whose topics have one name: positions and rejected records are each region's.
+{
+	my $topic = unique_name('same');
+
+	$node->safe_psql('postgres', "CREATE SERVER k2 FOREIGN DATA WRAPPER venice_kafka OPTIONS (bootstrap_servers '$bootstrap')");
+	$kafka->topic($topic, 1);
+	$node->safe_psql('postgres', qq{SELECT venice.create_store('same', 'id int', 'n int', NULL,
+		'{$formats, "real_time_topics": [{"server": "k", "topic": "$topic"}, {"server": "k2", "topic": "$topic"}]}')});
+	$node->safe_psql('postgres', "SELECT venice.push('same', 'SELECT 9, 9')");
+	$node->safe_psql('postgres', "CALL venice.wait_for_push('same', timeout => '60 s')");
+	$kafka->produce($topic, [ { key => '1', value => '{"n": 1}' }, { key => '2', value => '{"n": "x"}' } ], key => 'text', value => 'text');
+	wait_for_sql($node, "SELECT string_agg(region || ':' || messages || ':' || rejected, ' ' ORDER BY region) FROM venice.stat_ingestion WHERE store = 'same'",
+		'0:2:1 1:2:1', 'each region has read its topic');
+	is($node->safe_psql('postgres', rows('same')), '1:1 9:9', 'what both say is there once');
+	is($node->safe_psql('postgres', "SELECT count(*) FROM venice.rejected_records WHERE store = 'same'"), '2', 'each has rejected a record');
+}
+
+# Topics get partitions, and somebody else's incremental pushes.
+{
+	my $topic = unique_name('grows');
+
+	$kafka->topic($topic, 1);
+	$node->safe_psql('postgres', qq{SELECT venice.create_store('grows', 'id int', 'n int', NULL,
+		'{$formats, "real_time_topics": [{"server": "k", "topic": "$topic"}]}')});
+	$node->safe_psql('postgres', "SELECT venice.push('grows', 'SELECT 9, 9')");
+	$node->safe_psql('postgres', "CALL venice.wait_for_push('grows', timeout => '60 s')");
+	$kafka->request('add_partitions', topic => $topic, partitions => 2);
+	produce($topic, { key => '1', value => { n => 1 }, partition => 1 });
+
+	# A unit that begins asks how many there are.
+	$node->safe_psql('postgres', "SELECT venice.pause_ingestion('grows'); SELECT venice.resume_ingestion('grows')");
+	wait_for_sql($node, rows('grows'), '1:1 9:9', 'a new partition is read from its beginning');
+
+	$kafka->produce($topic, [ map { { key => undef, value => undef, partition => $_, headers => { venice_push_start => 'theirs' } } } 0, 1 ]);
+	wait_for_sql($node, "SELECT origin || ' ' || state FROM venice.pushes WHERE push_id = 'theirs'", 'incremental started', 'a push that begins on a topic is seen');
+	$kafka->produce($topic, [ { key => '2', value => '{"n": 2}', partition => 1 },
+		{ key => undef, value => undef, partition => 1, headers => { venice_push_end => 'theirs' } } ], key => 'text', value => 'text');
+	wait_for_sql($node, rows('grows'), '1:1 2:2 9:9', 'its rows are written');
+	is($node->safe_psql('postgres', "SELECT state FROM venice.pushes WHERE push_id = 'theirs'"), 'started', 'it is not over with one of two partitions');
+	$kafka->produce($topic, [ { key => undef, value => undef, partition => 0, headers => { venice_push_end => 'theirs' } } ]);
+	wait_for_sql($node, "SELECT state || ' ' || (ended_time IS NOT NULL) FROM venice.pushes WHERE push_id = 'theirs'", 'completed true', 'and is with both');
+}
+
 # Pausing, a topic that does not exist yet, one that grows.
 {
 	my $topic = unique_name('later');
