@@ -561,7 +561,7 @@ StoresWithOldWrites(void)
 {
 	QuerySession session;
 	QueryArgs	args = {0};
-	List	   *written = NIL;
+	List	   *written;
 	List	   *result = NIL;
 	ListCell   *cell;
 	uint64		rows;
@@ -573,13 +573,7 @@ StoresWithOldWrites(void)
 						  "WHERE n.nspname = (s.store_name || '_history')::pg_catalog.name) OR "
 						  "c.relname = 'tombstones' AND c.relnamespace = (SELECT n.oid FROM pg_catalog.pg_namespace n "
 						  "WHERE n.nspname = s.store_name)))", &args);
-	for (uint64 row = 0; row < rows; row++)
-	{
-		MemoryContext old = MemoryContextSwitchTo(session.result_context);
-
-		written = lappend(written, QueryText(row, 1, CurrentMemoryContext));
-		MemoryContextSwitchTo(old);
-	}
+	written = QueryTextColumn(rows, 1, session.result_context);
 	QueryEnd(&session);
 	foreach(cell, written)
 	{

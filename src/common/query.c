@@ -211,6 +211,18 @@ QueryText(uint64 row, int column, MemoryContext context)
 }
 
 List *
+QueryTextColumn(uint64 rows, int column, MemoryContext context)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+	List	   *texts = NIL;
+
+	for (uint64 row = 0; row < rows; row++)
+		texts = lappend(texts, QueryText(row, column, context));
+	MemoryContextSwitchTo(old);
+	return texts;
+}
+
+List *
 QueryTexts(uint64 row, int column, MemoryContext context)
 {
 	bool		is_null;

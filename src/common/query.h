@@ -80,10 +80,12 @@ extern void QueryRunf(const char *format,...) pg_attribute_printf(1, 2);
 
 /*
  * Columns of row `row` of SPI_tuptable, by number from 1.  Text and jsonb are copied
- * into `context`, and NULL for NULL; of an array of text a list of char *.
+ * into `context`, and NULL for NULL; of an array of text, or a column of many rows, a list
+ * of char *.
  */
 extern char *QueryText(uint64 row, int column, MemoryContext context);
 extern List *QueryTexts(uint64 row, int column, MemoryContext context);
+extern List *QueryTextColumn(uint64 rows, int column, MemoryContext context);
 extern Jsonb *QueryJsonb(uint64 row, int column, MemoryContext context);
 extern Datum QueryDatum(uint64 row, int column, bool *is_null);
 extern int64 QueryInt8(uint64 row, int column, int64 if_null);

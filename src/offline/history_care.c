@@ -157,19 +157,15 @@ HistoriesInNeed(void)
 {
 	static SPIPlanPtr plan = NULL;
 	QuerySession session;
-	List	   *names = NIL;
+	List	   *names;
 	List	   *in_need = NIL;
 	ListCell   *cell;
-	MemoryContext spi;
 	uint64		count;
 
 	QueryBeginRegistry(&session);
 	count = QueryRunKept(&plan, "SELECT store_name::text FROM venice.store "
 						 "WHERE (options ->> 'history')::pg_catalog.bool ORDER BY 1", NULL);
-	spi = MemoryContextSwitchTo(session.result_context);
-	for (uint64 row = 0; row < count; row++)
-		names = lappend(names, QueryText(row, 1, CurrentMemoryContext));
-	MemoryContextSwitchTo(spi);
+	names = QueryTextColumn(count, 1, session.result_context);
 	QueryEnd(&session);
 	foreach(cell, names)
 		if (is_in_need(lfirst(cell)))

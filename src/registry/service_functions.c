@@ -245,7 +245,7 @@ function_grants(Oid function)
 {
 	QuerySession session;
 	QueryArgs	args = {0};
-	List	   *grants = NIL;
+	List	   *grants;
 	uint64		rows;
 
 	QueryBeginRegistry(&session);
@@ -255,13 +255,7 @@ function_grants(Oid function)
 						  "CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END "
 						  "FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) a "
 						  "WHERE p.oid = $1", &args);
-	for (uint64 i = 0; i < rows; i++)
-	{
-		MemoryContext old = MemoryContextSwitchTo(session.result_context);
-
-		grants = lappend(grants, QueryText(i, 1, CurrentMemoryContext));
-		MemoryContextSwitchTo(old);
-	}
+	grants = QueryTextColumn(rows, 1, session.result_context);
 	QueryEnd(&session);
 	return grants;
 }

@@ -366,7 +366,7 @@ copy_privileges(const Store *store, Oid records, Oid history)
 								quote_identifier(HistoryColumn(history, "arrival")));
 	const char *schema = history_schema(store);
 	QueryArgs	args = {0};
-	List	   *statements = NIL;
+	List	   *statements;
 	uint64		count;
 	ListCell   *cell;
 
@@ -389,8 +389,7 @@ copy_privileges(const Store *store, Oid records, Oid history)
 						   "ELSE 'GRANT SELECT' || COALESCE(' (' || pg_catalog.string_agg(columns, ', ') || ', ' || $3 || ')', '') "
 						   "|| ' ON ' || $2 || '.rows' END || ' TO ' || grantee "
 						   "FROM readers GROUP BY what, grantee, columns IS NULL", &args);
-	for (uint64 row = 0; row < count; row++)
-		statements = lappend(statements, QueryText(row, 1, CurrentMemoryContext));
+	statements = QueryTextColumn(count, 1, CurrentMemoryContext);
 	foreach(cell, statements)
 		QueryRunf("%s", (char *) lfirst(cell));
 }

@@ -83,20 +83,13 @@ static List *
 kafka_stores(void)
 {
 	QuerySession session;
-	List	   *names = NIL;
+	List	   *names;
 	uint64		rows;
 
 	QueryBeginRegistry(&session);
 	rows = QueryRun("SELECT store_name::text FROM venice.store WHERE server_name IS NOT NULL "
 					"OR options ? 'real_time_topics' ORDER BY store_name", NULL);
-	for (uint64 i = 0; i < rows; i++)
-	{
-		char	   *name = QueryText(i, 1, session.result_context);
-		MemoryContext old = MemoryContextSwitchTo(session.result_context);
-
-		names = lappend(names, name);
-		MemoryContextSwitchTo(old);
-	}
+	names = QueryTextColumn(rows, 1, session.result_context);
 	QueryEnd(&session);
 	return names;
 }

@@ -385,20 +385,13 @@ stores_with_backups(void)
 {
 	static SPIPlanPtr plan = NULL;
 	QuerySession session;
-	List	   *stores = NIL;
+	List	   *stores;
 	uint64		rows;
 
 	QueryBeginRegistry(&session);
 	rows = QueryRunKept(&plan, "SELECT DISTINCT store_name::text FROM venice.store_version "
 						"WHERE state IN ('backup', 'rolled_back', 'lost')", NULL);
-	for (uint64 i = 0; i < rows; i++)
-	{
-		char	   *name = QueryText(i, 1, session.result_context);
-		MemoryContext old = MemoryContextSwitchTo(session.result_context);
-
-		stores = lappend(stores, name);
-		MemoryContextSwitchTo(old);
-	}
+	stores = QueryTextColumn(rows, 1, session.result_context);
 	QueryEnd(&session);
 	return stores;
 }
