@@ -86,24 +86,55 @@ find(const char *store, bool make)
 	return free_rate;
 }
 
+/* Lock held. */
+static void
+set_rate(const char *store, int rows_per_second)
+{
+	Rate	   *rate = find(store, rows_per_second > 0);
+
+	if (rate == NULL || rate->rows_per_second == rows_per_second)
+		return;
+	rate->allowance = rate->counted_time == 0 ? rows_per_second :
+		Min(rate->allowance, rows_per_second);
+	if (rate->counted_time == 0)
+		rate->counted_time = GetCurrentTimestamp();
+	rate->rows_per_second = rows_per_second;
+	if (rows_per_second == 0)
+		rate->database = InvalidOid;
+}
+
 void
 WriteRateSet(const char *store, int rows_per_second)
 {
-	Rate	   *rate;
-
 	if (shared == NULL)
 		return;
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	rate = find(store, rows_per_second > 0);
-	if (rate != NULL && rate->rows_per_second != rows_per_second)
+	set_rate(store, rows_per_second);
+	LWLockRelease(shared->lock);
+}
+
+void
+WriteRateSetAll(const List *rates)
+{
+	if (shared == NULL)
+		return;
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < SHARED_RATES; i++)
 	{
-		rate->allowance = rate->counted_time == 0 ? rows_per_second :
-			Min(rate->allowance, rows_per_second);
-		if (rate->counted_time == 0)
-			rate->counted_time = GetCurrentTimestamp();
-		rate->rows_per_second = rows_per_second;
-		if (rows_per_second == 0)
+		Rate	   *rate = &shared->rates[i];
+		bool		listed = false;
+		ListCell   *cell;
+
+		foreach(cell, rates)
+			listed |= strcmp(((StoreRate *) lfirst(cell))->store, NameStr(rate->store)) == 0;
+		if (rate->database == MyDatabaseId && !listed)
 			rate->database = InvalidOid;
+	}
+	for (int i = 0; i < list_length(rates); i++)
+	{
+		const StoreRate *rate = list_nth(rates, i);
+
+		set_rate(rate->store, rate->rows_per_second);
 	}
 	LWLockRelease(shared->lock);
 }

@@ -8,6 +8,8 @@
 #ifndef VENICE_WRITE_RATE_H
 #define VENICE_WRITE_RATE_H
 
+#include "nodes/pg_list.h"
+
 /* Ask for the memory, while the library is being preloaded. */
 extern void WriteRateRequestMemory(void);
 
@@ -16,6 +18,15 @@ extern void WriteRateRequestMemory(void);
  * come.  Without preload, and of more than 256 such stores at a time, nothing is counted.
  */
 extern void WriteRateSet(const char *store, int rows_per_second);
+
+/* The same of all stores of this database, by a list of StoreRate. */
+typedef struct StoreRate
+{
+	char	   *store;
+	int			rows_per_second;
+} StoreRate;
+
+extern void WriteRateSetAll(const List *rates);
 
 /*
  * How long, in milliseconds, nothing more may be written to a store; 0: something may.  What

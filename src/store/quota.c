@@ -27,16 +27,18 @@ QuotaCheckStorage(const Store *store)
 	QuerySession session;
 	QueryArgs	args = {0};
 	int64		bytes = 0;
+	bool		is_over;
 
 	if (store->options->storage_quota == 0)
 		return;
 	QueryBeginRegistry(&session);
 	QueryArgText(&args, store->name);
-	if (QueryRunKept(&plan, "SELECT bytes FROM venice_internal.store_size WHERE store_name = $1::name",
-					 &args) > 0)
+	is_over = QueryRunKept(&plan, "SELECT bytes FROM venice_internal.over_quota "
+						   "WHERE store_name = $1::name", &args) > 0;
+	if (is_over)
 		bytes = QueryInt8(0, 1, 0);
 	QueryEnd(&session);
-	if (bytes > store->options->storage_quota)
+	if (is_over)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("store \"%s\" is over its storage quota", store->name),

@@ -1,14 +1,18 @@
 -- Views for people.  security_barrier: a function in somebody's WHERE never sees a row that the view withholds.
 
-CREATE VIEW venice_internal.store_size AS
-    SELECT t.store_name, pg_catalog.sum(pg_catalog.pg_total_relation_size(c.oid))::bigint AS bytes
-      FROM venice.version_table t
-      JOIN pg_catalog.pg_class r ON r.oid = t.records
-      JOIN pg_catalog.pg_class c
-        ON c.relnamespace = r.relnamespace AND c.relname IN ('records', 'tombstones') AND c.relkind = 'r'
-     GROUP BY t.store_name;
-COMMENT ON VIEW venice_internal.store_size IS
-    'What counts towards storage_quota: all versions'' rows and tombstones, with indexes and what is stored out of line.';
+CREATE VIEW venice_internal.over_quota AS
+    SELECT s.store_name, (s.options ->> 'storage_quota')::bigint AS quota, z.bytes
+      FROM venice.store s
+     CROSS JOIN LATERAL (
+           SELECT pg_catalog.sum(pg_catalog.pg_total_relation_size(c.oid))::bigint AS bytes
+             FROM venice.version_table t
+             JOIN pg_catalog.pg_class r ON r.oid = t.records
+             JOIN pg_catalog.pg_class c
+               ON c.relnamespace = r.relnamespace AND c.relname IN ('records', 'tombstones') AND c.relkind = 'r'
+            WHERE t.store_name = s.store_name) z
+     WHERE s.options ? 'storage_quota' AND z.bytes > (s.options ->> 'storage_quota')::bigint;
+COMMENT ON VIEW venice_internal.over_quota IS
+    'Stores whose versions, rows and tombstones with indexes and what is stored out of line, have more bytes than their storage_quota.';
 
 CREATE VIEW venice.stores WITH (security_barrier) AS
     SELECT s.store_name AS store,
@@ -17,8 +21,7 @@ CREATE VIEW venice.stores WITH (security_barrier) AS
            CASE WHEN n.oid IS NULL THEN 'missing'
                 WHEN s.server_name IS NOT NULL AND NOT venice_internal.node_is_known() THEN 'restored'
                 WHEN s.paused THEN 'paused'
-                WHEN s.options ? 'storage_quota' AND (s.options ->> 'storage_quota')::bigint <
-                     (SELECT z.bytes FROM venice_internal.store_size z WHERE z.store_name = s.store_name) THEN 'over_quota'
+                WHEN EXISTS (SELECT FROM venice_internal.over_quota o WHERE o.store_name = s.store_name) THEN 'over_quota'
                 ELSE 'ok' END AS state,
            (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(c.column_name) || ' ' || c.column_type, ', ' ORDER BY c.position)
               FROM venice.store_column c WHERE c.store_name = s.store_name AND c.is_key) AS key_columns,

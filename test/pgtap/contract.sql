@@ -275,7 +275,7 @@ SELECT is_empty($$
     'every internal function has a comment and its caller''s rights');
 SELECT is_empty($$
     SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace = 'venice_internal'::regnamespace
-       AND c.relname NOT IN ('definition', 'definition_kind', 'lineage_edge', 'service_schema', 'store_size')$$,
+       AND c.relname NOT IN ('definition', 'definition_kind', 'lineage_edge', 'over_quota', 'service_schema')$$,
     'schema venice_internal has functions, and the registry as definitions and what leads from one to another, only');
 SELECT is_empty($$SELECT oid::regclass FROM pg_class WHERE relnamespace = 'venice_internal'::regnamespace AND relacl IS NOT NULL$$,
     'which nobody but the extension''s owner reads');
