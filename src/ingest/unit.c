@@ -948,6 +948,19 @@ is_stuck(Unit *unit, TimestampTz now)
 									  SILENCE_MS);
 }
 
+/* While the store is over its write quota its partitions wait, and others have the worker. */
+static void
+keep_to_quota(Unit *unit, int rows)
+{
+	int			wait_ms;
+
+	api->WriteRateCount(unit->store, rows);
+	wait_ms = api->WriteRateWaitMs(unit->store);
+	if (wait_ms > 0)
+		let_go(unit, UNIT_PAUSED, wait_ms,
+			   psprintf("store \"%s\" is over its write quota", unit->store));
+}
+
 void
 UnitProceed(Unit *unit, bool write_now)
 {
@@ -990,5 +1003,11 @@ UnitProceed(Unit *unit, bool write_now)
 		 now >= TimestampTzPlusMilliseconds(unit->oldest_time, batch_delay_ms(unit)));
 	if (due || unit->new_end_offset >= 0 || (at_end(unit, &unit->state) && !unit->state.done) ||
 		(unit->count == 0 && has_caught_up(unit)))
+	{
+		int			count = unit->count;
+
 		write_batch(unit);
+		if (count > 0)
+			keep_to_quota(unit, count);
+	}
 }

@@ -22,6 +22,7 @@
 #include "common/shmem.h"
 #include "common/subtransaction.h"
 #include "common/user_context.h"
+#include "common/write_rate.h"
 #include "version/history.h"
 #include "wire/record.h"
 #include "worker/ledger.h"
@@ -29,7 +30,7 @@
 #define INGEST_API_VARIABLE "venice_ingest_api"
 
 /* Raised with every change of the struct or of what it points to. */
-#define INGEST_API_VERSION	7
+#define INGEST_API_VERSION	8
 
 typedef struct IngestApi
 {
@@ -111,6 +112,8 @@ typedef struct IngestApi
 	ErrorData *(*SubtransactionTryUnless) (SubtransactionAction action, void *argument,
 								const bool *undo);
 	void		(*SupervisorWake) (void);
+	int			(*WriteRateWaitMs) (const char *store);
+	void		(*WriteRateCount) (const char *store, int64 rows);
 } IngestApi;
 
 /* Publish it, when venice.so is loaded. */

@@ -37,6 +37,7 @@
 #include "common/query.h"
 #include "common/retry.h"
 #include "common/shmem.h"
+#include "common/write_rate.h"
 #include "worker/launcher.h"
 
 /* A worker that has not attached by then never will. */
@@ -58,6 +59,10 @@ static BackgroundWorkerHandle *handles[SHARED_WORKERS];
 	"UNION ALL SELECT b.store_name, b.version, b.region, b.topic, b.partition, b.done, b.joined " \
 	"FROM venice.unlogged_partition_state b)"
 
+/* Of a row s of venice.store: it is not over its storage quota. */
+#define S_IS_WITHIN_QUOTA \
+	"NOT EXISTS (SELECT FROM venice_internal.over_quota o WHERE o.store_name = s.store_name)"
+
 /* What versions are loaded from. */
 #define LOADS_QUERY \
 	"SELECT v.store_name::text, v.version, -1 AS region, s.server_name::text AS server, v.topic, " \
@@ -66,6 +71,7 @@ static BackgroundWorkerHandle *handles[SHARED_WORKERS];
 	"LEFT JOIN LATERAL (SELECT * FROM " ALL_STATES " a WHERE a.store_name = v.store_name " \
 	"AND a.version = v.version AND a.region < 0) p ON true " \
 	"WHERE v.state = 'started' AND v.topic IS NOT NULL AND NOT s.paused " \
+	"AND " S_IS_WITHIN_QUOTA " " \
 	"AND p.done IS NOT TRUE AND " V_IS_THERE
 
 /*
@@ -89,12 +95,36 @@ static BackgroundWorkerHandle *handles[SHARED_WORKERS];
 	"pg_catalog.jsonb_array_elements(v.options -> 'real_time_topics') " \
 	"WITH ORDINALITY AS e (value, place) " \
 	"WHERE v.version > 0 AND v.state IN ('ready', 'waiting_for_dump', 'current', 'backup', 'rolled_back') " \
-	"AND NOT s.paused AND " V_IS_THERE ") t " \
+	"AND NOT s.paused AND " S_IS_WITHIN_QUOTA " AND " V_IS_THERE ") t " \
 	"LEFT JOIN LATERAL (SELECT a.partition, a.joined FROM " ALL_STATES " a " \
 	"WHERE a.store_name = t.store_name AND a.version = t.version AND a.region = t.region " \
 	"AND a.topic = t.topic) p ON true " \
 	"GROUP BY t.store_name, CASE WHEN p.joined THEN 0 ELSE t.version END, t.region, t.server, t.topic, " \
 	"p.partition"
+
+/* Let workers know how fast stores may be written to. */
+static void
+set_write_rates(void)
+{
+	static SPIPlanPtr plan = NULL;
+	QuerySession session;
+	List	   *rates = NIL;
+	uint64		rows;
+
+	QueryBeginRegistry(&session);
+	rows = QueryRunKept(&plan, "SELECT store_name::text, (options ->> 'write_quota')::pg_catalog.int4 "
+						"FROM venice.store WHERE options ? 'write_quota'", NULL);
+	for (uint64 i = 0; i < rows; i++)
+	{
+		StoreRate  *rate = palloc(sizeof(StoreRate));
+
+		rate->store = QueryText(i, 1, CurrentMemoryContext);
+		rate->rows_per_second = QueryInt4(i, 2, 0);
+		rates = lappend(rates, rate);
+	}
+	WriteRateSetAll(rates);
+	QueryEnd(&session);
+}
 
 /*
  * A version whose table somebody has dropped, or whose rows a crash took, is not
@@ -108,6 +138,7 @@ UnitsWanted(void)
 	List	   *wanted = NIL;
 	uint64		rows;
 
+	set_write_rates();
 	QueryBeginRegistry(&session);
 	rows = QueryRunKept(&plan, LOADS_QUERY " UNION ALL " STREAMS_QUERY " ORDER BY 9, 1, 3, 6", NULL);
 	for (uint64 i = 0; i < rows; i++)
@@ -409,6 +440,15 @@ choose_worker(bool may_start, bool *is_new)
 	return slot;
 }
 
+/* Its time has come; one that waits for its store's write quota looks at that alone. */
+static bool
+is_due(const SharedUnit *unit, TimestampTz now)
+{
+	if (unit->state == UNIT_PAUSED)
+		return WriteRateWaitMs(NameStr(unit->store)) == 0;
+	return unit->next_retry_time <= now;
+}
+
 void
 UnitsAssign(void)
 {
@@ -426,7 +466,7 @@ UnitsAssign(void)
 
 		LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
 		if (unit->in_use && unit->database == MyDatabaseId && unit->worker < 0 &&
-			unit->next_retry_time <= now &&
+			is_due(unit, now) &&
 			!SharedVersionIsHeld(NameStr(unit->store), unit->version))
 		{
 			slot = choose_worker(may_start, &is_new);

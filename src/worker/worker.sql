@@ -67,7 +67,7 @@ CREATE VIEW venice.stat_ingestion WITH (security_barrier) AS
            CASE WHEN v.state = 'failed' THEN 'failed'
                 WHEN t.region < 0 AND (v.state <> 'started' OR p.done) THEN 'caught_up'
                 WHEN s.paused OR NOT venice_internal.node_is_known()
-                  OR NOT pg_catalog.current_setting('venice.ingestion')::boolean THEN 'paused'
+                  OR NOT pg_catalog.current_setting('venice.ingestion')::boolean OR o.store_name IS NOT NULL THEN 'paused'
                 ELSE COALESCE(u.state, 'waiting_for_worker') END AS state,
            u.pid,
            p.next_offset AS kafka_offset,
@@ -80,12 +80,17 @@ CREATE VIEW venice.stat_ingestion WITH (security_barrier) AS
                 ELSE pg_catalog.clock_timestamp() - p.last_record_time END AS lag_time,
            p.messages, p.bytes, p.rows AS rows_inserted, 0::bigint AS rows_updated, p.tombstones AS rows_deleted,
            p.rejected, p.batches, p.last_message_time, p.last_commit_time,
-           COALESCE(v.error, u.last_error, p.error) AS last_error,
+           COALESCE(v.error,
+                    CASE WHEN o.store_name IS NOT NULL AND p.done IS NOT TRUE THEN
+                         pg_catalog.format('the store is over its storage quota: its versions have %s bytes of %s', o.bytes, o.quota)
+                    END,
+                    u.last_error, p.error) AS last_error,
            CASE WHEN v.error IS NOT NULL THEN v.ended_time ELSE u.last_error_time END AS last_error_time,
            u.next_retry_time,
            NULLIF(t.region, -1) AS region
       FROM venice.store_version v
       JOIN venice.store s USING (store_name)
+      LEFT JOIN venice_internal.over_quota o USING (store_name)
      CROSS JOIN LATERAL (
            SELECT -1 AS region, v.topic WHERE v.topic IS NOT NULL
             UNION ALL
