@@ -458,19 +458,15 @@ count_changes(const BatchTarget *target, const KafkaRecord *records, const Chang
 	}
 }
 
-/*
- * Does the table still have the columns that it had?  It gets more while it is filled,
- * which whoever begins anew knows of; from here on it gets none in this transaction.
- */
-static bool
-has_same_columns(const BatchTarget *target)
+bool
+BatchColumnsAreThere(Oid records, int count)
 {
-	Relation	relation = try_table_open(target->records, RowExclusiveLock);
+	Relation	relation = try_table_open(records, RowExclusiveLock);
 	bool		same;
 
 	if (relation == NULL)
 		return false;
-	same = RelationGetDescr(relation)->natts == target->descriptor->natts;
+	same = RelationGetNumberOfAttributes(relation) == count;
 	table_close(relation, NoLock);
 	return same;
 }
@@ -486,7 +482,7 @@ BatchWrite(BatchTarget *target, const KafkaRecord *records, int count, Partition
 
 	if (count == 0)
 		return BATCH_WRITTEN;
-	if (!has_same_columns(target))
+	if (!BatchColumnsAreThere(target->records, target->descriptor->natts))
 		return BATCH_TABLE_CHANGED;
 	MemoryContextReset(target->context);
 	MemoryContextSwitchTo(target->context);

@@ -66,6 +66,12 @@ extern RecordDecoder *BatchDecoderCreate(const Store *store, const Version *vers
 /* What is needed while one batch is written, of which there is one at a time. */
 extern MemoryContext BatchContext(void);
 
+/*
+ * Does a version's table still have so many columns?  It may get more, which whoever begins
+ * anew knows of; from here on it gets none in this transaction.  False also if it is gone.
+ */
+extern bool BatchColumnsAreThere(Oid records, int count);
+
 /* Kafka's milliseconds; 0 where there are none. */
 extern TimestampTz RecordTimestamp(int64 timestamp_ms);
 

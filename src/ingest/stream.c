@@ -30,7 +30,9 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "common/retry.h"
@@ -80,6 +82,8 @@ struct Stream
 	int			partition_count;
 	List	   *targets;
 	const Version *newest;
+	Oid			records;		/* its table */
+	int			attribute_count;	/* which it has */
 	TupleDesc	columns;		/* that a record has, keys first; no bookkeeping */
 	TupleDesc	key_columns;
 	RecordDecoder *decoder;
@@ -137,33 +141,28 @@ open_decoder(Stream *stream, MemoryContext context)
 {
 	Oid			records = api->VersionTable(stream->newest);
 	Relation	relation = OidIsValid(records) ? try_table_open(records, AccessShareLock) : NULL;
-	TupleDesc	descriptor;
+	AttrNumber	event_time;
 	RecordColumn *columns;
-	int			event_time = -1;
-	int			count = 0;
+	int			count;
 	UserContext user;
 
 	if (relation == NULL)
 		return false;
-	descriptor = RelationGetDescr(relation);
+	stream->records = records;
+	stream->attribute_count = RelationGetNumberOfAttributes(relation);
 	stream->columns = api->WriteColumns(stream->store, records);
 	stream->key_columns = CreateTemplateTupleDesc(stream->store->key_count);
 	for (int i = 0; i < stream->store->key_count; i++)
 		TupleDescCopyEntry(stream->key_columns, i + 1, stream->columns, i + 1);
-	columns = palloc0(descriptor->natts * sizeof(RecordColumn));
+	columns = palloc0((stream->columns->natts + 1) * sizeof(RecordColumn));
 	api->UserContextEnter(&user, stream->store->owner);
-	for (int i = 0; i < descriptor->natts; i++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
-
-		if (strcmp(NameStr(attribute->attname), EVENT_TIME_COLUMN) == 0)
-			event_time = i;
-		else if (!attribute->attisdropped && NameStr(attribute->attname)[0] != '_')
-			BatchColumnInit(&columns[count++], stream->store, stream->newest, relation, i, context);
-	}
-	Assert(count == stream->columns->natts);
-	if (event_time >= 0)
-		BatchColumnInit(&columns[count++], stream->store, stream->newest, relation, event_time,
+	for (count = 0; count < stream->columns->natts; count++)
+		BatchColumnInit(&columns[count], stream->store, stream->newest, relation,
+						get_attnum(records, NameStr(TupleDescAttr(stream->columns, count)->attname)) - 1,
+						context);
+	event_time = get_attnum(records, EVENT_TIME_COLUMN);
+	if (event_time != InvalidAttrNumber)
+		BatchColumnInit(&columns[count++], stream->store, stream->newest, relation, event_time - 1,
 						context);
 	stream->decoded_count = count;
 	stream->decoder = BatchDecoderCreate(stream->store, stream->newest, columns, count, context);
@@ -776,6 +775,8 @@ StreamWrite(Stream *stream, const KafkaRecord *records, int count, int64 next_of
 
 	MemoryContextReset(context);
 	MemoryContextSwitchTo(context);
+	if (count > 0 && !BatchColumnsAreThere(stream->records, stream->attribute_count))
+		return BATCH_TABLE_CHANGED;
 	changes = decoding.changes = MemoryContextAllocHuge(context, Max(count, 1) * sizeof(Change));
 	foreach(cell, stream->targets)
 	{

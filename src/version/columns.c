@@ -8,8 +8,8 @@
  * a moment in which nobody uses the table.  A reader who has read holds a lock to
  * the end of his transaction, however long, and who waits in the queue behind him makes
  * all others wait, too.  So a lock is waited for only so long as a reader can be asked
- * to wait, and then let go for as long: all of them are had at once, or none.  That on
- * the current version is the last that is waited for.
+ * to wait, and then let go for as long: all of them are had at once, or none.  They are
+ * taken in the order in which writers take them, so that nobody waits in a ring.
  *
  * A version that SQL fills gets its columns when it is built: who fills it has columns in
  * mind that it had when he began.
@@ -141,26 +141,34 @@ VersionAddColumns(const Store *store, const Version *version)
 typedef struct TableSet
 {
 	const Store *store;
-	List	   *tables;			/* in this order: the one that readers use is the last */
+	List	   *tables;			/* in this order */
 	List	   *also;			/* who writes to these has a lock on the others, too */
 	Oid			refused;		/* InvalidOid: the writers' lock was */
 	bool		is_refused;
 } TableSet;
 
+static int
+left_ms(TimestampTz until)
+{
+	return Max(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until), 1);
+}
+
 static void
 lock_all(void *argument)
 {
 	TableSet   *set = argument;
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													Settings.drop_lock_timeout_ms);
 	ListCell   *cell;
 
 	set->is_refused = true;
 	set->refused = InvalidOid;
-	if (!StoreWritersLockAlone(set->store->name, Settings.drop_lock_timeout_ms))
+	if (!StoreWritersLockAlone(set->store->name, left_ms(until)))
 		return;
 	foreach(cell, set->tables)
 	{
 		set->refused = lfirst_oid(cell);
-		if (!TableLockQueued(set->refused, Settings.drop_lock_timeout_ms))
+		if (!TableLockQueued(set->refused, left_ms(until)))
 			return;
 	}
 	foreach(cell, set->also)
@@ -298,8 +306,7 @@ VersionsAddColumns(const Store *store, List *also)
 		if (!OidIsValid(records) || missing_columns(store, records) == NIL)
 			continue;
 		versions = lappend(versions, version);
-		set.tables = version->state == VERSION_CURRENT ? lappend_oid(set.tables, records) :
-			lcons_oid(records, set.tables);
+		set.tables = lappend_oid(set.tables, records);
 	}
 	UserContextLeave(&user);
 	if (versions == NIL && also == NIL)

@@ -101,5 +101,46 @@ for my $key_format ('int8', 'value')
 	is(records('avro', 'id, n, added'), "1|1|\n2|2|two\n4|-2147483648|\n5|5|", 'a new field of another schema is read from then on');
 }
 
+# While records stream into all versions and the history: no write is lost, and those that come from then on have the field
+# wherever it stands.
+{
+	my $topic = unique_name('streamed');
+	my $formats = '"key_format": "int8", "value_format": "json", "history": true, "versions_to_keep": 3';
+	my $produce = sub {
+		my ($first, $last) = @_;
+		$kafka->produce($topic, [ map { { key => $_ % 1000, value => { n => $_, added => "added $_", last => "last $_" }, partition => $_ % 2 } } $first .. $last ],
+			key => 'int8', value => 'json');
+	};
+	my $applied = sub {
+		my ($n, $when) = @_;
+		wait_for_sql($node, qq{SELECT string_agg(format('%s %s', count, max), ', ') FROM (SELECT count(*), max(n) FROM streamed.records
+			UNION ALL SELECT count(*), max(n) FROM streamed_v1.records) v}, "1000 $n, 1000 $n", "streamed: $when");
+	};
+
+	$kafka->topic($topic, 2);
+	$node->safe_psql('postgres', qq{SELECT venice.create_store('streamed', 'id bigint', 'n int, last text', NULL,
+		'{$formats, "real_time_topics": [{"server": "k", "topic": "$topic"}]}')});
+	for my $push (1 .. 2)
+	{
+		$node->safe_psql('postgres', "SELECT venice.push('streamed', 'SELECT g, 0, NULL FROM generate_series(0, 999) g')");
+		$node->safe_psql('postgres', "CALL venice.wait_for_push('streamed', timeout => '60 s')");
+	}
+	$produce->(1, 3000);
+	$applied->(3000, 'both versions are written to');
+	$produce->(3001, 12000);
+	$node->safe_psql('postgres', q{SELECT venice.alter_store('streamed', value => 'n int, added text DEFAULT $$none$$, last text')});
+	$applied->(12000, 'also when a column was added amid');
+	$produce->(12001, 14000);
+	$applied->(14000, 'and after that');
+	for my $table ('streamed.records', 'streamed_v1.records')
+	{
+		is($node->safe_psql('postgres', "SELECT count(*), sum(n) FROM $table WHERE last = 'last ' || n AND added = 'added ' || n AND n % 1000 = id"),
+			'1000|13500500', "$table: each value is in its column");
+	}
+	is($node->safe_psql('postgres', q{SELECT count(*), count(added), sum(rejected) FROM streamed_history.rows, (SELECT sum(rejected) AS rejected FROM venice.stat_ingestion WHERE store = 'streamed') s WHERE n > 12000}),
+		'2000|2000|0', 'streamed: the history has all of them, once');
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM streamed_history.rows WHERE n > 0'), '14000', 'streamed: and what came before');
+}
+
 log_is_clean($node, 'the server log has nothing to worry about');
 done_testing();
