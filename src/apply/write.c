@@ -781,6 +781,18 @@ merge_write(VersionWriter *writer, const KeyedWrite *write, Outcome *outcome)
 	change_outcome(write, &attempt.row, outcome);
 }
 
+/* One that was logged before a column was added does not know of it. */
+static bool
+replaces_row(const VersionWriter *writer, const RowWrite *write)
+{
+	if (!writer->puts_replace || write->kind != WRITE_PUT)
+		return false;
+	for (int i = 0; i < writer->column_count; i++)
+		if (write->fields[i].change != FIELD_SET)
+			return false;
+	return true;
+}
+
 /* The same with a put that replaces whatever is there. */
 static void
 replace_row(VersionWriter *writer, const KeyedWrite *write, Outcome *outcome)
@@ -848,8 +860,7 @@ typedef struct SortedWrite
 static void
 apply_to_key(VersionWriter *writer, const SortedWrite *writes, int count)
 {
-	bool		is_replaced = count == 1 && writer->puts_replace &&
-		writes[0].write->write->kind == WRITE_PUT;
+	bool		is_replaced = count == 1 && replaces_row(writer, writes[0].write->write);
 	bool		stored;
 
 	do
