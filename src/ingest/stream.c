@@ -157,9 +157,12 @@ open_decoder(Stream *stream, MemoryContext context)
 	columns = palloc0((stream->columns->natts + 1) * sizeof(RecordColumn));
 	api->UserContextEnter(&user, stream->store->owner);
 	for (count = 0; count < stream->columns->natts; count++)
+	{
+		char	   *name = NameStr(TupleDescAttr(stream->columns, count)->attname);
+
 		BatchColumnInit(&columns[count], stream->store, stream->newest, relation,
-						get_attnum(records, NameStr(TupleDescAttr(stream->columns, count)->attname)) - 1,
-						context);
+						get_attnum(records, name) - 1, context);
+	}
 	event_time = get_attnum(records, EVENT_TIME_COLUMN);
 	if (event_time != InvalidAttrNumber)
 		BatchColumnInit(&columns[count++], stream->store, stream->newest, relation, event_time - 1,
