@@ -21,6 +21,7 @@ OBJS = \
 	src/common/length_of_time.o \
 	src/common/json_input.o \
 	src/common/field_write.o \
+	src/common/exact_text.o \
 	src/common/guc.o \
 	src/common/item_list.o \
 	src/common/user_context.o \
@@ -46,13 +47,16 @@ OBJS = \
 	src/avro/convert.o \
 	src/avro/schema_columns.o \
 	src/avro/reader.o \
+	src/avro/encode.o \
 	src/compute/kernels.o \
 	src/compute/vector.o \
 	src/wire/format.o \
 	src/wire/text.o \
 	src/wire/scalar_key.o \
 	src/wire/json.o \
+	src/wire/to_json.o \
 	src/wire/record.o \
+	src/wire/encode.o \
 	src/merge/order.o \
 	src/merge/collection.o \
 	src/merge/metadata.o \
@@ -90,6 +94,7 @@ OBJS = \
 	src/apply/change.o \
 	src/apply/log.o \
 	src/apply/expire.o \
+	src/apply/outbox.o \
 	src/store/arguments.o \
 	src/store/definition.o \
 	src/store/guard.o \
@@ -168,12 +173,14 @@ SHLIB_LINK = $(shell pkg-config --libs jansson) $(EXPORTS)
 # librdkafka or libcurl.
 INGEST_OBJS = \
 	src/kafka/client.o \
+	src/kafka/producer.o \
 	src/kafka/registry.o \
 	src/ingest/api.o \
 	src/ingest/batch.o \
 	src/ingest/stream.o \
 	src/ingest/clients.o \
 	src/ingest/unit.o \
+	src/ingest/outbox.o \
 	src/ingest/ingest_worker.o \
 	src/ingest/inspection.o
 

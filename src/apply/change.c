@@ -17,25 +17,18 @@
 
 #include "apply/change.h"
 
-#include "access/htup_details.h"
-#include "access/transam.h"
 #include "catalog/pg_type.h"
-#include "funcapi.h"
 #include "mb/pg_wchar.h"
-#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/bytea.h"
-#include "utils/float.h"
 #include "utils/fmgrprotos.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/typcache.h"
 
 #include "common/compat.h"
 #include "common/json_input.h"
 #include "wire/json.h"
+#include "wire/to_json.h"
 
 struct ChangeReader
 {
@@ -217,89 +210,6 @@ ChangeReadKey(ChangeReader *reader, const Jsonb *key)
 	return values;
 }
 
-/*
- * Values that JSON has no form for, or one that the type does not read, are text in it:
- * those of types that have been made, rows and ranges, and arrays of them.
- */
-static bool
-is_text_in_json(Oid type)
-{
-	Oid			element = get_base_element_type(type);
-
-	if (OidIsValid(element))
-		type = element;
-	type = getBaseType(type);
-	return type >= FirstNormalObjectId || type_is_rowtype(type) || type_is_range(type) ||
-		type_is_multirange(type);
-}
-
-static Datum
-text_of(Oid type, Datum value)
-{
-	bool		is_varlena;
-	Oid			function;
-
-	getTypeOutputInfo(type, &function, &is_varlena);
-	return CStringGetTextDatum(OidOutputFunctionCall(function, value));
-}
-
-/* Whoever reads it has other settings. */
-static void
-pin_settings(void)
-{
-	static const struct
-	{
-		const char *name;
-		const char *value;
-	}			settings[] = {
-		{"bytea_output", "hex"},
-		{"datestyle", "ISO"},
-		{"extra_float_digits", "3"},
-		{"intervalstyle", "postgres"}
-	};
-
-	for (int i = 0; i < lengthof(settings); i++)
-		(void) set_config_option(settings[i].name, settings[i].value, PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-}
-
-static bool
-settings_are_pinned(void)
-{
-	return bytea_output == BYTEA_OUTPUT_HEX && DateStyle == USE_ISO_DATES &&
-		extra_float_digits >= 1 && IntervalStyle == INTSTYLE_POSTGRES;
-}
-
-Jsonb *
-ChangeToJson(TupleDesc columns, int first, int count, const Datum *values, const bool *isnull)
-{
-	TupleDesc	descriptor = CreateTemplateTupleDesc(count);
-	Datum	   *texts = palloc(count * sizeof(Datum));
-	int			nest_level = NewGUCNestLevel();
-	Datum		json;
-
-	if (!settings_are_pinned())
-		pin_settings();
-	for (int i = 0; i < count; i++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(columns, first + i);
-
-		texts[i] = values[i];
-		TupleDescCopyEntry(descriptor, i + 1, columns, first + i + 1);
-		if (!is_text_in_json(attribute->atttypid))
-			continue;
-		TupleDescInitEntry(descriptor, i + 1, NameStr(attribute->attname), TEXTOID, -1, 0);
-		if (!isnull[i])
-			texts[i] = text_of(attribute->atttypid, values[i]);
-	}
-	json = DirectFunctionCall1(row_to_json,
-							   HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), texts,
-																 unconstify(bool *, isnull))));
-	AtEOXact_GUC(true, nest_level);
-	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-											  CStringGetDatum(TextDatumGetCString(json))));
-}
-
 /* Is text read as the same value whatever a session's time zone and date style, and the day? */
 static bool
 reads_the_same(Oid type)
@@ -322,7 +232,7 @@ push_logged(JsonbParseState **state, Oid type, Datum value, bool isnull)
 	JsonbValue	buffer;
 
 	TupleDescInitEntry(descriptor, 1, "value", type, -1, 0);
-	object = ChangeToJson(descriptor, 0, 1, &value, &isnull);
+	object = ColumnsToJson(descriptor, 0, 1, &value, &isnull);
 	(void) pushJsonbValue(state, WJB_VALUE,
 						  getKeyJsonValueFromContainer(&object->root, "value", 5, &buffer));
 }

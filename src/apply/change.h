@@ -42,8 +42,4 @@ extern Datum *ChangeReadKey(ChangeReader *reader, const Jsonb *key);
 extern Jsonb *ChangeToLoggedPatch(ChangeReader *reader, const Jsonb *patch,
 								  const FieldWrite *fields);
 
-/* Some columns, of which there are values, as an object. */
-extern Jsonb *ChangeToJson(TupleDesc columns, int first, int count, const Datum *values,
-						   const bool *isnull);
-
 #endif							/* VENICE_APPLY_CHANGE_H */

@@ -42,6 +42,7 @@
 #include "apply/write.h"
 #include "common/query.h"
 #include "version/history.h"
+#include "wire/to_json.h"
 
 /* Rows that are taken away in a transaction. */
 #define EXPIRE_ROWS		1000
@@ -183,7 +184,7 @@ log_expiry(const Store *store, TupleDesc keys, const ExpiredRow *rows, int count
 	{
 		logged[i] = (LoggedWrite) {.kind = WRITE_EXPIRE,.time = before};
 		logged[i].event_time = GetCurrentTimestamp();
-		logged[i].key = ChangeToJson(keys, 0, store->key_count, rows[i].key, isnull);
+		logged[i].key = ColumnsToJson(keys, 0, store->key_count, rows[i].key, isnull);
 	}
 	LogAppend(store, logged, count);
 }

@@ -241,8 +241,8 @@ init_default(MergeColumn *column, Relation relation, Form_pg_attribute attribute
 										  attribute->attlen);
 }
 
-static MergePolicy
-policy_of(const Version *version)
+MergePolicy
+VersionMergePolicy(const Version *version)
 {
 	const char *policy = version->options->conflict_resolution;
 
@@ -290,7 +290,7 @@ VersionWriterOpen(const Store *store, const Version *version, TupleDesc columns)
 	writer->takes_as_given &= writer->column_count == columns->natts - store->key_count;
 	writer->may_not_fit &= version->state == VERSION_BACKUP ||
 		version->state == VERSION_ROLLED_BACK;
-	policy = policy_of(version);
+	policy = VersionMergePolicy(version);
 	if (policy == MERGE_BY_ARRIVAL && writer->records.metadata != InvalidAttrNumber)
 		policy = MERGE_BY_ARRIVAL_DATED;
 	writer->puts_replace = writer->takes_as_given && policy == MERGE_BY_ARRIVAL;

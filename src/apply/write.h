@@ -16,6 +16,9 @@
 
 typedef struct VersionWriter VersionWriter;
 
+/* Who wins in a version. */
+extern MergePolicy VersionMergePolicy(const Version *version);
+
 /*
  * Open a complete version for writes within the current transaction, under its active
  * snapshot, as the current user, who is the store's owner.  columns describes the keys

@@ -242,11 +242,13 @@ CREATE TABLE venice.store_stat (
     swaps bigint NOT NULL DEFAULT 0,
     rollbacks bigint NOT NULL DEFAULT 0,
     rejected bigint NOT NULL DEFAULT 0,
+    produced bigint NOT NULL DEFAULT 0,
     stats_reset timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 COMMENT ON TABLE venice.store_stat IS 'Counters over all versions: those of pg_stat_user_tables start at zero with each swap.';
 COMMENT ON COLUMN venice.store_stat.reads IS 'Look-ups in versions that have been dropped.';
 COMMENT ON COLUMN venice.store_stat.keys IS 'Rows found in versions that have been dropped.';
+COMMENT ON COLUMN venice.store_stat.produced IS 'Writes through SQL that were produced to the store''s real-time topic.';
 
 CREATE TABLE venice.node (
     system_identifier bigint NOT NULL,

@@ -22,8 +22,10 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "miscadmin.h"
+#include "nodes/pg_list.h"
 #include "storage/ipc.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "common/compat.h"
@@ -41,6 +43,7 @@ static bool wake_supervisor = false;
 static bool maintenance_soon = false;
 static bool wake_launcher = false;
 static bool state_changed = false;
+static List *written_outboxes = NIL;	/* names of stores, in TopTransactionContext */
 static bool holding = false;
 static bool building = false;
 
@@ -205,6 +208,33 @@ schedule_maintenance(void)
 		wake_processes();
 }
 
+/*
+ * Have the worker that produces what is written to a store look; or the supervisor, where
+ * there is none and it does not know of any.
+ */
+static void
+wake_outbox(const char *store)
+{
+	bool		known = false;
+
+	LWLockAcquire(Shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < SHARED_UNITS; i++)
+	{
+		SharedUnit *unit = &Shared->units[i];
+
+		if (!unit->in_use || unit->database != MyDatabaseId || unit->region != OUTBOX_REGION ||
+			strcmp(NameStr(unit->store), store) != 0)
+			continue;
+		unit->outbox_written = true;
+		known = unit->worker >= 0 || unit->next_retry_time != 0;
+		if (unit->worker >= 0 && Shared->workers[unit->worker].latch != NULL)
+			SetLatch(Shared->workers[unit->worker].latch);
+	}
+	LWLockRelease(Shared->lock);
+	if (!known)
+		wake_processes();
+}
+
 static void
 release_holds(void)
 {
@@ -235,6 +265,14 @@ end_transaction(XactEvent event, void *argument)
 		wake_processes();
 	else if (maintenance_soon && event == XACT_EVENT_COMMIT)
 		schedule_maintenance();
+	if (event == XACT_EVENT_COMMIT)
+	{
+		ListCell   *cell;
+
+		foreach(cell, written_outboxes)
+			wake_outbox(lfirst(cell));
+	}
+	written_outboxes = NIL;
 	if (state_changed && event == XACT_EVENT_COMMIT)
 		ConditionVariableBroadcast(&Shared->state_changed);
 	wake_supervisor = false;
@@ -259,6 +297,23 @@ SupervisorWakeAtCommit(void)
 		return;
 	register_transaction_callback();
 	wake_supervisor = true;
+}
+
+void
+OutboxWakeAtCommit(const char *store)
+{
+	MemoryContext old;
+	ListCell   *cell;
+
+	if (!WorkersPreloaded())
+		return;
+	register_transaction_callback();
+	foreach(cell, written_outboxes)
+		if (strcmp(lfirst(cell), store) == 0)
+			return;
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	written_outboxes = lappend(written_outboxes, pstrdup(store));
+	MemoryContextSwitchTo(old);
 }
 
 void

@@ -43,6 +43,12 @@ extern void SupervisorWakeAtCommit(void);
  */
 extern void MaintenanceSoonAtCommit(void);
 
+/*
+ * Likewise the worker that produces what is written to a store, or the supervisor if it
+ * has none: see SharedUnit.outbox_written.
+ */
+extern void OutboxWakeAtCommit(const char *store);
+
 /* Likewise the launcher, so that it looks at this database again. */
 extern void LauncherWakeAtCommit(void);
 
@@ -124,6 +130,7 @@ typedef enum UnitState
 } UnitState;
 
 #define LOAD_REGION			(-1)
+#define OUTBOX_REGION		(-2)	/* no topic that is read, but what is produced to one */
 #define JOINED_VERSIONS		0	/* no version 0 is ever ingested */
 
 #define UNIT_TOPIC_BYTES	250 /* Kafka's limit is 249 */
@@ -132,6 +139,7 @@ typedef enum UnitState
 /*
  * A partition of one version's topic that is loaded, or of a real-time topic that one
  * version catches up with; or of one that all that have joined are written to from.
+ * Or, of OUTBOX_REGION, what was written to a store and is to be produced.
  */
 typedef struct SharedUnit
 {
@@ -144,6 +152,7 @@ typedef struct SharedUnit
 	NameData	server;
 	char		topic[UNIT_TOPIC_BYTES];
 	int32		partition;		/* -1: its task is to find out how many there are */
+	bool		outbox_written; /* since the worker last looked, of OUTBOX_REGION */
 	uint32		members;		/* a hash of which versions have joined, and their columns */
 	UnitState	state;
 	int			worker;			/* index of its worker, -1: none */

@@ -39,6 +39,7 @@
 #include "common/retry.h"
 #include "ingest/api.h"
 #include "ingest/clients.h"
+#include "ingest/outbox.h"
 #include "ingest/unit.h"
 
 /* A worker without a unit leaves after this time. */
@@ -100,6 +101,7 @@ static void
 close_clients(int code, Datum argument)
 {
 	IngestClientsCloseAll();
+	OutboxesCloseAll();
 }
 
 /* Take the slot that this worker was started for; false when it is not waiting for us. */
@@ -243,12 +245,14 @@ adopt_units(void)
 {
 	bool		mine[SHARED_UNITS];
 	bool		stop[SHARED_UNITS];
+	bool		is_outbox[SHARED_UNITS];
 
 	LWLockAcquire(shared->lock, LW_SHARED);
 	for (int i = 0; i < SHARED_UNITS; i++)
 	{
 		mine[i] = shared->units[i].in_use && shared->units[i].worker == my_slot;
 		stop[i] = shared->units[i].stop_requested;
+		is_outbox[i] = shared->units[i].region == OUTBOX_REGION;
 	}
 	LWLockRelease(shared->lock);
 
@@ -258,6 +262,11 @@ adopt_units(void)
 
 		if (!mine[i])
 			continue;
+		if (is_outbox[i])
+		{
+			OutboxAdopt(i, stop[i]);
+			continue;
+		}
 		unit = find_unit_by_index(i);
 		if (unit == NULL)
 		{
@@ -371,6 +380,7 @@ work(void)
 	}
 	forget_released_units();
 	IngestClientsCloseIdle();
+	OutboxesWork();
 	return more;
 }
 
@@ -428,6 +438,7 @@ hand_over(void)
 			UnitRelease(unit);
 	}
 	forget_released_units();
+	OutboxesReleaseAll();
 }
 
 static long
@@ -435,15 +446,18 @@ time_to_wait(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	long		timeout_ms = MAX_WAIT_MS;
+	TimestampTz due;
 	ListCell   *cell;
 
 	foreach(cell, my_units)
 	{
-		TimestampTz due = UnitDueTime(lfirst(cell));
-
+		due = UnitDueTime(lfirst(cell));
 		if (due != 0)
 			timeout_ms = Min(timeout_ms, TimestampDifferenceMilliseconds(now, due));
 	}
+	due = OutboxesDueTime();
+	if (due != 0)
+		timeout_ms = Min(timeout_ms, TimestampDifferenceMilliseconds(now, due));
 	return timeout_ms;
 }
 
@@ -453,15 +467,17 @@ wait_for_something(long timeout_ms)
 {
 	static WaitEventSet *set = NULL;
 	static int	generation = -1;
+	static int	outbox_generation = -1;
 	WaitEvent	events[8];
 
-	if (set == NULL || generation != IngestClientsGeneration)
+	if (set == NULL || generation != IngestClientsGeneration ||
+		outbox_generation != OutboxesGeneration)
 	{
 		ListCell   *cell;
 
 		if (set != NULL)
 			FreeWaitEventSet(set);
-		set = CreateWaitEventSet(NULL, list_length(IngestClients) + 2);
+		set = CreateWaitEventSet(NULL, list_length(IngestClients) + OutboxesCount() + 2);
 		AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 		AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
 		foreach(cell, IngestClients)
@@ -471,7 +487,9 @@ wait_for_something(long timeout_ms)
 			AddWaitEventToSet(set, WL_SOCKET_READABLE, KafkaClientEventFd(client->kafka), NULL,
 							  NULL);
 		}
+		OutboxesAddToWaitSet(set);
 		generation = IngestClientsGeneration;
+		outbox_generation = OutboxesGeneration;
 	}
 	if (WaitEventSetWait(set, timeout_ms, events, lengthof(events),
 						 WaitEventNamed("VeniceIngestMain")) == 0)
@@ -521,7 +539,7 @@ venice_ingest_main(Datum argument)
 			if (leave_if_unused())
 				break;
 		}
-		if (my_units != NIL)
+		if (my_units != NIL || OutboxesArePresent())
 			busy_time = GetCurrentTimestamp();
 		else if (TimestampDifferenceExceeds(busy_time, GetCurrentTimestamp(), IDLE_EXIT_MS) &&
 				 leave_if_unused())

@@ -195,8 +195,8 @@ elapsed_ms(instr_time since)
 	return INSTR_TIME_GET_MILLISEC(now);
 }
 
-static void
-fill_problem(KafkaProblem *problem, int rd_error, const char *text)
+void
+KafkaProblemFill(KafkaProblem *problem, int rd_error, const char *text)
 {
 	problem->transient = true;
 	switch (rd_error)
@@ -520,8 +520,8 @@ KafkaClientRequestOffset(KafkaClient *client, const char *topic, int32 partition
 	send_request(client, request);
 }
 
-static bool
-set_property(rd_kafka_conf_t *conf, const char *name, const char *value, KafkaProblem *problem)
+bool
+KafkaSetProperty(void *conf, const char *name, const char *value, KafkaProblem *problem)
 {
 	char		error[256];
 
@@ -541,7 +541,7 @@ set_number(rd_kafka_conf_t *conf, const char *name, int64 value, KafkaProblem *p
 	char		text[32];
 
 	snprintf(text, sizeof(text), INT64_FORMAT, value);
-	return set_property(conf, name, text, problem);
+	return KafkaSetProperty(conf, name, text, problem);
 }
 
 static bool
@@ -575,11 +575,11 @@ set_properties(rd_kafka_conf_t *conf, const List *options, const char *client_id
 	ListCell   *cell;
 
 	for (int i = 0; i < lengthof(ours); i++)
-		if (!set_property(conf, ours[i][0], ours[i][1], problem))
+		if (!KafkaSetProperty(conf, ours[i][0], ours[i][1], problem))
 			return false;
-	if (!set_property(conf, "client.id", client_id, problem) ||
-		!set_property(conf, "socket.connection.setup.timeout.ms", "5000", problem) ||
-		!set_property(conf, "socket.timeout.ms", "10000", problem))
+	if (!KafkaSetProperty(conf, "client.id", client_id, problem) ||
+		!KafkaSetProperty(conf, "socket.connection.setup.timeout.ms", "5000", problem) ||
+		!KafkaSetProperty(conf, "socket.timeout.ms", "10000", problem))
 		return false;
 
 	/* To refresh Kerberos tickets a command would be run, in libraries that can do that. */
@@ -597,7 +597,7 @@ set_properties(rd_kafka_conf_t *conf, const List *options, const char *client_id
 	{
 		ServerOption *option = lfirst(cell);
 
-		if (!set_property(conf, option->name, option->value, problem))
+		if (!KafkaSetProperty(conf, option->name, option->value, problem))
 			return false;
 	}
 	return true;
@@ -1071,7 +1071,7 @@ next_answer(KafkaClient *client, KafkaEvent *event)
 	event->low_watermark = answer->low;
 	event->high_watermark = answer->high;
 	if (answer->rd_error != RD_KAFKA_RESP_ERR_NO_ERROR)
-		fill_problem(&event->problem, answer->rd_error, answer->text);
+		KafkaProblemFill(&event->problem, answer->rd_error, answer->text);
 
 	if (answer->kind == KAFKA_PARTITION_PROBLEM)
 		describe_refusal(answer, &event->problem);
@@ -1138,7 +1138,7 @@ take_partition_error(KafkaClient *client, int error, const char *text,
 			}
 		default:
 			event->kind = KAFKA_PARTITION_PROBLEM;
-			fill_problem(&event->problem, error, text);
+			KafkaProblemFill(&event->problem, error, text);
 			return true;
 	}
 }
@@ -1177,7 +1177,7 @@ take_client_error(KafkaClient *client, int error, const char *text, KafkaEvent *
 		case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
 			return false;
 	}
-	fill_problem(&event->problem, error, text);
+	KafkaProblemFill(&event->problem, error, text);
 	return true;
 }
 

@@ -112,6 +112,14 @@ extern void KafkaClientRequestOffset(KafkaClient *client, const char *topic, int
 extern void KafkaClientCommit(KafkaClient *client, const char *topic, int32 partition,
 							  int64 offset);
 
+/*
+ * For producer.c: what one of the library's errors is to us; and a property of a
+ * connection that is about to be opened, false and *problem where it is not accepted.
+ */
+extern void KafkaProblemFill(KafkaProblem *problem, int rd_error, const char *text);
+extern bool KafkaSetProperty(void *conf, const char *name, const char *value,
+							 KafkaProblem *problem);
+
 /* What the library calls itself, for messages: "librdkafka 2.0.2". */
 extern const char *KafkaLibraryVersion(void);
 

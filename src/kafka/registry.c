@@ -49,12 +49,14 @@ typedef struct Fetch
 	CURLM	   *multi;
 	CURL	   *easy;
 	struct curl_slist *headers;
+	char	   *post;			/* what is sent; NULL: nothing, only asked for */
 	char		curl_error[CURL_ERROR_SIZE];
 	Response	response;
 	json_t	   *bodies[MAX_REFERENCE_DEPTH + 1];	/* of the schemas that are being worked on */
 	char	  **texts;
 	char	  **names;			/* "subject/version" of each, NULL for the schema itself */
 	int			ntexts;
+	int32		schema_id;		/* that a POST was answered with */
 } Fetch;
 
 static size_t
@@ -116,6 +118,11 @@ prepare(Fetch *fetch)
 
 	fetch->headers = curl_slist_append(NULL, "Accept: application/vnd.schemaregistry.v1+json, "
 									   "application/json");
+	if (fetch->post != NULL)
+	{
+		fetch->headers = curl_slist_append(fetch->headers, "Content-Type: application/vnd.schemaregistry.v1+json");
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, fetch->post);
+	}
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, fetch->headers);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, fetch->curl_error);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_data);
@@ -159,7 +166,10 @@ elapsed_ms(const Fetch *fetch)
 	return INSTR_TIME_GET_MILLISEC(now);
 }
 
-/* GET one URL; the body is in fetch->response.  Returns the HTTP status, or 0 and the problem. */
+/*
+ * GET one URL, or POST to it; the body is in fetch->response.  Returns the HTTP status, or 0
+ * and the problem.
+ */
 static long
 get_url(Fetch *fetch, const char *url)
 {
@@ -240,8 +250,21 @@ is_not_found(const Response *response)
 	return code >= 40400 && code <= 40499;
 }
 
+/* It does not take a schema: one that is not compatible with the subject's, for example. */
+static void
+describe_refusal(Fetch *fetch)
+{
+	json_t	   *body = json_loadb(fetch->response.data ? fetch->response.data : "",
+								  fetch->response.bytes, 0, NULL);
+	const char *message = json_string_value(json_object_get(body, "message"));
+
+	set_problem(fetch->problem, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, true,
+				"schema registry refused the schema: %.400s", message ? message : "no reason given");
+	json_decref(body);
+}
+
 /*
- * GET a path from the first base URL that answers.  On REGISTRY_FOUND *body is the
+ * GET a path, or POST to it, at the first base URL that answers.  On REGISTRY_FOUND *body is the
  * answer, for the caller to free.
  */
 static RegistryAnswer
@@ -283,6 +306,10 @@ get_path(Fetch *fetch, const char *path, json_t **body)
 			case 403:
 				set_problem(fetch->problem, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, true,
 							"schema registry refused the credentials (HTTP status %ld)", status);
+				return REGISTRY_REFUSED;
+			case 409:
+			case 422:
+				describe_refusal(fetch);
 				return REGISTRY_REFUSED;
 			default:
 				set_problem(fetch->problem, ERRCODE_CONNECTION_FAILURE, true,
@@ -383,15 +410,51 @@ add_schema(Fetch *fetch, const char *path, const char *name, int depth)
 	return answer;
 }
 
+/* What a Fetch is for. */
+typedef RegistryAnswer (*FetchAction) (Fetch *fetch, const char *path);
+
+static RegistryAnswer
+fetch_schema(Fetch *fetch, const char *path)
+{
+	return add_schema(fetch, path, NULL, 0);
+}
+
+static RegistryAnswer
+fetch_anything(Fetch *fetch, const char *path)
+{
+	return get_path(fetch, path, &fetch->bodies[0]);
+}
+
+/* The id that the answer to a POST has. */
+static RegistryAnswer
+post_schema(Fetch *fetch, const char *path)
+{
+	RegistryAnswer answer = get_path(fetch, path, &fetch->bodies[0]);
+	json_t	   *id;
+
+	if (answer != REGISTRY_FOUND)
+		return answer;
+	id = json_object_get(fetch->bodies[0], "id");
+	if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) > PG_INT32_MAX)
+	{
+		set_problem(fetch->problem, ERRCODE_CONNECTION_FAILURE, true,
+					"schema registry sent no schema id");
+		return REGISTRY_UNAVAILABLE;
+	}
+	fetch->schema_id = (int32) json_integer_value(id);
+	return REGISTRY_FOUND;
+}
+
 /* Run one look-up; the resources of libcurl go whatever happens. */
 static RegistryAnswer
-run_fetch(const RegistryOptions *options, const char *path, bool check_only,
-		  MemoryContext context, char ***texts, int *ntexts, KafkaProblem *problem)
+run_fetch(const RegistryOptions *options, FetchAction action, const char *path, char *post,
+		  MemoryContext context, KafkaProblem *problem, Fetch **result)
 {
 	static bool initialized = false;
 	Fetch	   *fetch = MemoryContextAllocZero(context, sizeof(Fetch));
 	volatile RegistryAnswer answer;
 
+	*result = fetch;
 	if (options->url == NULL)
 	{
 		set_problem(problem, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, true,
@@ -408,6 +471,7 @@ run_fetch(const RegistryOptions *options, const char *path, bool check_only,
 	fetch->options = options;
 	fetch->context = context;
 	fetch->problem = problem;
+	fetch->post = post;
 	fetch->texts = MemoryContextAllocZero(context, MAX_TEXTS * sizeof(char *));
 	fetch->names = MemoryContextAllocZero(context, MAX_TEXTS * sizeof(char *));
 	fetch->multi = curl_multi_init();
@@ -417,10 +481,7 @@ run_fetch(const RegistryOptions *options, const char *path, bool check_only,
 	PG_TRY();
 	{
 		prepare(fetch);
-		if (check_only)
-			answer = get_path(fetch, path, &fetch->bodies[0]);
-		else
-			answer = add_schema(fetch, path, NULL, 0);
+		answer = action(fetch, path);
 	}
 	PG_FINALLY();
 	{
@@ -433,12 +494,6 @@ run_fetch(const RegistryOptions *options, const char *path, bool check_only,
 			json_decref(fetch->bodies[i]);
 	}
 	PG_END_TRY();
-
-	if (texts != NULL)
-	{
-		*texts = fetch->texts;
-		*ntexts = fetch->ntexts;
-	}
 	return answer;
 }
 
@@ -446,12 +501,63 @@ RegistryAnswer
 RegistryFetchSchema(const RegistryOptions *options, int32 schema_id, MemoryContext context,
 					char ***texts, int *ntexts, KafkaProblem *problem)
 {
-	return run_fetch(options, psprintf("/schemas/ids/%d", schema_id), false, context, texts,
-					 ntexts, problem);
+	Fetch	   *fetch;
+	RegistryAnswer answer = run_fetch(options, fetch_schema,
+									  psprintf("/schemas/ids/%d", schema_id), NULL, context,
+									  problem, &fetch);
+
+	*texts = fetch->texts;
+	*ntexts = fetch->ntexts;
+	return answer;
 }
 
 RegistryAnswer
 RegistryCheck(const RegistryOptions *options, KafkaProblem *problem)
 {
-	return run_fetch(options, "/subjects", true, CurrentMemoryContext, NULL, NULL, problem);
+	Fetch	   *fetch;
+
+	return run_fetch(options, fetch_anything, "/subjects", NULL, CurrentMemoryContext, problem,
+					 &fetch);
+}
+
+/* "{"schema": ...}" in the current context. */
+static char *
+schema_body(const char *text)
+{
+	json_t	   *body = json_pack("{s:s}", "schema", text);
+	char	   *dump = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	char	   *result;
+
+	json_decref(body);
+	if (dump == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"), errdetail("A schema could not be written as JSON.")));
+	result = pstrdup(dump);
+	free(dump);
+	return result;
+}
+
+/* Asked for first: who may read subjects may not always add to them. */
+RegistryAnswer
+RegistryRegisterSchema(const RegistryOptions *options, const char *subject, const char *text,
+					   int32 *schema_id, KafkaProblem *problem)
+{
+	char	   *escaped = curl_easy_escape(NULL, subject, 0);
+	char	   *path;
+	char	   *body = schema_body(text);
+	Fetch	   *fetch;
+	RegistryAnswer answer;
+
+	if (escaped == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	path = psprintf("/subjects/%s", escaped);
+	curl_free(escaped);
+	answer = run_fetch(options, post_schema, path, body, CurrentMemoryContext, problem, &fetch);
+	if (answer == REGISTRY_NOT_FOUND)
+		answer = run_fetch(options, post_schema, psprintf("%s/versions", path), body,
+						   CurrentMemoryContext, problem, &fetch);
+	if (answer == REGISTRY_FOUND)
+		*schema_id = fetch->schema_id;
+	return answer;
 }

@@ -33,6 +33,14 @@ extern RegistryAnswer RegistryFetchSchema(const RegistryOptions *options, int32 
 										  MemoryContext context, char ***texts, int *ntexts,
 										  KafkaProblem *problem);
 
+/*
+ * The id of a schema that a subject has, or is given: REGISTRY_REFUSED if the registry does
+ * not take it.  As above, but twice as long.
+ */
+extern RegistryAnswer RegistryRegisterSchema(const RegistryOptions *options, const char *subject,
+											 const char *text, int32 *schema_id,
+											 KafkaProblem *problem);
+
 /* Is it there, and does it let us in?  As above. */
 extern RegistryAnswer RegistryCheck(const RegistryOptions *options, KafkaProblem *problem);
 

@@ -21,6 +21,8 @@
 #include "utils/array.h"
 #include "utils/lsyscache.h"
 
+#include "common/compat.h"
+
 typedef struct Field
 {
 	const MergeColumn *column;
@@ -165,6 +167,37 @@ date_row(Merge *merge, const RowWrite *write, MergeRow *row)
 	row->metadata = MetadataWrite(&metadata, merge->types, merge->count);
 }
 
+pg_noreturn static void
+refuse_update(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("rows that are resolved as a whole cannot be updated in part"),
+			 errhint("Set the store's conflict_resolution to \"field\", or put the whole row.")));
+	pg_unreachable();
+}
+
+pg_noreturn static void
+refuse_sum(const char *column)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("column \"%s\" cannot be added to where the later write wins", column),
+			 errdetail("A sum depends on all of its parts, and not on the latest."),
+			 errhint("Set the column, or set the store's conflict_resolution to \"arrival\".")));
+	pg_unreachable();
+}
+
+void
+MergeCheckUpdate(MergePolicy policy, TupleDesc columns, int first, const FieldWrite *fields)
+{
+	if (policy == MERGE_BY_ROW)
+		refuse_update();
+	for (int i = first; policy == MERGE_BY_FIELD && i < columns->natts; i++)
+		if (fields[i - first].change == FIELD_ADD)
+			refuse_sum(NameStr(TupleDescAttr(columns, i)->attname));
+}
+
 static bool
 apply_by_row(Merge *merge, RowMetadata *metadata, const RowWrite *write, MergeRow *row)
 {
@@ -173,10 +206,7 @@ apply_by_row(Merge *merge, RowMetadata *metadata, const RowWrite *write, MergeRo
 	if (write->kind == WRITE_UPDATE && write->is_replayed)
 		return apply_by_arrival(merge, write, row);
 	if (write->kind == WRITE_UPDATE)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("rows that are resolved as a whole cannot be updated in part"),
-				 errhint("Set the store's conflict_resolution to \"field\", or put the whole row.")));
+		refuse_update();
 	if (write->time == metadata->time)
 		wins = write->kind == WRITE_DELETE || (row->exists && write->tie_hash > metadata->tie_hash);
 	if (!wins)
@@ -314,11 +344,7 @@ apply_by_field(Merge *merge, RowMetadata *metadata, const RowWrite *write, Merge
 			continue;
 		}
 		if (change != NULL && change->change == FIELD_ADD)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("column \"%s\" cannot be added to where the later write wins", field->column->name),
-					 errdetail("A sum depends on all of its parts, and not on the latest."),
-					 errhint("Set the column, or set the store's conflict_resolution to \"arrival\".")));
+			refuse_sum(field->column->name);
 		if (field->kind == MERGE_SCALAR)
 			changed |= merge_scalar(field, &metadata->fields[i], write, change, &row->values[i],
 									&row->isnull[i], &field_deleted);

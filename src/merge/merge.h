@@ -8,6 +8,8 @@
 #ifndef VENICE_MERGE_H
 #define VENICE_MERGE_H
 
+#include "access/tupdesc.h"
+
 #include "common/field_write.h"
 #include "merge/metadata.h"
 
@@ -61,6 +63,13 @@ typedef struct Merge Merge;
 /* Lives in context, and refers to columns. */
 extern Merge *MergeCreate(const MergeColumn *columns, int count, MergePolicy policy,
 						  MemoryContext context);
+
+/*
+ * 0A000 unless the policy can resolve an update of columns from the first on: for who
+ * does not apply it himself.
+ */
+extern void MergeCheckUpdate(MergePolicy policy, TupleDesc columns, int first,
+							 const FieldWrite *fields);
 
 /*
  * Apply a write to a row, in place; values come to lie in the current context, or are

@@ -39,6 +39,7 @@
 #include "avro/reader.h"
 #include "apply/expire.h"
 #include "apply/log.h"
+#include "apply/outbox.h"
 #include "catalog/audit.h"
 #include "catalog/node.h"
 #include "catalog/pointer.h"
@@ -927,6 +928,7 @@ StoreDrop(const Store *store, bool force)
 	QuerySession session;
 	QueryArgs	args = {0};
 	ListCell   *cell;
+	int64		left;
 
 	/* Of a store whose schema is gone there is nothing left to be careful about. */
 	force |= !OidIsValid(store->schema_oid);
@@ -937,7 +939,7 @@ StoreDrop(const Store *store, bool force)
 				 errdetail("Push \"%s\" fills version %d.", future->push_id, future->number),
 				 errhint("Stop it with venice.abort_push(%s), or drop with force => true.",
 						 quote_literal_cstr(store->name))));
-	if (store->server != NULL)
+	if (store->server != NULL || StoreIsProduced(store))
 		IngestionStop(store->name, -1);
 
 	foreach(cell, VersionList(store->name))
@@ -969,6 +971,13 @@ StoreDrop(const Store *store, bool force)
 	}
 
 	LogDrop(store);
+	left = OutboxDrop(store);
+	if (left > 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg_plural("%lld write to store \"%s\" had not been produced",
+							   "%lld writes to store \"%s\" had not been produced", left,
+							   (long long) left, store->name)));
 	HistoryDrop(store, force);
 	VersionPointerRemove(store->name);
 	QueryBeginRegistry(&session);

@@ -36,6 +36,7 @@
 
 #include "apply/expire.h"
 #include "apply/log.h"
+#include "apply/outbox.h"
 #include "catalog/node.h"
 #include "catalog/store.h"
 #include "common/compat.h"
@@ -483,6 +484,7 @@ incremental_push_is_done(const Store *store, const char *push_id)
 	return found;
 }
 
+/* Through a topic it is completed by who reads its end there. */
 static void
 finish_incremental_push(const Store *store, const char *push_id, int64 rows)
 {
@@ -495,9 +497,11 @@ finish_incremental_push(const Store *store, const char *push_id, int64 rows)
 	QueryArgText(&args, push_id);
 	QueryArgText(&args, started_by);
 	QueryArgInt8(&args, rows);
+	QueryArgBool(&args, StoreIsProduced(store));
 	(void) QueryRun("INSERT INTO venice.push (store_name, push_id, version, origin, state, started_by, "
-					"ended_time, rows) SELECT store_name, $2, version, 'incremental', 'completed', "
-					"$3::name, pg_catalog.clock_timestamp(), $4 "
+					"ended_time, rows) SELECT store_name, $2, version, 'incremental', "
+					"CASE WHEN $5 THEN 'started' ELSE 'completed' END, $3::name, "
+					"CASE WHEN NOT $5 THEN pg_catalog.clock_timestamp() END, $4 "
 					"FROM venice.version_pointer WHERE store_name = $1::name", &args);
 	QueryEnd(&session);
 }
@@ -517,7 +521,7 @@ venice_incremental_push(PG_FUNCTION_ARGS)
 
 	check_query(query);
 	if (!incremental_push_is_done(store, push_id))
-		finish_incremental_push(store, push_id, StorePutQuery(store, query));
+		finish_incremental_push(store, push_id, StorePutQuery(store, query, push_id));
 	PG_RETURN_TEXT_P(cstring_to_text(push_id));
 }
 

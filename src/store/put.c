@@ -7,6 +7,9 @@
  * the log, so that the next push does not.  Whoever makes a version complete meanwhile
  * waits for this transaction.
  *
+ * Of a store with real-time topics the order of writes is a topic's: a write goes to the
+ * outbox, and touches no row until it comes back from there.
+ *
  * A caller needs on records what INSERT, UPDATE and DELETE would need.  Rows are written
  * as the store's owner: policies do not apply to him, so that who is subject to them
  * does not write here.
@@ -42,6 +45,7 @@
 
 #include "apply/change.h"
 #include "apply/log.h"
+#include "apply/outbox.h"
 #include "apply/write.h"
 #include "catalog/pointer.h"
 #include "common/compat.h"
@@ -50,6 +54,7 @@
 #include "store/arguments.h"
 #include "store/quota.h"
 #include "version/history.h"
+#include "wire/to_json.h"
 
 PG_FUNCTION_INFO_V1(venice_put);
 PG_FUNCTION_INFO_V1(venice_update);
@@ -66,11 +71,12 @@ PG_FUNCTION_INFO_V1(venice_delete);
 typedef struct Call
 {
 	Store	   *store;
-	Oid			records;		/* of the current version */
+	VersionPointer current;
 	TupleDesc	columns;		/* that there are arguments for, keys first */
 	Datum	   *values;
 	bool	   *isnull;
 	TimestampTz time;
+	bool		has_time;		/* the caller has said it */
 } Call;
 
 /* Microseconds since 1970, which is as far back as Kafka's time goes. */
@@ -91,12 +97,12 @@ static void
 check_writable(const Store *store)
 {
 	StoreCheckSchema(store);
-	if (store->server != NULL)
+	if (store->server != NULL && !StoreIsProduced(store))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("store \"%s\" is filled from server \"%s\"", store->name, store->server),
 				 errdetail("Its rows are those of a topic."),
-				 errhint("Produce to the topic, or use a store without a server.")));
+				 errhint("Produce to the topic, or give the store real_time_topics.")));
 }
 
 static void
@@ -117,8 +123,8 @@ check_rights(const Store *store, Oid records, AclMode mode)
 				 errhint("Rows are written by roles that it does not apply to.")));
 }
 
-static Oid
-current_records(const Store *store)
+static VersionPointer
+current_version(const Store *store)
 {
 	VersionPointer pointer;
 
@@ -126,7 +132,7 @@ current_records(const Store *store)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("store \"%s\" has no current version", store->name)));
-	return pointer.records;
+	return pointer;
 }
 
 static void
@@ -145,7 +151,7 @@ check_key(const char *name, bool isnull)
 static void
 check_columns(const Call *call)
 {
-	TupleDesc	columns = WriteColumns(call->store, call->records);
+	TupleDesc	columns = WriteColumns(call->store, call->current.records);
 
 	for (int i = 0; i < call->columns->natts; i++)
 	{
@@ -181,8 +187,8 @@ begin_call(FunctionCallInfo fcinfo, int first_column, AclMode mode, Call *call)
 	StoreWritersLock(store);
 	call->store = StoreLookupLatest(store);
 	check_writable(call->store);
-	call->records = current_records(call->store);
-	check_rights(call->store, call->records, mode);
+	call->current = current_version(call->store);
+	check_rights(call->store, call->current.records, mode);
 	if (mode != ACL_DELETE)
 		QuotaCheckStorage(call->store);
 	QuotaCheckWrites(call->store);
@@ -214,7 +220,8 @@ begin_call(FunctionCallInfo fcinfo, int first_column, AclMode mode, Call *call)
 			check_key(name, call->isnull[i]);
 	}
 	check_columns(call);
-	call->time = PG_ARGISNULL(2) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(2);
+	call->has_time = !PG_ARGISNULL(2);
+	call->time = call->has_time ? PG_GETARG_TIMESTAMPTZ(2) : GetCurrentTimestamp();
 }
 
 /* Writers of each complete version. */
@@ -283,7 +290,7 @@ add_write(Batch *batch, const Datum *values, const bool *isnull, RowWrite *write
 		.kind = write->kind,.fields = fields,.time = write->time,.event_time = time,
 		.tie_hash = write->tie_hash
 	};
-	logged->key = ChangeToJson(batch->columns, 0, batch->store->key_count, values, isnull);
+	logged->key = ColumnsToJson(batch->columns, 0, batch->store->key_count, values, isnull);
 	batch->writes[batch->count] = (KeyedWrite) {values, write, time};
 	batch->past[batch->count++] = (HistoryWrite) {values, isnull, time};
 }
@@ -305,7 +312,7 @@ add_row(Batch *batch, const Datum *values, const bool *isnull, TimestampTz time)
 		write->fields[i].isnull = isnull[key_count + i];
 	}
 	add_write(batch, values, isnull, write,
-			  ChangeToJson(batch->columns, key_count, field_count, values + key_count,
+			  ColumnsToJson(batch->columns, key_count, field_count, values + key_count,
 						   isnull + key_count), time);
 }
 
@@ -330,6 +337,27 @@ write_batch(const Batch *batch)
 					   batch->count, strcmp(store->options->conflict_resolution, "arrival") == 0);
 }
 
+/* Write to the outbox; write is NULL where the values are put. */
+static void
+produce_change(Call *call, TupleDesc columns, const RowWrite *write, const Jsonb *fields)
+{
+	const Version *version = VersionLookup(call->store->name, call->current.version, false);
+	int64		time = call->has_time ? write_time(call->time) : 0;
+	OutboxWriter *outbox;
+
+	if (write != NULL && write->kind == WRITE_UPDATE)
+		MergeCheckUpdate(VersionMergePolicy(version), columns, call->store->key_count,
+						 write->fields);
+	outbox = OutboxWriterOpen(call->store, version->number, columns);
+	if (write == NULL)
+		OutboxPut(outbox, call->values, call->isnull, time);
+	else if (write->kind == WRITE_UPDATE)
+		OutboxUpdate(outbox, call->values, fields, time);
+	else
+		OutboxDelete(outbox, call->values, time);
+	OutboxWriterClose(outbox);
+}
+
 /*
  * Do what a call wants; columns describes the fields of the write, which is NULL where the
  * values are put.
@@ -338,18 +366,23 @@ static void
 finish_call(Call *call, TupleDesc columns, RowWrite *write, const Jsonb *fields)
 {
 	UserContext user;
-	List	   *writers;
-	Batch		batch;
 
 	UserContextEnter(&user, call->store->owner);
-	writers = open_writers(call->store, columns);
-	begin_batch(&batch, call->store, writers, call->columns, 1);
-	if (write == NULL)
-		add_row(&batch, call->values, call->isnull, call->time);
+	if (StoreIsProduced(call->store))
+		produce_change(call, columns, write, fields);
 	else
-		add_write(&batch, call->values, call->isnull, write, fields, call->time);
-	write_batch(&batch);
-	close_writers(writers);
+	{
+		List	   *writers = open_writers(call->store, columns);
+		Batch		batch;
+
+		begin_batch(&batch, call->store, writers, call->columns, 1);
+		if (write == NULL)
+			add_row(&batch, call->values, call->isnull, call->time);
+		else
+			add_write(&batch, call->values, call->isnull, write, fields, call->time);
+		write_batch(&batch);
+		close_writers(writers);
+	}
 	UserContextLeave(&user);
 }
 
@@ -384,7 +417,7 @@ venice_update(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("patch must not be null")));
-	columns = WriteColumns(call.store, call.records);
+	columns = WriteColumns(call.store, call.current.records);
 	reader = ChangeReaderCreate(columns, call.store->key_count, CurrentMemoryContext);
 	write.fields = ChangeReadPatch(reader, PG_GETARG_JSONB_P(3));
 	finish_call(&call, columns, &write,
@@ -441,18 +474,21 @@ columns_of_query(const Store *store, TupleDesc columns, const char *query)
 	return psprintf("SELECT %s FROM (%s) AS q (%s)", casts.data, query, names.data);
 }
 
+/* Rows that were fetched, into the outbox where there is one, else to each version. */
 static void
-put_fetched(const Store *store, SPITupleTable *rows, uint64 count, TimestampTz time)
+put_fetched(const Store *store, OutboxWriter *outbox, SPITupleTable *rows, uint64 count,
+			TimestampTz time)
 {
 	int			natts = rows->tupdesc->natts;
 	UserContext user;
-	List	   *writers;
+	List	   *writers = NIL;
 	Batch		batch;
 
 	QuotaCheckStorage(store);
 	QuotaCheckWrites(store);
 	UserContextEnter(&user, store->owner);
-	writers = open_writers(store, rows->tupdesc);
+	if (outbox == NULL)
+		writers = open_writers(store, rows->tupdesc);
 	begin_batch(&batch, store, writers, rows->tupdesc, count);
 	for (uint64 row = 0; row < count; row++)
 	{
@@ -463,27 +499,66 @@ put_fetched(const Store *store, SPITupleTable *rows, uint64 count, TimestampTz t
 		heap_deform_tuple(rows->vals[row], rows->tupdesc, values, isnull);
 		for (int i = 0; i < store->key_count; i++)
 			check_key(NameStr(TupleDescAttr(rows->tupdesc, i)->attname), isnull[i]);
-		add_row(&batch, values, isnull, time);
+		if (outbox != NULL)
+			OutboxPut(outbox, values, isnull, 0);
+		else
+			add_row(&batch, values, isnull, time);
 	}
-	write_batch(&batch);
+	if (outbox == NULL)
+		write_batch(&batch);
 	close_writers(writers);
+	UserContextLeave(&user);
+}
+
+/* The outbox of a store that has one, with the push begun. */
+static OutboxWriter *
+open_outbox(const Store *store, int version, TupleDesc columns, const char *push_id)
+{
+	OutboxWriter *outbox;
+	UserContext user;
+
+	if (!StoreIsProduced(store))
+		return NULL;
+	UserContextEnter(&user, store->owner);
+	outbox = OutboxWriterOpen(store, version, columns);
+	OutboxMark(outbox, true, push_id);
+	UserContextLeave(&user);
+	return outbox;
+}
+
+static void
+close_outbox(const Store *store, OutboxWriter *outbox, const char *push_id)
+{
+	UserContext user;
+
+	if (outbox == NULL)
+		return;
+	UserContextEnter(&user, store->owner);
+	OutboxMark(outbox, false, push_id);
+	OutboxWriterClose(outbox);
 	UserContextLeave(&user);
 }
 
 /* A number of rows at a time, so that no trigger of the query's fires amid those of the rows. */
 int64
-StorePutQuery(const Store *store, const char *query)
+StorePutQuery(const Store *store, const char *query, const char *push_id)
 {
 	TimestampTz time = GetCurrentTimestamp();
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "venice incremental push",
 												  ALLOCSET_DEFAULT_SIZES);
+	VersionPointer current;
+	TupleDesc	columns;
+	OutboxWriter *outbox;
 	Portal		portal;
 	int64		count = 0;
 
 	check_writable(store);
 	StoreWritersLock(store->name);
+	current = current_version(store);
 	SPI_connect();
-	query = columns_of_query(store, WriteColumns(store, current_records(store)), query);
+	columns = WriteColumns(store, current.records);
+	query = columns_of_query(store, columns, query);
+	outbox = open_outbox(store, current.version, columns, push_id);
 	portal = SPI_cursor_open_with_args(NULL, query, 0, NULL, NULL, NULL, false,
 									   CURSOR_OPT_NO_SCROLL);
 	for (;;)
@@ -495,12 +570,13 @@ StorePutQuery(const Store *store, const char *query)
 			break;
 		count += SPI_processed;
 		old = MemoryContextSwitchTo(context);
-		put_fetched(store, SPI_tuptable, SPI_processed, time);
+		put_fetched(store, outbox, SPI_tuptable, SPI_processed, time);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(context);
 		SPI_freetuptable(SPI_tuptable);
 	}
 	SPI_cursor_close(portal);
+	close_outbox(store, outbox, push_id);
 	SPI_finish();
 	MemoryContextDelete(context);
 	return count;

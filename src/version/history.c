@@ -95,6 +95,15 @@ HistoryLog(const Store *store)
 	return OidIsValid(schema) ? get_relname_relid("log", schema) : InvalidOid;
 }
 
+Oid
+HistoryOutbox(const Store *store)
+{
+	Oid			schema = HistorySchema(store);
+	Oid			outbox = OidIsValid(schema) ? get_relname_relid("outbox", schema) : InvalidOid;
+
+	return OidIsValid(outbox) && get_rel_relkind(outbox) == RELKIND_RELATION ? outbox : InvalidOid;
+}
+
 char *
 HistoryColumn(Oid history, const char *name)
 {
@@ -862,7 +871,7 @@ HistoryChangeOwner(const Store *store, Oid owner)
 {
 	Oid			schema = HistorySchema(store);
 	Oid			history = HistoryRelation(store);
-	Oid			log = HistoryLog(store);
+	Oid			tables[] = {HistoryLog(store), HistoryOutbox(store)};
 	UserContext user;
 	ListCell   *cell;
 
@@ -875,8 +884,9 @@ HistoryChangeOwner(const Store *store, Oid owner)
 		foreach(cell, find_all_inheritors(history, AccessExclusiveLock, NULL))
 			ATExecChangeOwner(lfirst_oid(cell), owner, false, AccessExclusiveLock);
 	}
-	if (OidIsValid(log))
-		ATExecChangeOwner(log, owner, false, AccessExclusiveLock);
+	for (int i = 0; i < lengthof(tables); i++)
+		if (OidIsValid(tables[i]))
+			ATExecChangeOwner(tables[i], owner, false, AccessExclusiveLock);
 	AlterSchemaOwner_oid(schema, owner);
 	UserContextLeave(&user);
 }
@@ -896,7 +906,7 @@ HistoryDrop(const Store *store, bool force)
 	else if (OidIsValid(HistoryRelation(store)))
 		QueryRunf("DROP TABLE %s.rows", schema);
 	HistoryStreamsEnd(store->name);
-	if (force || !OidIsValid(HistoryLog(store)))
+	if (force || !(OidIsValid(HistoryLog(store)) || OidIsValid(HistoryOutbox(store))))
 		QueryRunf("DROP SCHEMA %s%s", schema, force ? " CASCADE" : "");
 	QueryEnd(&session);
 }

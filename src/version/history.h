@@ -22,8 +22,9 @@ extern Oid	HistorySchema(const Store *store);
 /* Make it unless it is there. */
 extern void HistorySchemaMake(const Store *store);
 
-/* The log of writes, or InvalidOid. */
+/* The log of writes, and of those that go through Kafka the outbox; or InvalidOid. */
 extern Oid	HistoryLog(const Store *store);
+extern Oid	HistoryOutbox(const Store *store);
 
 /*
  * The store's history, a table partitioned by event time; InvalidOid when there is none,

@@ -25,6 +25,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "apply/outbox.h"
 #include "catalog/node.h"
 #include "catalog/store.h"
 #include "common/compat.h"
@@ -40,6 +41,7 @@ PG_FUNCTION_INFO_V1(venice_resume_ingestion);
 PG_FUNCTION_INFO_V1(venice_ingestion_units);
 PG_FUNCTION_INFO_V1(venice_build_progress);
 PG_FUNCTION_INFO_V1(venice_unlogged_partition_states);
+PG_FUNCTION_INFO_V1(venice_outboxes);
 
 /*
  * venice_extension_created
@@ -318,4 +320,34 @@ venice_unlogged_partition_states(PG_FUNCTION_ARGS)
 			tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
 	QueryEnd(&session);
 	PG_RETURN_NULL();
+}
+
+/*
+ * venice_outboxes
+ *		What is in the outboxes of this database that the caller may see.
+ */
+Datum
+venice_outboxes(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Oid			caller = GetUserId();
+	ListCell   *cell;
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(cell, OutboxList())
+	{
+		const OutboxContent *content = lfirst(cell);
+		NameData	store;
+		Datum		values[3];
+		bool		nulls[3] = {false};
+
+		if (!StoreShowsStatistics(content->store, caller))
+			continue;
+		namestrcpy(&store, content->store);
+		values[0] = NameGetDatum(&store);
+		values[1] = Int64GetDatum(content->pending);
+		set_time(values, nulls, 2, content->oldest_time);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
 }

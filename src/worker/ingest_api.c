@@ -14,7 +14,9 @@
 
 #include "fmgr.h"
 
+#include "catalog/node.h"
 #include "version/state.h"
+#include "wire/encode.h"
 
 static const IngestApi api = {
 	.version = INGEST_API_VERSION,
@@ -72,6 +74,12 @@ static const IngestApi api = {
 	.SubtransactionTry = SubtransactionTry,
 	.SubtransactionTryUnless = SubtransactionTryUnless,
 	.SupervisorWake = SupervisorWake,
+	.NodeIsKnown = NodeIsKnown,
+	.RealTimeTopicName = RealTimeTopicName,
+	.OutboxResume = OutboxResume,
+	.OutboxTake = OutboxTake,
+	.OutboxDone = OutboxDone,
+	.RecordFrameFill = RecordFrameFill,
 };
 
 void

@@ -14,6 +14,7 @@
 
 #include "apply/load.h"
 #include "apply/log.h"
+#include "apply/outbox.h"
 #include "apply/write.h"
 #include "avro/reader.h"
 #include "catalog/store.h"
@@ -114,6 +115,13 @@ typedef struct IngestApi
 	void		(*SupervisorWake) (void);
 	int			(*WriteRateWaitMs) (const char *store);
 	void		(*WriteRateCount) (const char *store, int64 rows);
+	bool		(*NodeIsKnown) (void);
+	char *(*RealTimeTopicName) (const RealTimeTopic *topic, const char *store);
+	void		(*OutboxResume) (const Store *store, int64 delivered, OutboxBatch *batch);
+	void		(*OutboxTake) (const Store *store, int max_rows, int64 max_bytes,
+							OutboxBatch *batch);
+	void		(*OutboxDone) (const Store *store, const OutboxBatch *batch);
+	void		(*RecordFrameFill) (char *frame, int32 schema_id);
 } IngestApi;
 
 /* Publish it, when venice.so is loaded. */

@@ -32,6 +32,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "apply/outbox.h"
 #include "catalog/store.h"
 #include "common/guc.h"
 #include "common/query.h"
@@ -126,6 +127,31 @@ set_write_rates(void)
 	QueryEnd(&session);
 }
 
+/* One for each store whose writes are to be produced; to be given out where there are some. */
+static List *
+wanted_outboxes(void)
+{
+	List	   *with_rows;
+	List	   *stores = OutboxStores(&with_rows);
+	List	   *wanted = NIL;
+	ListCell   *cell;
+
+	foreach(cell, stores)
+	{
+		WantedUnit *unit = palloc0(sizeof(WantedUnit));
+
+		unit->store = lfirst(cell);
+		unit->region = OUTBOX_REGION;
+		unit->server = "";
+		unit->topic = "";
+		/* Known unless it has rows: nothing is made for it, and what is there goes on. */
+		unit->known = !list_member_ptr(with_rows, lfirst(cell));
+		unit->optional = unit->known;
+		wanted = lappend(wanted, unit);
+	}
+	return wanted;
+}
+
 /*
  * A version whose table somebody has dropped, or whose rows a crash took, is not
  * wanted before maintenance has seen to it.
@@ -144,7 +170,7 @@ UnitsWanted(void)
 	for (uint64 i = 0; i < rows; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(session.result_context);
-		WantedUnit *unit = palloc(sizeof(WantedUnit));
+		WantedUnit *unit = palloc0(sizeof(WantedUnit));
 
 		unit->store = QueryText(i, 1, CurrentMemoryContext);
 		unit->version = QueryInt4(i, 2, 0);
@@ -159,7 +185,7 @@ UnitsWanted(void)
 		MemoryContextSwitchTo(old);
 	}
 	QueryEnd(&session);
-	return wanted;
+	return list_concat(wanted, wanted_outboxes());
 }
 
 static void
@@ -234,6 +260,8 @@ UnitsSync(const List *wanted)
 		if (!unit->in_use || unit->database != MyDatabaseId)
 			continue;
 		match = find_wanted(wanted, &next_wanted, unit);
+		if (match != NULL && match->optional && unit->worker < 0)
+			match = NULL;
 		if (match != NULL)
 		{
 			match->known = true;

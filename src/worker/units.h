@@ -20,6 +20,7 @@ typedef struct WantedUnit
 	int32		partition;		/* -1: not known yet */
 	bool		end_requested;
 	uint32		members;		/* of versions that have joined */
+	bool		optional;		/* only while it has a worker */
 	bool		known;			/* has its shared unit; for UnitsSync */
 } WantedUnit;
 

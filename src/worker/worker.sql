@@ -117,6 +117,29 @@ COMMENT ON VIEW venice.stat_ingestion IS
     'How far each partition of each version is ingested, of the topic that it is loaded from and of real-time topics, which have a region; partition is NULL while nobody knows how many there are.';
 GRANT SELECT ON venice.stat_ingestion TO PUBLIC;
 
+CREATE FUNCTION venice_internal.outboxes()
+    RETURNS TABLE (store name, pending bigint, oldest_time timestamptz)
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 10
+    AS 'MODULE_PATHNAME', 'venice_outboxes';
+COMMENT ON FUNCTION venice_internal.outboxes() IS
+    'What is in the outboxes of stores whose statistics you may see.';
+
+CREATE VIEW venice.stat_outbox WITH (security_barrier) AS
+    SELECT o.store,
+           CASE WHEN s.paused OR NOT venice_internal.node_is_known()
+                  OR NOT pg_catalog.current_setting('venice.ingestion')::boolean THEN 'paused'
+                WHEN u.state IS NOT NULL THEN u.state
+                WHEN o.pending > 0 THEN 'waiting_for_worker' ELSE 'caught_up' END AS state,
+           u.pid, o.pending, o.oldest_time, t.produced, u.last_error, u.last_error_time, u.next_retry_time
+      FROM venice_internal.outboxes() o
+      JOIN venice.store s ON s.store_name = o.store
+      JOIN venice.store_stat t ON t.store_name = o.store
+      LEFT JOIN venice_internal.ingestion_units() u ON u.store = o.store AND u.region = -2
+     WHERE venice_internal.can_see_statistics(o.store);
+COMMENT ON VIEW venice.stat_outbox IS
+    'What was written through SQL to stores with real-time topics, and is still to be produced to their topics.';
+GRANT SELECT ON venice.stat_outbox TO PUBLIC;
+
 CREATE VIEW venice.stat_progress_push WITH (security_barrier) AS
     SELECT v.store_name AS store, v.version,
            COALESCE(b.phase,

@@ -355,6 +355,14 @@ sub produce
 	return $self->request('produce', topic => $topic, records => $records, %options);
 }
 
+# All that is committed in a topic, by partition and offset: [ { partition, key => hex,
+# value => hex, headers => [ [name, value] ] } ]
+sub consume
+{
+	my ($self, $topic) = @_;
+	return $self->request('consume', topic => $topic);
+}
+
 # format($name, \%schema, schema_id => 7), or registry => URL, subject => NAME,
 # or neither: bare Avro.
 sub format

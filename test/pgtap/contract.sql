@@ -171,6 +171,8 @@ INSERT INTO view_columns VALUES
         'rows_updated bigint, rows_deleted bigint, rejected bigint, batches bigint, '
         'last_message_time timestamp with time zone, last_commit_time timestamp with time zone, last_error text, '
         'last_error_time timestamp with time zone, next_retry_time timestamp with time zone, region integer'),
+    ('stat_outbox', 'store name, state text, pid integer, pending bigint, oldest_time timestamp with time zone, produced bigint, '
+        'last_error text, last_error_time timestamp with time zone, next_retry_time timestamp with time zone'),
     ('stat_progress_join', 'pid integer, phase text, key_sets_done integer, key_sets_total integer, rows_done bigint, rows_total bigint, percent real, '
         'workers integer, started_time timestamp with time zone, estimated_end_time timestamp with time zone'),
     ('stat_progress_push', 'store name, version integer, phase text, rows_done bigint, rows_total bigint, percent real, '

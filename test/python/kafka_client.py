@@ -119,6 +119,45 @@ class Client:
         finally:
             consumer.close()
 
+    def consume(self, topic):
+        """All that is committed in a topic: its records in the order of partitions
+        and offsets, keys and values as hexadecimal text, headers as a list of pairs.
+        """
+        consumer = Consumer(
+            {
+                **self.configuration,
+                "group.id": "tests",
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "enable.auto.commit": False,
+            }
+        )
+        try:
+            partitions = sorted(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
+            consumer.assign([TopicPartition(topic, p, 0) for p in partitions])
+            records, left = [], set(partitions)
+            while left:
+                message = consumer.poll(10)
+                if message is None:
+                    raise RuntimeError("nothing came for ten seconds")
+                if not message.error():
+                    records.append(message)
+                elif message.error().code() == KafkaError._PARTITION_EOF:
+                    left.discard(message.partition())
+                else:
+                    raise KafkaException(message.error())
+            return [
+                {
+                    "partition": m.partition(),
+                    "key": None if m.key() is None else m.key().hex(),
+                    "value": None if m.value() is None else m.value().hex(),
+                    "headers": [[name, value.decode()] for name, value in m.headers() or []],
+                }
+                for m in sorted(records, key=lambda m: (m.partition(), m.offset()))
+            ]
+        finally:
+            consumer.close()
+
     def format(self, name, schema, schema_id=None, registry=None, subject=None):
         """Declare an Avro format: bare, framed with schema_id, or framed with
         the id that the registry gives to the schema under the subject.
