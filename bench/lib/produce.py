@@ -3,6 +3,8 @@
 produce.py BOOTSTRAP TOPIC ROWS PARTITIONS FORMAT [REGISTRY]
                                prints the last key of each partition
 produce.py schema FORMAT       prints the values' schema, Connect's for json
+produce.py register REGISTRY TOPIC FORMAT
+                               registers the schema; prints what precedes each value, in hexadecimal digits
 produce.py columns             prints the columns of avro and json as SQL has them
 
 Formats: avro and json, 20 columns; narrow, Avro of 4 columns, about 100 bytes a record.
@@ -87,6 +89,9 @@ def encoder(kind, rng, frame):
 def main():
     if sys.argv[1] == "schema":
         print(json.dumps(schema(sys.argv[2])))
+        return
+    if sys.argv[1] == "register":
+        print(register(*sys.argv[2:]).hex())
         return
     if sys.argv[1] == "columns":
         print(", ".join("%s %s" % (name, SQL_TYPES[type_]) for name, type_ in WIDE))

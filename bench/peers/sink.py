@@ -1,11 +1,12 @@
 """Debezium's JDBC sink, from a topic into table "sunk".
 
-sink.py CONNECT_URL TOPIC ROWS LAST_KEYS TASKS FORMAT FORMAT_SOURCE DATABASE_PORT UNNEST REDUCTION
+sink.py CONNECT_URL TOPIC ROWS LAST_KEYS TASKS FORMAT FORMAT_SOURCE DATABASE_PORT UNNEST REDUCTION [FIRST_KEYS]
 
 FORMAT_SOURCE is json's schema, or the URL of the registry that has avro's.
 UNNEST and REDUCTION (true or false) are the sink's own options: one INSERT for
 a batch, and one row for a key in a batch.  Prints the milliseconds from the
-first row in the table to the last, which are the LAST_KEYS (comma separated).
+first row in the table to the last, which are the LAST_KEYS (comma separated).  Where
+there are rows from before, the first is one of FIRST_KEYS.  ROWS is how many there are in the end.
 """
 import json
 import sys
@@ -51,7 +52,8 @@ def check(url, name):
 
 
 def main():
-    url, topic, rows, last_keys, tasks, kind, source, port, unnest, reduction = sys.argv[1:]
+    url, topic, rows, last_keys, tasks, kind, source, port, unnest, reduction, *first = sys.argv[1:]
+    first_keys = [int(key) for key in first[0].split(",")] if first else None
     last_keys = [int(key) for key in last_keys.split(",")]
     name = "sink%d" % time.time_ns()
     options = "reWriteBatchedInserts=true&options=-c%20synchronous_commit=off"
@@ -88,7 +90,10 @@ def main():
         checked = time.monotonic()
         while True:
             if start is None:
-                if connection.execute("SELECT FROM sunk LIMIT 1").fetchone() is not None:
+                if connection.execute(
+                    "SELECT FROM sunk WHERE %s::bigint[] IS NULL OR id = ANY(%s) LIMIT 1",
+                    (first_keys, first_keys),
+                ).fetchone() is not None:
                     start = time.monotonic()
             elif connection.execute(
                 "SELECT count(*) FROM sunk WHERE id = ANY(%s)", (last_keys,)

@@ -12,9 +12,9 @@
  * Nobody is kept from a row between the look and the change: the change is refused when
  * somebody else was faster, who is waited for, and the key's turn begins anew.  A
  * new row is inserted speculatively, as INSERT … ON CONFLICT does, for the same
- * reason.  Rows are changed in the order of their keys by everybody who comes with
- * several, and version by version in one order, so that writers do not wait in a ring:
- * who has a key in the first version has it in all.
+ * reason.  The rows of a batch are changed in the order of their keys, and version by version
+ * in one order, so that who writes a batch in a transaction waits in no ring: who has a key
+ * in the first version has it in all.
  *
  * Triggers are none of the executor's business here: the only one that rows have is
  * what tells the cache (read/forget.c), which is told directly.  Where somebody has made

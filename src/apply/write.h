@@ -49,8 +49,9 @@ typedef struct KeyedWrite
 /*
  * Apply many, to any keys: the rows are those that VersionWriterApply leaves when it is
  * called for one after the other.  But rows are locked in the order of their keys, so
- * that of writers who do this none waits in a ring; and unless the table has triggers for
- * rows besides ours, writes to one key first meet each other, and then, once, the row.
+ * that of writers who do this once in a transaction none waits in a ring; and unless the
+ * table has triggers for rows besides ours, writes to one key first meet each other, and
+ * then, once, the row.
  * Open, apply and close in one subtransaction.
  */
 extern void VersionWriterApplyMany(VersionWriter *writer, const KeyedWrite *writes, int count);
