@@ -7,7 +7,8 @@
  * entered at the last time that may be wanted, and then followed backwards in time with the
  * rows of the spine, since every row wants what is at the place reached or older.
  * Where the next one wanted is far it is entered again, which costs about as much as
- * passing by JOIN_PROBE_STEPS entries.
+ * passing by JOIN_PROBE_STEPS entries.  The scan holds a copy of all entries of a page, in
+ * which the next one wanted is searched rather than gone to step by step.
  *
  * Where most keys of the table are asked for, entering is what costs most, and the index
  * is rather swept: followed from one key to the next.  A sweep is left for the key at
@@ -126,26 +127,39 @@ prepare_scan(Probe *probe)
 	}
 }
 
-/* The keys of the entry in hand; the first is not NULL, and stands first. */
+/* The keys of an entry of a sweep; the first is not NULL, and stands first. */
 static void
-read_keys(Probe *probe)
+read_keys(const Probe *probe, IndexTuple entry, Datum *keys)
 {
-	IndexTuple	entry = probe->scan->xs_itup;
 	TupleDesc	columns = probe->scan->xs_itupdesc;
 	bool		is_null;
 	int			i;
 
-	probe->entry_keys[0] = fetchatt(TupleDescAttr(columns, 0),
-									(char *) entry + IndexInfoFindDataOffset(entry->t_info));
+	keys[0] = fetchatt(TupleDescAttr(columns, 0),
+					   (char *) entry + IndexInfoFindDataOffset(entry->t_info));
 	for (i = 1; i < probe->run->key_count; i++)
-		probe->entry_keys[i] = index_getattr(entry, i + 1, columns, &is_null);
+		keys[i] = index_getattr(entry, i + 1, columns, &is_null);
+}
+
+/* Of an entry that has one. */
+static TimestampTz
+read_time(const Probe *probe, IndexTuple entry)
+{
+	TimestampTz time;
+	bool		is_null;
+
+	if (probe->leaf->index_time_offset < 0)
+		return DatumGetTimestampTz(index_getattr(entry, probe->leaf->index_event_time,
+												 probe->scan->xs_itupdesc, &is_null));
+	memcpy(&time, (char *) entry + IndexInfoFindDataOffset(entry->t_info) +
+		   probe->leaf->index_time_offset, sizeof(TimestampTz));
+	return time;
 }
 
 /* NULL is last, or first, among keys and times of the sweep; such an entry is nobody's. */
 static bool
-has_null(const Probe *probe)
+has_null(const Probe *probe, IndexTuple entry)
 {
-	IndexTuple	entry = probe->scan->xs_itup;
 	int			i;
 
 	for (i = 1; IndexTupleHasNulls(entry) && i < probe->leaf->index_event_time; i++)
@@ -159,7 +173,6 @@ next_entry(Probe *probe)
 {
 	IndexScanDesc scan = probe->scan;
 	bool		is_sweep = scan == probe->leaf->sweep;
-	bool		is_null;
 
 	probe->read = false;
 	do
@@ -169,18 +182,11 @@ next_entry(Probe *probe)
 		if (probe->at_end)
 			return;
 		probe->leaf->step->entries_read++;
-	} while (is_sweep && has_null(probe));
-	if (probe->leaf->index_time_offset >= 0)
-		memcpy(&probe->entry_time, (char *) scan->xs_itup +
-			   IndexInfoFindDataOffset(scan->xs_itup->t_info) + probe->leaf->index_time_offset,
-			   sizeof(TimestampTz));
-	else
-		probe->entry_time =
-			DatumGetTimestampTz(index_getattr(scan->xs_itup, probe->leaf->index_event_time,
-											  scan->xs_itupdesc, &is_null));
+	} while (is_sweep && has_null(probe, scan->xs_itup));
+	probe->entry_time = read_time(probe, scan->xs_itup);
 	if (is_sweep)
 	{
-		read_keys(probe);
+		read_keys(probe, scan->xs_itup, probe->entry_keys);
 		probe->on_entry = JoinKeysCompare(probe->run, probe->key, probe->entry_keys) == 0;
 	}
 }
@@ -228,6 +234,74 @@ descend(Probe *probe, int row)
 	next_entry(probe);
 }
 
+/* Does an entry of the scan's page come before all that a row of the batch may want? */
+static bool
+precedes(const Probe *probe, int row, int item)
+{
+	BTScanOpaque position = probe->scan->opaque;
+	IndexTuple	entry = (IndexTuple) (position->currTuples +
+									  position->currPos.items[item].tupleOffset);
+	Datum		keys[INDEX_MAX_KEYS];
+	int			difference;
+
+	if (probe->scan == probe->leaf->sweep)
+	{
+		if (has_null(probe, entry))
+			return false;		/* it is stepped over */
+		read_keys(probe, entry, keys);
+		difference = JoinKeysCompare(probe->run, probe->key, keys);
+		if (difference != 0)
+			return difference > 0;
+	}
+	return read_time(probe, entry) > probe->search->latest[row];
+}
+
+/*
+ * From an entry that comes before all that a row of the batch may want go on to the last of
+ * the page that does, and then one further.  steps are those to the ends of pages that have
+ * been made for the row; false: that is more than entering the index takes.
+ */
+static bool
+step_on(Probe *probe, int row, int *steps)
+{
+	BTScanPos	position = &((BTScanOpaque) probe->scan->opaque)->currPos;
+	int			from = position->itemIndex;
+	int			low = from;
+	int			high;
+	int			step = 1;
+
+	/* What is to be marked as dead is the entry that the scan is at. */
+	if (probe->leaf->newest_first != ForwardScanDirection || probe->scan->kill_prior_tuple)
+	{
+		next_entry(probe);
+		return (*steps)++ < JOIN_PROBE_STEPS;
+	}
+	while (low + step <= position->lastItem && precedes(probe, row, low + step))
+	{
+		low += step;
+		step *= 2;
+	}
+	high = Min(low + step, position->lastItem + 1);
+	while (low + 1 < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (precedes(probe, row, middle))
+			low = middle;
+		else
+			high = middle;
+	}
+	if (low == position->lastItem)
+	{
+		*steps += low - from + 1;
+		if (*steps > JOIN_PROBE_STEPS)
+			return false;
+	}
+	position->itemIndex = low;
+	next_entry(probe);
+	return true;
+}
+
 /* Follow the index to the first entry of the key of a row of the batch. */
 static void
 sweep(Probe *probe, int row)
@@ -247,12 +321,11 @@ sweep(Probe *probe, int row)
 	while (!probe->at_end && !probe->on_entry &&
 		   JoinKeysCompare(probe->run, probe->key, probe->entry_keys) > 0)
 	{
-		if (steps++ == JOIN_PROBE_STEPS)
+		if (!step_on(probe, row, &steps))
 		{
 			descend(probe, row);
 			return;
 		}
-		next_entry(probe);
 	}
 }
 
@@ -408,8 +481,8 @@ JoinProbe(const JoinViewRun *run, JoinLeaf *leaf, JoinSearch *search)
 			sweep(&probe, row);
 		else if (is_other || !leaf->ties_ordered)
 			descend(&probe, row);
-		for (; probe.on_entry && probe.entry_time > latest; next_entry(&probe))
-			if (steps++ == JOIN_PROBE_STEPS)
+		while (probe.on_entry && probe.entry_time > latest)
+			if (!step_on(&probe, row, &steps))
 			{
 				descend(&probe, row);
 				break;
