@@ -54,6 +54,17 @@ SELECT venice.historical_features_query('SELECT *, logged(id) AS number FROM spi
 SELECT count(*), count(DISTINCT number) FROM (:logging) AS f;
 SELECT count(*) FROM log;
 
+-- Entries of an index whose rows are dead, or not there yet for anybody else, are passed by.
+BEGIN;
+UPDATE past SET v = -v WHERE k % 3 = 0;
+INSERT INTO past SELECT k, at, 0 FROM past WHERE k % 7 = 0;
+ROLLBACK;
+UPDATE past SET v = v + 100000 WHERE k % 5 = 0;
+UPDATE past SET at = at + interval '1 minute' WHERE k % 11 = 0;
+DELETE FROM past WHERE k % 4 = 1 AND v % 3 = 0;
+SELECT count(v) > 20000 AS many, count(*) FILTER (WHERE v IS DISTINCT FROM right_v) AS wrong FROM (:query) AS f
+  LEFT JOIN LATERAL (SELECT p.v AS right_v FROM past AS p WHERE p.k = f.k AND p.at <= f.event_time AND p.at >= f.event_time - interval '3 days' ORDER BY p.at DESC LIMIT 1) AS p ON true;
+
 -- Errors are those of the function; a function of the same name is what it is.
 SELECT * FROM venice.get_historical_features('TABLE spine', '{by_number}') AS f(id integer, k integer, event_time timestamptz, v text);
 CREATE ROLE pit_stranger;

@@ -18,6 +18,10 @@
  * not even those, where the index has all that is wanted and the map of visibility says
  * that everybody sees them.
  *
+ * What takes longest about a row that is fetched is waiting for memory, or the disk.  Where the
+ * first entry that will do is that of the row that is found, unless it is dead, a few rows are
+ * announced before the first of them is fetched.
+ *
  * Locks: none but the leaf's; a page of the index and some of the table are pinned
  * within a call.
  * Must not know: other tables of the history.
@@ -36,13 +40,28 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "storage/predicate.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+#include "utils/spccache.h"
 #include "utils/timestamp.h"
 
 #include "common/compat.h"
+
+/* Rows of the table that are announced before they are fetched, and how much of each. */
+#define FETCHES_AHEAD 16
+#define FETCH_BYTES 192
+#define CACHE_LINE_BYTES 64
+
+typedef struct Fetch
+{
+	int			row;			/* of the batch, that it is for */
+	TimestampTz event_time;
+	ItemPointerData place;
+	Buffer		buffer;			/* that has had the page a moment ago, or none */
+} Fetch;
 
 typedef struct Probe
 {
@@ -54,7 +73,8 @@ typedef struct Probe
 	ScanKeyData sweep_key;
 	IndexScanDesc scan;			/* the leaf's scan or sweep, or NULL: not begun */
 	const Datum *key;			/* that it is at; NULL: none */
-	int			group_end;		/* where rows with the key of the last descent end */
+	int			group_start;	/* rows of the batch with the key of the last descent */
+	int			group_end;
 	TimestampTz group_earliest; /* of them */
 
 	/* The entry of the index in hand, and the row that it is of. */
@@ -62,6 +82,7 @@ typedef struct Probe
 	Datum		entry_keys[INDEX_MAX_KEYS];	/* in a sweep */
 	bool		on_entry;		/* it is of the key */
 	TimestampTz entry_time;
+	ItemPointerData entry_place;
 	bool		read;			/* the row is, and is there for us */
 	bool		in_slot;		/* it had to be fetched; else, of the entry: */
 	Datum		values[INDEX_MAX_KEYS];
@@ -69,6 +90,15 @@ typedef struct Probe
 	TimestampTz created;
 	int64		arrival;
 	bool		deleted;
+
+	/* Rows that are announced, a ring, if that is done. */
+	bool		announces;
+	Fetch		fetches[FETCHES_AHEAD];
+	int			next_fetch;
+	int			fetch_count;
+	BlockNumber announced_page; /* the last, and where it is */
+	Buffer		announced_buffer;
+	ItemPointerData slot_place; /* of the row in the leaf's slot; invalid: not known */
 } Probe;
 
 static void
@@ -184,6 +214,7 @@ next_entry(Probe *probe)
 		probe->leaf->step->entries_read++;
 	} while (is_sweep && has_null(probe, scan->xs_itup));
 	probe->entry_time = read_time(probe, scan->xs_itup);
+	probe->entry_place = scan->xs_heaptid;
 	if (is_sweep)
 	{
 		read_keys(probe, scan->xs_itup, probe->entry_keys);
@@ -205,12 +236,13 @@ group_earliest(Probe *probe, int row)
 
 	if (!probe->leaf->ties_ordered)
 		return search->earliest[row];	/* the next row enters it again */
-	if (probe->group_end > row)
+	if (row >= probe->group_start && row < probe->group_end)
 		return probe->group_earliest;
 	for (i = row; i < batch->row_count && batch->matchable[i] &&
 		 JoinKeysEqual(probe->run, &batch->keys[row * keys], &batch->keys[i * keys]); i++)
 		if (search->open[i])
 			probe->group_earliest = search->earliest[i];
+	probe->group_start = row;
 	probe->group_end = i;
 	return probe->group_earliest;
 }
@@ -371,9 +403,9 @@ read_row(Probe *probe)
 	return true;
 }
 
-/* Take the row in hand as what was found, if it is better. */
+/* Take the row that was read as what was found, if it is better. */
 static void
-take_row(Probe *probe, int row)
+take_row(Probe *probe, int row, TimestampTz event_time)
 {
 	const JoinViewRun *run = probe->run;
 	JoinLeaf   *leaf = probe->leaf;
@@ -382,10 +414,10 @@ take_row(Probe *probe, int row)
 	bool	   *nulls = &search->found->nulls[(int64) row * run->feature_count];
 	int			i;
 
-	if (!JoinSearchImproves(search, row, probe->entry_time, probe->created, probe->arrival))
+	if (!JoinSearchImproves(search, row, event_time, probe->created, probe->arrival))
 		return;
 	search->has[row] = true;
-	search->found->event_times[row] = probe->entry_time;
+	search->found->event_times[row] = event_time;
 	search->created[row] = probe->created;
 	search->arrival[row] = probe->arrival;
 	search->deleted[row] = probe->deleted;
@@ -434,7 +466,7 @@ match_ordered(Probe *probe, int row)
 	while (is_late_enough(probe, row) && !(read_row(probe) && is_candidate(probe, row)))
 		next_entry(probe);
 	if (is_late_enough(probe, row))
-		take_row(probe, row);
+		take_row(probe, row, probe->entry_time);
 }
 
 /*
@@ -453,8 +485,97 @@ match_unordered(Probe *probe, int row)
 			continue;
 		time = probe->entry_time;
 		found = true;
-		take_row(probe, row);
+		take_row(probe, row, probe->entry_time);
 	}
+}
+
+/*
+ * Have the page read, if it is not in memory, and the place in it in the processor's cache.  The
+ * page is not pinned: a buffer that has another one by now is a hint that helps nobody.
+ */
+static void
+announce(Probe *probe, int row)
+{
+	Fetch	   *fetch = &probe->fetches[(probe->next_fetch + probe->fetch_count) % FETCHES_AHEAD];
+	BlockNumber page = ItemPointerGetBlockNumber(&probe->entry_place);
+
+	if (page != probe->announced_page)
+	{
+		probe->announced_buffer = PrefetchBuffer(probe->leaf->relation, MAIN_FORKNUM,
+												 page).recent_buffer;
+		probe->announced_page = page;
+	}
+	fetch->row = row;
+	fetch->event_time = probe->entry_time;
+	fetch->place = probe->entry_place;
+	fetch->buffer = probe->announced_buffer;
+	if (BufferIsValid(fetch->buffer))
+	{
+		Page		at = BufferGetPage(fetch->buffer);
+
+		__builtin_prefetch(at);
+		__builtin_prefetch(PageGetItemId(at, ItemPointerGetOffsetNumber(&fetch->place)));
+	}
+	probe->fetch_count++;
+}
+
+/* The same for the row itself, once its place in the page is at hand. */
+static void
+approach(const Fetch *fetch)
+{
+	Page		page;
+	ItemId		item;
+	int			at;
+
+	if (!BufferIsValid(fetch->buffer))
+		return;
+	page = BufferGetPage(fetch->buffer);
+	item = PageGetItemId(page, ItemPointerGetOffsetNumber(&fetch->place));
+	for (at = 0; at < FETCH_BYTES; at += CACHE_LINE_BYTES)
+		__builtin_prefetch((char *) page + ItemIdGetOffset(item) % BLCKSZ + at);
+}
+
+/* The row that is found is dead: look for the next, with nothing put off. */
+static void
+match_again(Probe *probe, int row)
+{
+	probe->key = &probe->search->batch->keys[row * probe->run->key_count];
+	descend(probe, row);
+	match_ordered(probe, row);
+	probe->key = NULL;			/* the index is elsewhere now */
+}
+
+/* Fetch the row that was announced first. */
+static void
+fetch_first(Probe *probe)
+{
+	JoinLeaf   *leaf = probe->leaf;
+	const Fetch *fetch = &probe->fetches[probe->next_fetch];
+
+	if (probe->fetch_count > FETCHES_AHEAD / 2)
+		approach(&probe->fetches[(probe->next_fetch + FETCHES_AHEAD / 2) % FETCHES_AHEAD]);
+	probe->next_fetch = (probe->next_fetch + 1) % FETCHES_AHEAD;
+	probe->fetch_count--;
+	if (!ItemPointerIsValid(&probe->slot_place) ||
+		!ItemPointerEquals(&probe->slot_place, unconstify(ItemPointerData *, &fetch->place)))
+	{
+		bool		is_there;
+
+		probe->scan->xs_heaptid = fetch->place;
+		is_there = index_fetch_heap(probe->scan, leaf->slot);
+		probe->scan->kill_prior_tuple = false;	/* that would be another entry */
+		ItemPointerSetInvalid(&probe->slot_place);
+		if (!is_there)
+		{
+			match_again(probe, fetch->row);
+			return;
+		}
+		leaf->step->rows_read++;
+		probe->slot_place = fetch->place;
+		JoinLeafReadSlot(leaf, &probe->created, &probe->arrival, &probe->deleted);
+	}
+	probe->in_slot = true;
+	take_row(probe, fetch->row, fetch->event_time);
 }
 
 void
@@ -465,6 +586,10 @@ JoinProbe(const JoinViewRun *run, JoinLeaf *leaf, JoinSearch *search)
 	int			row;
 
 	prepare_scan(&probe);
+	probe.announces = leaf->ties_ordered && !leaf->covering && !run->view->created_cutoff &&
+		get_tablespace_io_concurrency(leaf->relation->rd_rel->reltablespace) > 0;
+	probe.announced_page = InvalidBlockNumber;
+	ItemPointerSetInvalid(&probe.slot_place);
 	for (row = 0; row < batch->row_count; row++)
 	{
 		const Datum *key = &batch->keys[row * run->key_count];
@@ -487,11 +612,19 @@ JoinProbe(const JoinViewRun *run, JoinLeaf *leaf, JoinSearch *search)
 				descend(&probe, row);
 				break;
 			}
-		if (leaf->ties_ordered)
-			match_ordered(&probe, row);
-		else
+		if (!leaf->ties_ordered)
 			match_unordered(&probe, row);
+		else if (!probe.announces)
+			match_ordered(&probe, row);
+		else if (is_late_enough(&probe, row))
+		{
+			announce(&probe, row);
+			if (probe.fetch_count == FETCHES_AHEAD)
+				fetch_first(&probe);
+		}
 	}
+	while (probe.fetch_count > 0)
+		fetch_first(&probe);
 
 	/* Let the pages go: whoever takes the rows may take his time. */
 	if (probe.scan != NULL)

@@ -19,10 +19,8 @@ typedef struct JoinSort JoinSort;
 static inline void
 JoinTupleFetch(const void *tuple)
 {
-#ifdef __GNUC__
 	__builtin_prefetch(tuple);
 	__builtin_prefetch((const char *) tuple + 64);
-#endif
 }
 
 typedef struct JoinSortColumn
