@@ -948,17 +948,19 @@ is_stuck(Unit *unit, TimestampTz now)
 									  SILENCE_MS);
 }
 
-/* While the store is over its write quota its partitions wait, and others have the worker. */
-static void
-keep_to_quota(Unit *unit, int rows)
+/*
+ * While the store is over its write quota its partitions wait, and others have the worker.
+ * First it is found out how much there is to wait for.
+ */
+static bool
+waits_for_quota(Unit *unit)
 {
-	int			wait_ms;
+	int			wait_ms = api->WriteRateWaitMs(unit->store);
 
-	api->WriteRateCount(unit->store, rows);
-	wait_ms = api->WriteRateWaitMs(unit->store);
-	if (wait_ms > 0)
+	if (wait_ms > 0 && (unit->high_watermark >= 0 || unit->state.end_offset >= 0))
 		let_go(unit, UNIT_PAUSED, wait_ms,
 			   psprintf("store \"%s\" is over its write quota", unit->store));
+	return wait_ms > 0;
 }
 
 void
@@ -1006,8 +1008,9 @@ UnitProceed(Unit *unit, bool write_now)
 	{
 		int			count = unit->count;
 
+		if (count > 0 && waits_for_quota(unit))
+			return;
 		write_batch(unit);
-		if (count > 0)
-			keep_to_quota(unit, count);
+		api->WriteRateCount(unit->store, count);
 	}
 }

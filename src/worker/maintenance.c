@@ -751,6 +751,42 @@ care_for_stores(const Care *care, NextTransaction next_transaction, MemoryContex
 	}
 }
 
+/* What a version that catches up may have that has expired is looked for at once. */
+static bool
+look_before_swap(const char *name)
+{
+	Store	   *store = StoreLookup(name, true);
+	bool		needed = store != NULL && store->options->ttl_us > 0 &&
+		store->options->real_time_topics != NIL;
+
+	if (needed)
+		ExpireSoon(name);
+	return needed;
+}
+
+/* What was seen no more is not to come back with a swap until somebody looks. */
+static void
+expire_before_swap(const Task *swap, NextTransaction next_transaction, MemoryContext context,
+				   RoundResult *result)
+{
+	static const Care before = {"expired rows", NULL, look_before_swap};
+	static const Care care = {"expired rows", NULL, ExpireRows};
+	CareTask	task = {&before, swap->store};
+	ErrorData  *error = NULL;
+
+	do
+	{
+		error = SubtransactionTry(take_care, &task, SUBTRANSACTION_ANY_ERROR);
+		if (error != NULL)
+			report_error(error, false);
+		result->failed += error != NULL;
+		if (task.done)
+			next_transaction();
+		MemoryContextSwitchTo(context);
+		task.care = &care;
+	} while (error == NULL && task.done && ExtensionHold());
+}
+
 /*
  * One round.  A transaction is open before and after, but not the same one.  context is the
  * caller's and outlives it.
@@ -783,6 +819,8 @@ run_round(NextTransaction next_transaction, MemoryContext context)
 		pgstat_report_activity(STATE_RUNNING,
 							   psprintf("%s: store %s, version %d", task->kind, task->store,
 										task->version));
+		if (strcmp(task->kind, "swap") == 0)
+			expire_before_swap(task, next_transaction, context, &result);
 		error = try_task(task, &outcome);
 		if (error == NULL)
 		{
