@@ -99,6 +99,28 @@ SELECT :index_short = :cache_short AND :index_long = :cache_long AND :'index_pac
 SELECT hits - :before_hits AS hits FROM venice.stat_read WHERE store = 'large';
 SELECT id FROM large.top_k('cosine_similarity', 'long', (SELECT array_agg(sin(7 * i)::real) FROM generate_series(1, 768) i), 1);
 
-SELECT venice.drop_store(store) FROM (VALUES ('shop'), ('clash'), ('large')) v(store);
+-- A vector in memory may be whatever it is elsewhere, each time it is asked for: no vector, half a vector, one of
+-- another length or lower bound, a table of numbers.
+SELECT venice.create_store('odd', 'id bigint', 'embedding real[], note text', options => '{"cache": true}');
+SELECT venice.push('odd', $$SELECT id, embedding::real[], note FROM (VALUES (1, NULL, NULL),
+    (2, array_fill(1::real, ARRAY[40]) || NULL::real, 'a'), (3, '{}', 'b'), (4, array_fill(2::real, ARRAY[41]), NULL),
+    (5, array_fill(3::real, ARRAY[41], ARRAY[5]), 'c'), (6, array_fill(1::real, ARRAY[41, 1]), 'd')) v (id, embedding, note)$$);
+SELECT venice.create_store('doubles', 'id bigint', 'embedding double precision[]', options => '{"cache": true}');
+SELECT venice.push('doubles', $$SELECT g, array_fill(g::double precision, ARRAY[41]) FROM generate_series(1, 6) g$$);
+CREATE FUNCTION outcome(store text, key bigint) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    answer text;
+BEGIN
+    EXECUTE format('SELECT COALESCE(result::text, ''no result'') FROM %I.compute(''dot_product'', ''embedding'', array_fill(1::real, ARRAY[41]), ARRAY[$1])', store) INTO answer USING key;
+    RETURN answer;
+EXCEPTION WHEN array_subscript_error THEN
+    RETURN SQLERRM;
+END $$;
+SELECT store, key, string_agg(DISTINCT outcome(store, key), ' OR ') AS outcome
+  FROM unnest('{odd,doubles}'::text[]) store, generate_series(1, 7) key, generate_series(1, 4) again GROUP BY store, key ORDER BY store, key;
+SELECT store, hits, misses FROM venice.stat_read WHERE store IN ('odd', 'doubles') ORDER BY store;
+
+SELECT venice.drop_store(store) FROM (VALUES ('shop'), ('clash'), ('large'), ('odd'), ('doubles')) v(store);
 DROP FUNCTION sums;
+DROP FUNCTION outcome;
 DROP ROLE shop_reader;

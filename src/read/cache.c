@@ -52,15 +52,16 @@
  * to the head once more: CLOCK, without holes.
  *
  * Speed.  A hit waits twice for memory, once for its bucket and once for its entry,
- * and that is most of what it costs; hence CachePrefetch.  Next comes the lock, which
- * two processors have to hand to each other even where both only read; so who
- * merely copies a row does without.  Each stripe has a number that is odd while the
- * stripe is being changed and goes up by each change.  A number that was even and is
- * the same after the row was read says that the row is what the lock would have given.
+ * and that is most of what it costs; hence the prefetching.  Next comes the lock, which
+ * two processors have to hand to each other even where both only read; so a hit does
+ * without.  Each stripe has a number that is odd while the stripe is being changed and
+ * goes up by each change.  A number that was even and is the same after the row was
+ * visited says that the row is what the lock would have given; if it is not the same,
+ * the visit was in vain, and there is another one with the lock.
  *
- * Locks: one LWLock for each stripe, exclusive for changes, shared for a hit that
- * is used where it lies, or is the first one since the entry was at the tail;
- * held for copying one row at most.
+ * Locks: one LWLock for each stripe, exclusive for changes, shared for a hit that is the
+ * first one since the entry was at the tail, that a change came in the way of, or
+ * whose visitor wants it; held for one visit at most.
  * Must not know: stores, versions, and how rows are read.
  *
  *-------------------------------------------------------------------------
@@ -129,6 +130,7 @@ typedef struct Cache
 {
 	pg_atomic_uint32 changes[MAX_STRIPES];	/* odd: in the midst of one */
 	int			stripes;		/* a power of two, as are buckets */
+	int			stripe_shift;	/* of a hash, so that the stripe's number is left */
 	uint32		buckets;		/* of a stripe */
 	uint32		ring_bytes;		/* of a stripe */
 	LWLockPadded *locks;
@@ -170,6 +172,7 @@ fill_memory(LWLockPadded *locks)
 	Size		bytes = (Size) Settings.cache_size_kb * 1024;
 
 	cache->stripes = stripe_count();
+	cache->stripe_shift = 32 - pg_ceil_log2_32(cache->stripes);
 	cache->stripe_bytes = TYPEALIGN_DOWN(PG_CACHE_LINE_SIZE, bytes / cache->stripes);
 
 	/* More buckets than rows of a few numbers: whoever shares one costs a wait for memory. */
@@ -289,8 +292,8 @@ CacheKeyMake(const CacheTable *table, const Datum *values, CacheKey *key)
 static uint32
 stripe_number(uint32 hash)
 {
-	/* The high bits; the low ones choose the bucket. */
-	return cache->stripes == 1 ? 0 : hash >> (32 - pg_ceil_log2_32(cache->stripes));
+	/* The high bits, of which there may be none; the low ones choose the bucket. */
+	return (uint64) hash >> cache->stripe_shift;
 }
 
 /* A row in another form is in another bucket, so as not to be in the way. */
@@ -300,34 +303,42 @@ bucket_of(Stripe *stripe, uint32 hash, CacheForm form)
 	return &buckets_of(stripe)[(hash + form) & (cache->buckets - 1)];
 }
 
-/* Without a lock: what is fetched may be another entry by then, and cost a little. */
+/*
+ * Without a lock: what is fetched may be another entry by then, and cost a little.  A
+ * processor waits for a page's address before it goes on for long; so these loops
+ * have nothing in them that need not be.
+ */
 void
-CachePrefetch(uint32 hash, CacheForm form, bool locked, int stage)
+CachePrefetchBuckets(const CacheKey *keys, int count, CacheForm form)
 {
-	uint32		number = stripe_number(hash);
-	Stripe	   *stripe = stripe_of(number);
-	uint32	   *bucket = bucket_of(stripe, hash, form);
+	for (int i = 0; i < count; i++)
+		__builtin_prefetch(bucket_of(stripe_of(stripe_number(keys[i].hash)), keys[i].hash, form));
+}
 
-	if (stage == 1)
+void
+CachePrefetchEntries(CacheKey *keys, int count, CacheForm form)
+{
+	for (int i = 0; i < count; i++)
 	{
-		__builtin_prefetch(bucket);
-		if (locked)
-			__builtin_prefetch(&cache->locks[number].lock.state, 1);
-	}
-	else
-	{
-		uint32		place = *(volatile uint32 *) bucket;
-		Entry	   *entry = entry_at(stripe, place);
-		uint32		begin = stage == 2 ? 0 : PREFETCH_BYTES;
-		uint32		end = PREFETCH_BYTES;
+		Stripe	   *stripe = stripe_of(stripe_number(keys[i].hash));
+		uint32		place = *(volatile uint32 *) bucket_of(stripe, keys[i].hash, form);
 
+		keys[i].entry = place == NOWHERE ? NULL : entry_at(stripe, place);
 		if (place == NOWHERE)
-			return;
-		if (stage == 3)
-			end = Min(*(volatile uint32 *) &entry->size, CACHE_ROW_BYTES);
-		for (uint32 at = begin; at < end; at += PG_CACHE_LINE_SIZE / 2)
-			__builtin_prefetch((char *) entry + at);
+			continue;
+		for (int at = 0; at < PREFETCH_BYTES; at += PG_CACHE_LINE_SIZE / 2)
+			__builtin_prefetch((const char *) keys[i].entry + at);
 	}
+}
+
+void
+CachePrefetchRest(const CacheKey *key)
+{
+	const Entry *entry = key->entry;
+	uint32		end = entry == NULL ? 0 : Min(*(volatile uint32 *) &entry->size, CACHE_ROW_BYTES);
+
+	for (uint32 at = PREFETCH_BYTES; at < end; at += PG_CACHE_LINE_SIZE / 2)
+		__builtin_prefetch((const char *) entry + at);
 }
 
 static Size
@@ -368,36 +379,6 @@ is_answer(const Entry *entry, const CacheTable *table, Snapshot snapshot)
 		(table->ttl_s == 0 || NOW_S() - entry->filled_s < table->ttl_s);
 }
 
-bool
-CacheVisit(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot snapshot,
-		   CacheVisitor visitor, void *argument)
-{
-	uint32		number = stripe_number(key->hash);
-	Stripe	   *stripe = stripe_of(number);
-	bool		found = false;
-
-	LWLockAcquire(&cache->locks[number].lock, LW_SHARED);
-	for (uint32 place = *bucket_of(stripe, key->hash, form); place != NOWHERE;)
-	{
-		Entry	   *entry = entry_at(stripe, place);
-
-		if (entry->form == form && is_key(entry, entry->key, table, key) && is_table(entry, table))
-		{
-			found = is_answer(entry, table, snapshot);
-			if (found)
-			{
-				if (!entry->used)
-					entry->used = true;
-				visitor(argument, (char *) entry + row_offset(entry->key_length), entry->length);
-			}
-			break;
-		}
-		place = entry->next;
-	}
-	LWLockRelease(&cache->locks[number].lock);
-	return found;
-}
-
 /* Has a stripe been changed since its number was this, or is it being changed? */
 static bool
 is_changed(uint32 number, uint32 before)
@@ -407,18 +388,17 @@ is_changed(uint32 number, uint32 before)
 }
 
 /*
- * Copy a row without the lock; false if that takes the lock.  Whatever is read may
- * be of another entry by now: nothing of it is followed before is_changed has said
- * that it is not.
+ * A visit without the lock; false if it takes the lock.  Whatever is read may be of
+ * another entry by now: nothing of it is followed before is_changed has said that it
+ * is not.  That a header was whole says where the row is, and how long.
  */
 static bool
-copy_unlocked(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot snapshot,
-			  StringInfo bytes, bool *found)
+visit_unlocked(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot snapshot,
+			   CacheVisitor visitor, void *argument, bool *found)
 {
 	uint32		number = stripe_number(key->hash);
 	uint32		changes = pg_atomic_read_u32(&cache->changes[number]);
 	Stripe	   *stripe = stripe_of(number);
-	int			length_before = bytes->len;
 	uint32		place;
 
 	pg_read_barrier();
@@ -436,36 +416,85 @@ copy_unlocked(const CacheTable *table, const CacheKey *key, CacheForm form, Snap
 			if (!header.used)
 				return false;
 			*found = is_answer(&header, table, snapshot);
-			if (*found)
-				appendBinaryStringInfo(bytes, (char *) entry + row_offset(header.key_length),
-									   header.length);
+			if (*found && !visitor(argument, (char *) entry + row_offset(header.key_length),
+								   header.length, false))
+				return false;
 			break;
 		}
 		place = header.next;
 	}
-	if (is_changed(number, changes))
-	{
-		bytes->len = length_before;
-		return false;
-	}
-	return true;
+	return !is_changed(number, changes);
 }
 
-static void
-append_row(void *argument, const char *bytes, int length)
+static bool
+visit_locked(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot snapshot,
+			 CacheVisitor visitor, void *argument)
 {
-	appendBinaryStringInfo(argument, bytes, length);
+	uint32		number = stripe_number(key->hash);
+	Stripe	   *stripe = stripe_of(number);
+	bool		found = false;
+
+	LWLockAcquire(&cache->locks[number].lock, LW_SHARED);
+	for (uint32 place = *bucket_of(stripe, key->hash, form); place != NOWHERE;)
+	{
+		Entry	   *entry = entry_at(stripe, place);
+
+		if (entry->form == form && is_key(entry, entry->key, table, key) && is_table(entry, table))
+		{
+			found = is_answer(entry, table, snapshot);
+			if (found)
+			{
+				if (!entry->used)
+					entry->used = true;
+				(void) visitor(argument, (char *) entry + row_offset(entry->key_length),
+							   entry->length, true);
+			}
+			break;
+		}
+		place = entry->next;
+	}
+	LWLockRelease(&cache->locks[number].lock);
+	return found;
+}
+
+bool
+CacheVisit(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot snapshot,
+		   CacheVisitor visitor, void *argument)
+{
+	bool		found;
+
+	if (visit_unlocked(table, key, form, snapshot, visitor, argument, &found))
+		return found;
+	return visit_locked(table, key, form, snapshot, visitor, argument);
+}
+
+typedef struct Copy
+{
+	StringInfo	bytes;
+	int			length_before;
+} Copy;
+
+static bool
+append_row(void *argument, const char *bytes, int length, bool locked)
+{
+	Copy	   *copy = argument;
+
+	copy->bytes->len = copy->length_before;
+	appendBinaryStringInfo(copy->bytes, bytes, length);
+	return true;
 }
 
 bool
 CacheCopy(const CacheTable *table, const CacheKey *key, CacheForm form, Snapshot snapshot,
 		  StringInfo bytes)
 {
-	bool		found;
+	Copy		copy = {bytes, bytes->len};
 
-	if (copy_unlocked(table, key, form, snapshot, bytes, &found))
-		return found;
-	return CacheVisit(table, key, form, snapshot, append_row, bytes);
+	if (CacheVisit(table, key, form, snapshot, append_row, &copy))
+		return true;
+	/* There may have been a visit in vain. */
+	bytes->len = copy.length_before;
+	return false;
 }
 
 /* Take the lock of a stripe in order to change it.  Nothing may fail until end_change. */

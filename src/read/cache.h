@@ -46,6 +46,7 @@ typedef struct CacheKey
 {
 	uint32		hash;
 	int			length;
+	const void *entry;			/* most likely, of CachePrefetchEntries */
 	char		bytes[CACHE_KEY_BYTES];
 } CacheKey;
 
@@ -63,21 +64,24 @@ extern bool CacheMayAnswer(Snapshot snapshot);
 extern bool CacheKeyMake(const CacheTable *table, const Datum *values, CacheKey *key);
 
 /*
- * Fetch into the processor's caches what CacheVisit (locked) or CacheCopy will touch
- * first: the first stage long before the key's turn, then the second, and shortly
- * before it the third, which is the rest of a long row.
+ * Fetch into the processor's caches what CacheVisit will touch: the bucket long before
+ * the key's turn, then the entry, and shortly before it the rest of a long one.
  */
-extern void CachePrefetch(uint32 hash, CacheForm form, bool locked, int stage);
+extern void CachePrefetchBuckets(const CacheKey *keys, int count, CacheForm form);
+extern void CachePrefetchEntries(CacheKey *keys, int count, CacheForm form);
+extern void CachePrefetchRest(const CacheKey *key);
 
 /* Find an entry that this snapshot may see, and append its bytes. */
 extern bool CacheCopy(const CacheTable *table, const CacheKey *key, CacheForm form,
 					  Snapshot snapshot, StringInfo bytes);
 
 /*
- * The same for who needs no copy: the visitor is called with the bytes while they
- * cannot go away; it must be short and must not fail but for want of memory.
+ * The same for who needs no copy.  The visitor is short and does not fail but for want of
+ * memory.  Unless "locked" the bytes may be changing while it reads them: it looks at
+ * no others, whatever these say, or returns false to be called with the lock.  Its last
+ * call, and only if CacheVisit returns true, is the one that counts.
  */
-typedef void (*CacheVisitor) (void *argument, const char *bytes, int length);
+typedef bool (*CacheVisitor) (void *argument, const char *bytes, int length, bool locked);
 
 extern bool CacheVisit(const CacheTable *table, const CacheKey *key, CacheForm form,
 					   Snapshot snapshot, CacheVisitor visitor, void *argument);

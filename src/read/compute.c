@@ -18,6 +18,8 @@
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tupmacs.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
@@ -31,6 +33,7 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
@@ -85,7 +88,8 @@ typedef enum Outcome
 	OUTCOME_NULL,				/* no vector, or one with a NULL in it */
 	OUTCOME_VALUE,
 	OUTCOME_LENGTH,				/* of another length than the query */
-	OUTCOME_DIMENSIONS
+	OUTCOME_DIMENSIONS,
+	OUTCOME_UNSURE				/* nothing yet: look again with the lock */
 } Outcome;
 
 typedef struct Computation
@@ -96,6 +100,7 @@ typedef struct Computation
 	Operation	operation;
 	AttrNumber	attribute;
 	VectorType	type;
+	Size		element_bytes;
 	const float *query;
 	double	   *query_doubles;	/* for VECTOR_DOUBLES */
 	int			count;			/* of the query's elements */
@@ -147,52 +152,86 @@ compute_doubles(const Computation *computation, const double *vector)
 	pg_unreachable();
 }
 
-/* Does not fail, and allocates nothing, if the vector is in one piece. */
+/*
+ * Of a vector in one piece, with a header of four bytes.  Does not fail, and looks at
+ * no bytes but these, whatever they say, unless "stable": otherwise they may be changing,
+ * and OUTCOME_UNSURE is for what is not simple.
+ */
+static Outcome
+compute_value(const Computation *computation, const char *value, Size bytes, bool stable,
+			  double *result)
+{
+	union
+	{
+		PgVector	vector;
+		ArrayType	array;
+		char		bytes[ARR_OVERHEAD_NONULLS(1)];
+	}			head = {{0}};
+	const char *elements;
+	int			count;
+
+	/* A copy, so that what is believed of it is what has been looked at. */
+	memcpy(&head, value, Min(bytes, sizeof(head)));
+	pg_compiler_barrier();
+	if (computation->type == VECTOR_PGVECTOR)
+	{
+		count = head.vector.count;
+		elements = value + offsetof(PgVector, elements);
+	}
+	else
+	{
+		if (head.array.ndim > 1)
+			return OUTCOME_DIMENSIONS;
+		if (head.array.dataoffset != 0)
+		{
+			if (!stable)
+				return OUTCOME_UNSURE;
+			if (array_contains_nulls((ArrayType *) value))
+				return OUTCOME_NULL;
+		}
+		count = head.array.ndim == 0 ? 0 : ARR_DIMS(&head.array)[0];
+		elements = head.array.dataoffset != 0 ? value + head.array.dataoffset :
+			value + ARR_OVERHEAD_NONULLS(1);
+	}
+	if (count != computation->count)
+		return OUTCOME_LENGTH;
+	if (!stable && elements - value + count * computation->element_bytes > bytes)
+		return OUTCOME_UNSURE;
+	*result = computation->type == VECTOR_DOUBLES ?
+		compute_doubles(computation, (const double *) elements) :
+		compute_floats(computation, (const float *) elements);
+	return OUTCOME_VALUE;
+}
+
+/* A short vector has a short header, behind which it is not aligned. */
+typedef union ShortVector
+{
+	char		bytes[VARATT_SHORT_MAX + VARHDRSZ];
+	double		alignment;
+} ShortVector;
+
+static Outcome
+compute_short(const Computation *computation, const char *data, Size bytes, bool stable,
+			  double *result)
+{
+	ShortVector copy;
+
+	memcpy(copy.bytes + VARHDRSZ, data, bytes);
+	return compute_value(computation, copy.bytes, bytes + VARHDRSZ, stable, result);
+}
+
 static Outcome
 compute_stored(const Computation *computation, Datum stored, bool is_null, double *result)
 {
-	/* A short vector has a short header, behind which it is not aligned. */
-	union
-	{
-		char		bytes[VARATT_SHORT_MAX + VARHDRSZ];
-		double		alignment;
-	}			copy;
 	struct varlena *value = (struct varlena *) DatumGetPointer(stored);
-	ArrayType  *array;
 
 	if (is_null || computation->is_null)
 		return OUTCOME_NULL;
 	if (VARATT_IS_SHORT(value) && !VARATT_IS_EXTERNAL(value))
-	{
-		Size		bytes = VARSIZE_SHORT(value) - VARHDRSZ_SHORT;
-
-		memcpy(copy.bytes + VARHDRSZ, VARDATA_SHORT(value), bytes);
-		SET_VARSIZE(copy.bytes, bytes + VARHDRSZ);
-		value = (struct varlena *) copy.bytes;
-	}
-	else
-		value = pg_detoast_datum(value);
-
-	if (computation->type == VECTOR_PGVECTOR)
-	{
-		PgVector   *vector = (PgVector *) value;
-
-		if (vector->count != computation->count)
-			return OUTCOME_LENGTH;
-		*result = compute_floats(computation, vector->elements);
-		return OUTCOME_VALUE;
-	}
-	array = (ArrayType *) value;
-	if (ARR_NDIM(array) > 1)
-		return OUTCOME_DIMENSIONS;
-	if (array_contains_nulls(array))
-		return OUTCOME_NULL;
-	if ((ARR_NDIM(array) == 0 ? 0 : ARR_DIMS(array)[0]) != computation->count)
-		return OUTCOME_LENGTH;
-	*result = computation->type == VECTOR_FLOATS ?
-		compute_floats(computation, (const float *) ARR_DATA_PTR(array)) :
-		compute_doubles(computation, (const double *) ARR_DATA_PTR(array));
-	return OUTCOME_VALUE;
+		return compute_short(computation, VARDATA_SHORT(value),
+							 VARSIZE_SHORT(value) - VARHDRSZ_SHORT, true, result);
+	value = pg_detoast_datum(value);
+	return compute_value(computation, (const char *) value, VARSIZE(value), true, result);
 }
 
 static Outcome
@@ -327,6 +366,8 @@ begin_computation(FunctionCallInfo fcinfo, Computation *computation)
 						computation->field)));
 	computation->type = vector_type(computation, get_atttype(computation->handle.records,
 															  computation->attribute));
+	computation->element_bytes =
+		computation->type == VECTOR_DOUBLES ? sizeof(double) : sizeof(float);
 	computation->per_row = AllocSetContextCreate(CurrentMemoryContext, "venice vector",
 												 ALLOCSET_DEFAULT_SIZES);
 	computation->is_null = PG_ARGISNULL(3);
@@ -367,6 +408,7 @@ check_rows(FunctionCallInfo fcinfo, const Computation *computation, bool with_or
 typedef struct Results
 {
 	const Computation *computation;
+	int			offset;			/* of the column in a row without NULLs; -1: not always the same */
 	Outcome    *outcomes;
 	double	   *values;
 } Results;
@@ -382,14 +424,88 @@ keep_result(void *argument, int64 position, const Datum *values, const bool *nul
 }
 
 static void
-keep_result_in_place(void *argument, int64 position, HeapTuple tuple, TupleDesc descriptor)
+keep_absent(void *argument, int64 position)
 {
 	Results    *results = argument;
-	bool		is_null;
-	Datum		value = heap_getattr(tuple, results->computation->attribute, descriptor, &is_null);
 
-	results->outcomes[position] = compute_stored(results->computation, value, is_null,
-												 &results->values[position]);
+	results->outcomes[position] = OUTCOME_ABSENT;
+}
+
+/* Behind columns of fixed length only, and aligned even if its header is short. */
+static int
+fixed_offset(TupleDesc descriptor, AttrNumber attribute)
+{
+	int			offset = 0;
+
+	for (int i = 0; i < attribute; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(descriptor, i);
+		int			aligned = att_align_nominal(offset, column->attalign);
+
+		if (i == attribute - 1)
+			return aligned == offset ? offset : -1;
+		if (column->attlen < 0)
+			return -1;
+		offset = aligned + column->attlen;
+	}
+	pg_unreachable();
+}
+
+/* Of a tuple that may be changing: what it says of itself is looked at once, and not believed. */
+static Outcome
+compute_changing(const Results *results, HeapTuple tuple, double *result)
+{
+	const Computation *computation = results->computation;
+	const char *bytes = (const char *) tuple->t_data;
+	Size		length = tuple->t_len;
+	Size		offset;
+	Size		size;
+	HeapTupleHeaderData head;
+	varattrib_4b header = {{0}};	/* its first word */
+
+	if (results->offset < 0 || computation->is_null || length < SizeofHeapTupleHeader)
+		return OUTCOME_UNSURE;
+	memcpy(&head, bytes, SizeofHeapTupleHeader);
+	pg_compiler_barrier();
+	offset = head.t_hoff + results->offset;
+	if ((head.t_infomask & HEAP_HASNULL) != 0 ||
+		HeapTupleHeaderGetNatts(&head) < computation->attribute ||
+		offset + VARHDRSZ > length)
+		return OUTCOME_UNSURE;
+	memcpy(&header, bytes + offset, VARHDRSZ);
+	pg_compiler_barrier();
+	if (VARATT_IS_4B_U(&header))
+	{
+		size = VARSIZE_4B(&header);
+		return size <= VARHDRSZ || offset + size > length ? OUTCOME_UNSURE :
+			compute_value(computation, bytes + offset, size, false, result);
+	}
+	if (!VARATT_IS_1B(&header) || VARATT_IS_1B_E(&header))
+		return OUTCOME_UNSURE;
+	size = VARSIZE_1B(&header);
+	return size <= VARHDRSZ_SHORT || offset + size > length ? OUTCOME_UNSURE :
+		compute_short(computation, bytes + offset + VARHDRSZ_SHORT, size - VARHDRSZ_SHORT, false,
+					  result);
+}
+
+static bool
+keep_result_in_place(void *argument, int64 position, HeapTuple tuple, TupleDesc descriptor,
+					 bool locked)
+{
+	Results    *results = argument;
+	Outcome    *outcome = &results->outcomes[position];
+	double	   *result = &results->values[position];
+	Datum		value;
+	bool		is_null;
+
+	if (!locked)
+	{
+		*outcome = compute_changing(results, tuple, result);
+		return *outcome != OUTCOME_UNSURE;
+	}
+	value = heap_getattr(tuple, results->computation->attribute, descriptor, &is_null);
+	*outcome = compute_stored(results->computation, value, is_null, result);
+	return true;
 }
 
 static void
@@ -397,16 +513,19 @@ compute_keys(const Computation *computation, const LookupKeys *keys, Results *re
 {
 	RowSink		sink = {
 		.row = keep_result,
+		.absent = keep_absent,
 		.in_place = keep_result_in_place,
 		.argument = results
 	};
+	Relation	records = table_open(computation->handle.records, NoLock);
 
 	results->computation = computation;
+	results->offset = fixed_offset(RelationGetDescr(records), computation->attribute);
+	table_close(records, NoLock);
 	results->outcomes = MemoryContextAllocHuge(CurrentMemoryContext,
 											   (keys->count + 1) * sizeof(Outcome));
 	results->values = MemoryContextAllocHuge(CurrentMemoryContext,
 											 (keys->count + 1) * sizeof(double));
-	memset(results->outcomes, 0, keys->count * sizeof(Outcome));
 	LookupRun(&computation->handle, computation->store, keys, &computation->attribute, 1, &sink);
 	for (int64 n = 0; n < keys->count; n++)
 		check_outcome(computation, results->outcomes[n]);

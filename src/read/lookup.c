@@ -301,14 +301,14 @@ typedef struct InPlace
 	int64		position;
 } InPlace;
 
-static void
-give_in_place(void *argument, const char *bytes, int length)
+static bool
+give_in_place(void *argument, const char *bytes, int length, bool locked)
 {
 	InPlace    *in_place = argument;
 	HeapTupleData tuple = {.t_len = length, .t_data = (HeapTupleHeader) bytes};
 
-	in_place->sink->in_place(in_place->sink->argument, in_place->position, &tuple,
-							 in_place->descriptor);
+	return in_place->sink->in_place(in_place->sink->argument, in_place->position, &tuple,
+									in_place->descriptor, locked);
 }
 
 HeapTuple
@@ -397,43 +397,81 @@ give_tuple(const RowSink *sink, int64 position, TupleDesc descriptor, StringInfo
 }
 
 static void
-give_absent(const RowSink *sink)
+give_absent(const RowSink *sink, int64 position)
 {
 	if (sink->absent != NULL)
-		sink->absent(sink->argument);
+		sink->absent(sink->argument, position);
 }
 
 /*
  * Most of what a row in the cache costs is waiting for memory: do so for many keys
- * at once, and for a single one as early as can be.  How many keys before its turn
- * each stage of CachePrefetch is; more long rows would drive each other out.
+ * at once, and for a single one as early as can be.  Buckets are fetched two groups of
+ * keys before their turn, entries one, and the rest of long rows, which would drive each
+ * other out, a few keys before.
  */
-static const int stage_distance[] = {16, 4, 2};
+#define GROUP		8			/* a power of two */
+#define REST_AHEAD	2
 
-#define KEYS_AHEAD		32		/* a power of two above all of them */
+#define KEYS_AHEAD	(4 * GROUP)
 
 typedef struct Ahead
 {
 	const StoreHandle *handle;
 	const LookupKeys *keys;
 	CacheForm	form;
-	bool		locked;
 	CacheKey	cache_keys[KEYS_AHEAD]; /* those of keys that cannot be cached have no length */
 } Ahead;
 
-static void
-prefetch(Ahead *ahead, int64 n, int stage)
+static inline CacheKey *
+key_ahead(Ahead *ahead, int64 n)
 {
-	CacheKey   *cache_key = &ahead->cache_keys[n % KEYS_AHEAD];
-	Datum		key[INDEX_MAX_KEYS];
+	return &ahead->cache_keys[n % KEYS_AHEAD];
+}
 
-	if (n >= ahead->keys->count)
-		return;
-	if (stage == 1 && !(pick_key(ahead->handle, ahead->keys, n, key) &&
-						CacheKeyMake(&ahead->handle->cache, key, cache_key)))
-		cache_key->length = 0;
-	if (cache_key->length > 0)
-		CachePrefetch(cache_key->hash, ahead->form, ahead->locked, stage);
+static void
+prefetch_buckets(Ahead *ahead, int64 first)
+{
+	int			count = Min(GROUP, ahead->keys->count - first);
+
+	for (int i = 0; i < count; i++)
+	{
+		CacheKey   *cache_key = key_ahead(ahead, first + i);
+		Datum		key[INDEX_MAX_KEYS];
+
+		if (!pick_key(ahead->handle, ahead->keys, first + i, key) ||
+			!CacheKeyMake(&ahead->handle->cache, key, cache_key))
+			cache_key->length = cache_key->hash = 0;
+	}
+	CachePrefetchBuckets(key_ahead(ahead, first), count, ahead->form);
+}
+
+static void
+prefetch_entries(Ahead *ahead, int64 first)
+{
+	CachePrefetchEntries(key_ahead(ahead, first), Min(GROUP, ahead->keys->count - first),
+						 ahead->form);
+}
+
+/* Before the turn of the first key. */
+static void
+begin_prefetch(Ahead *ahead)
+{
+	prefetch_buckets(ahead, 0);
+	prefetch_buckets(ahead, GROUP);
+	prefetch_entries(ahead, 0);
+}
+
+/* Before the turn of key n. */
+static inline void
+prefetch(Ahead *ahead, int64 n)
+{
+	if (n % GROUP == 0)
+	{
+		prefetch_entries(ahead, n + GROUP);
+		prefetch_buckets(ahead, n + 2 * GROUP);
+	}
+	if (n + REST_AHEAD < ahead->keys->count)
+		CachePrefetchRest(key_ahead(ahead, n + REST_AHEAD));
 }
 
 /*
@@ -464,7 +502,7 @@ LookupExpect(FunctionCallInfo fcinfo, int first)
 		values[k] = PG_GETARG_DATUM(first + k);
 	}
 	if (CacheKeyMake(&last.table, values, &key))
-		CachePrefetch(key.hash, last.form, false, 1);
+		CachePrefetchBuckets(&key, 1, last.form);
 }
 
 static void
@@ -500,10 +538,7 @@ look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
 		ahead.handle = handle;
 		ahead.keys = keys;
 		ahead.form = sink->packed != NULL ? CACHE_PACKED : CACHE_TUPLE;
-		ahead.locked = sink->in_place != NULL;
-		for (int stage = 1; stage <= lengthof(stage_distance); stage++)
-			for (int n = stage == 3; n < stage_distance[stage - 1]; n++)
-				prefetch(&ahead, n, stage);
+		begin_prefetch(&ahead);
 		ReadStatisticsForm(handle->cache.statistics, ahead.form);
 		if (keys->count == 1)
 			remember_last(handle, ahead.form);
@@ -513,7 +548,7 @@ look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
 	in_place.descriptor = descriptor;
 	ahead_in_index = !cached && keys->count > 1 &&
 		lookup.records->rd_rel->relam == HEAP_TABLE_AM_OID;
-	if (cached && ahead.form == CACHE_TUPLE && !ahead.locked)
+	if (cached && ahead.form == CACHE_TUPLE && sink->in_place == NULL)
 	{
 		initStringInfo(&tuple);
 		values = palloc(descriptor->natts * sizeof(Datum));
@@ -522,20 +557,20 @@ look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
 	for (int64 n = 0; n < keys->count; n++)
 	{
 		Datum		key[INDEX_MAX_KEYS];
-		CacheKey   *cache_key = &ahead.cache_keys[n % KEYS_AHEAD];
+		CacheKey   *cache_key = key_ahead(&ahead, n);
 		bool		may_fill;
 		int			packed_at;
 
 		CHECK_FOR_INTERRUPTS();
 		if (cached)
-			for (int stage = 1; stage <= lengthof(stage_distance); stage++)
-				prefetch(&ahead, n + stage_distance[stage - 1], stage);
+			prefetch(&ahead, n);
+		packed_at = sink->packed != NULL ? sink->packed->len : 0;
 		may_fill = cached && cache_key->length > 0;
 		if (may_fill)
 		{
 			bool		hit;
 
-			if (ahead.locked)
+			if (sink->in_place != NULL)
 			{
 				in_place.position = n;
 				hit = CacheVisit(&handle->cache, cache_key, CACHE_TUPLE, snapshot, give_in_place,
@@ -561,10 +596,9 @@ look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
 			!(ahead_in_index ? fetch_found(handle, &lookup, n % INDEX_AHEAD, key) :
 			  find_in_index(handle, &lookup, key)))
 		{
-			give_absent(sink);
+			give_absent(sink, n);
 			continue;
 		}
-		packed_at = sink->packed != NULL ? sink->packed->len : 0;
 		give_row(sink, n, lookup.row);
 		if (may_fill && has_image(handle, lookup.row, cache_key))
 			fill_cache(handle, cache_key, sink, lookup.row, packed_at);
@@ -670,7 +704,7 @@ scan_with_policies(const StoreHandle *handle, const char *store, const LookupKey
 
 		if (!pick_key(handle, keys, n, key))
 		{
-			give_absent(sink);
+			give_absent(sink, n);
 			continue;
 		}
 		/* Read-only: under the caller's snapshot, as the index scan would be. */
@@ -682,7 +716,7 @@ scan_with_policies(const StoreHandle *handle, const char *store, const LookupKey
 			sink->row(sink->argument, n, values, nulls);
 		}
 		else
-			give_absent(sink);
+			give_absent(sink, n);
 		SPI_freetuptable(SPI_tuptable);
 	}
 	SPI_finish();

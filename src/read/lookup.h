@@ -29,7 +29,7 @@ typedef struct RowSink
 	void		(*row) (void *argument, int64 position, const Datum *values, const bool *nulls);
 
 	/* A key that has no row; NULL for a sink that does not want to know. */
-	void		(*absent) (void *argument);
+	void		(*absent) (void *argument, int64 position);
 
 	/*
 	 * For a sink whose own form of rows is worth keeping; else NULL.  That is where
@@ -45,11 +45,12 @@ typedef struct RowSink
 	bool		(*stored) (void *argument, int64 position, HeapTuple tuple);
 
 	/*
-	 * For a sink that needs no copy of a row; else NULL.  A tuple of the table that
-	 * goes away when the call returns; it must be short, and must not fail.
+	 * For a sink that needs no copy of a row; else NULL.  A tuple of the table that goes
+	 * away when the call returns; see CacheVisitor for what may be done with it, and
+	 * for the result.  A row that was given may be given once more; the last one counts.
 	 */
-	void		(*in_place) (void *argument, int64 position, HeapTuple tuple,
-							 TupleDesc descriptor);
+	bool		(*in_place) (void *argument, int64 position, HeapTuple tuple,
+							 TupleDesc descriptor, bool locked);
 	void	   *argument;
 } RowSink;
 

@@ -57,7 +57,7 @@ encode(void *argument, int64 position, const Datum *values, const bool *nulls)
 }
 
 static void
-encode_absent(void *argument)
+encode_absent(void *argument, int64 position)
 {
 	Output	   *output = argument;
 

@@ -213,6 +213,23 @@ $node->command_ok(
 	'no row is half another one');
 is($node->safe_psql('postgres', q{SELECT hits > misses AND misses > 0 AND evictions > 0 FROM venice.stat_read WHERE store = 'long'}),
 	't', 'though they came and went');
+
+# Nor is a sum of half one vector and half another one: all elements of vector g are g, and whole numbers are added exactly.
+$node->safe_psql('postgres', q{
+	SELECT venice.create_store('vectors', 'id integer', 'e real[]', options => '{"cache": true}');
+	SELECT venice.push('vectors', $$SELECT g, array_fill(g::real, ARRAY[6000]) FROM generate_series(1, 64) g$$);
+});
+$readers = $node->basedir . '/sums.sql';
+append_to_file($readers, q{
+SELECT 1 / (1 - count(*)::integer)
+FROM vectors.compute('dot_product', 'e', array_fill(1::real, ARRAY[6000]), ARRAY(SELECT 1 + floor(random() * 64)::integer FROM generate_series(1, 200)))
+WHERE result <> 6000 * id;
+});
+$node->command_ok(
+	[ 'pgbench', '-n', '-T', int($seconds / 3), '-c', 4, '-f', $readers, '-h', $node->host, '-p', $node->port, 'postgres' ],
+	'no sum is of half a vector');
+is($node->safe_psql('postgres', q{SELECT hits > misses AND misses > 0 AND evictions > 0 FROM venice.stat_read WHERE store = 'vectors'}),
+	't', 'though they came and went, too');
 note($node->safe_psql('postgres', 'TABLE venice.stat_read'));
 
 done_testing();
