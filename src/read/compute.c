@@ -571,23 +571,26 @@ venice_compute(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Append a row of one field: its number of fields, the field's length, and the field. */
+/* A row of one field: its number of fields, the field's length, and the field. */
+typedef struct PackedResult
+{
+	uint16		fields;
+	uint32		length;
+	uint32		bits;
+} pg_attribute_packed() PackedResult;
+
+/* Append a row; there is room for it. */
 static void
 encode_result(StringInfo bytes, bool is_null, float result)
 {
-	struct
-	{
-		uint16		fields;
-		uint32		length;
-		uint32		bits;
-	} pg_attribute_packed() row;
+	PackedResult row;
 
 	memcpy(&row.bits, &result, sizeof(row.bits));
 	row.fields = pg_hton16(1);
 	row.length = pg_hton32(is_null ? (uint32) -1 : sizeof(row.bits));
 	row.bits = pg_hton32(row.bits);
-	appendBinaryStringInfo(bytes, (char *) &row,
-						   is_null ? sizeof(row) - sizeof(row.bits) : sizeof(row));
+	memcpy(bytes->data + bytes->len, &row, sizeof(row));
+	bytes->len += is_null ? offsetof(PackedResult, bits) : sizeof(row);
 }
 
 /*
@@ -609,6 +612,7 @@ venice_compute_packed(PG_FUNCTION_ARGS)
 	initStringInfo(&bytes);
 	bytes.len = VARHDRSZ;
 	EncodeBegin(&bytes);
+	enlargeStringInfo(&bytes, keys.count * sizeof(PackedResult));
 	for (int64 n = 0; n < keys.count; n++)
 		if (results.outcomes[n] == OUTCOME_ABSENT)
 			RowEncodeAbsent(&bytes);

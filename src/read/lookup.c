@@ -170,6 +170,9 @@ pick_key(const StoreHandle *handle, const LookupKeys *keys, int64 position, Datu
 /* Of a row that is waited for: its header and the first columns. */
 #define ROW_PREFETCH_BYTES	512
 
+/* At most so much room for packed rows is made ahead. */
+#define PACKED_ROOM_BYTES	(1024 * 1024)
+
 /* The primary key's index, opened when the first key has to be looked for there. */
 typedef struct IndexLookup
 {
@@ -516,6 +519,13 @@ remember_last(const StoreHandle *handle, CacheForm form)
 	memcpy(last.key_types, handle->key_types, sizeof(last.key_types));
 }
 
+/* So that rows as long as the first one, which begins at packed_at, need no more room. */
+static void
+make_room(StringInfo packed, int packed_at, int64 rows)
+{
+	enlargeStringInfo(packed, (int) Min((packed->len - packed_at) * rows, PACKED_ROOM_BYTES));
+}
+
 /* Each key from the cache, if it has it, or else from the index. */
 static void
 look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
@@ -587,6 +597,8 @@ look_up(const StoreHandle *handle, const LookupKeys *keys, const RowSink *sink)
 			}
 			hits += hit;
 			misses += !hit;
+			if (hit && n == 0 && sink->packed != NULL)
+				make_room(sink->packed, packed_at, keys->count);
 			if (hit)
 				continue;
 		}
