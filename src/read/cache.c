@@ -246,6 +246,17 @@ full_xid(TransactionId xid)
 	return next - (uint32) ((uint32) next - xid);
 }
 
+/* The number that most keys are deserves better than to be hashed byte by byte. */
+static uint32
+hash_number(uint64 number)
+{
+	number ^= number >> 32;
+	number *= UINT64CONST(0xD6E8FEB86659FD93);
+	number ^= number >> 32;
+	number *= UINT64CONST(0xD6E8FEB86659FD93);
+	return (uint32) (number >> 32);
+}
+
 bool
 CacheKeyMake(const CacheTable *table, const Datum *values, CacheKey *key)
 {
@@ -284,8 +295,9 @@ CacheKeyMake(const CacheTable *table, const Datum *values, CacheKey *key)
 		length += sizeof(count) + count;
 	}
 	key->length = length;
-	key->hash = hash_combine(hash_bytes((unsigned char *) key->bytes, length),
-							 hash_combine(table->records, MyDatabaseId));
+	key->hash = hash_number(((uint64) table->records << 32) + MyDatabaseId +
+							(table->key_count == 1 && table->key_by_value[0] ? values[0] :
+							 hash_bytes((unsigned char *) key->bytes, length)));
 	return true;
 }
 
