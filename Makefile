@@ -86,6 +86,7 @@ OBJS = \
 	src/read/lookup.o \
 	src/read/encode.o \
 	src/read/get.o \
+	src/read/send.o \
 	src/read/packed.o \
 	src/read/compute.o \
 	src/read/warm.o \

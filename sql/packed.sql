@@ -89,7 +89,18 @@ BEGIN
 END $$;
 SELECT planned_rows('SELECT * FROM packed_small.get(1)') AS get, planned_rows('SELECT * FROM packed_small.batch_get(''{1,2,3}'')') AS three;
 
-SELECT venice.drop_store(store) FROM (VALUES ('packed'), ('packed_small')) v(store);
+-- Answers that are larger than the server's buffer arrive whole: one, many, and some that are too large to be held back.
+SELECT venice.create_store('packed_large', 'id integer', 'v bytea');
+SELECT venice.push('packed_large', $$SELECT g, decode(repeat(md5(g::text), 20 * (g % 7 + 1)), 'hex') FROM generate_series(1, 400) g$$);
+PREPARE large AS SELECT n, packed_large.batch_get_packed(ARRAY(SELECT generate_series(1, n))) AS rows
+  FROM unnest('{400,1,2,20,1,150,100,50,400,30,30,30,30,30,30,30,30,30,1}'::int[]) WITH ORDINALITY AS u (n, i) ORDER BY i;
+EXECUTE large \g (format=unaligned tuples_only=on) | md5sum | cut -c 1-32
+CREATE TEMPORARY TABLE answers AS EXECUTE large;
+SELECT md5(string_agg(n || '|' || rows || E'\n', '')), min(octet_length(rows)), max(octet_length(rows)), sum(octet_length(rows)) FROM answers;
+DROP TABLE answers;
+DEALLOCATE large;
+
+SELECT venice.drop_store(store) FROM (VALUES ('packed'), ('packed_small'), ('packed_large')) v(store);
 DROP FUNCTION planned_rows;
 DROP ROLE packed_reader;
 DROP DOMAIN packed_domain;

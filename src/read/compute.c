@@ -43,6 +43,7 @@
 #include "read/encode.h"
 #include "read/handle.h"
 #include "read/lookup.h"
+#include "read/send.h"
 
 PG_FUNCTION_INFO_V1(venice_compute);
 PG_FUNCTION_INFO_V1(venice_compute_packed);
@@ -621,6 +622,7 @@ venice_compute_packed(PG_FUNCTION_ARGS)
 						  (float) results.values[n]);
 	EncodeEnd(&bytes);
 	SET_VARSIZE(bytes.data, bytes.len);
+	SendWhole(bytes.len);
 	PG_RETURN_BYTEA_P(bytes.data);
 }
 

@@ -28,6 +28,7 @@
 #include "read/call_site.h"
 #include "read/handle.h"
 #include "read/lookup.h"
+#include "read/send.h"
 
 PG_FUNCTION_INFO_V1(venice_get_packed);
 PG_FUNCTION_INFO_V1(venice_batch_get_packed);
@@ -142,6 +143,7 @@ look_up(FunctionCallInfo fcinfo, bool batch)
 		PG_RETURN_NULL();
 	EncodeEnd(&output.bytes);
 	SET_VARSIZE(output.bytes.data, output.bytes.len);
+	SendWhole(output.bytes.len);
 	PG_RETURN_BYTEA_P(output.bytes.data);
 }
 
