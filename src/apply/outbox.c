@@ -677,8 +677,19 @@ candidates(void)
 	return names;
 }
 
+static bool
+is_named(const List *names, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, names)
+		if (strcmp(lfirst(cell), name) == 0)
+			return true;
+	return false;
+}
+
 List *
-OutboxStores(List **with_rows)
+OutboxStores(const List *served, List **with_rows)
 {
 	List	   *stores = NIL;
 	ListCell   *cell;
@@ -690,8 +701,11 @@ OutboxStores(List **with_rows)
 		const Store *found = store;
 
 		if (store == NULL || store->paused || !StoreIsProduced(store) ||
-			!OidIsValid(HistoryOutbox(store)) ||
-			SubtransactionTry(look_for_rows, &found, SUBTRANSACTION_ANY_ERROR) != NULL)
+			!OidIsValid(HistoryOutbox(store)))
+			continue;
+		if (is_named(served, store->name))
+			found = NULL;
+		else if (SubtransactionTry(look_for_rows, &found, SUBTRANSACTION_ANY_ERROR) != NULL)
 			continue;
 		stores = lappend(stores, store->name);
 		if (found != NULL)

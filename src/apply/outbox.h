@@ -90,8 +90,11 @@ extern void OutboxTake(const Store *store, int max_rows, int64 max_bytes, Outbox
 /* A batch has been delivered: delete its rows, and count them. */
 extern void OutboxDone(const Store *store, const OutboxBatch *batch);
 
-/* Stores (char *) whose writes are to be produced; *with_rows is the subset that has some. */
-extern List *OutboxStores(List **with_rows);
+/*
+ * Stores (char *) whose writes are to be produced; *with_rows is the subset that has some.
+ * Those that are served are not looked into: much may have been deleted there just now.
+ */
+extern List *OutboxStores(const List *served, List **with_rows);
 
 /* What is in an outbox. */
 typedef struct OutboxContent

@@ -39,7 +39,8 @@
 #include "common/server_options.h"
 
 #define JOB_TIMEOUT_MS		30000
-#define SLICE_MS			500 /* longest that closing waits for the thread */
+#define SLICE_MS			100 /* longest that closing waits for the thread, but for the next */
+#define METADATA_MS			500 /* each is another question */
 #define PAUSE_MS			100 /* between two attempts */
 #define ABORT_MS			500
 #define RESERVED_FDS		16	/* librdkafka's sockets and pipes, roughly */
@@ -161,7 +162,7 @@ count_partitions(KafkaProducer *producer)
 	{
 		const struct rd_kafka_metadata *metadata;
 		rd_kafka_resp_err_t error = rd_kafka_metadata(producer->handle, 0, topic, &metadata,
-													  SLICE_MS);
+													  METADATA_MS);
 
 		if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
 		{

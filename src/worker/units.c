@@ -127,12 +127,31 @@ set_write_rates(void)
 	QueryEnd(&session);
 }
 
+/* Stores whose outbox a worker has. */
+static List *
+served_outboxes(void)
+{
+	List	   *served = NIL;
+
+	LWLockAcquire(Shared->lock, LW_SHARED);
+	for (int i = 0; i < SHARED_UNITS; i++)
+	{
+		const SharedUnit *unit = &Shared->units[i];
+
+		if (unit->in_use && unit->database == MyDatabaseId && unit->region == OUTBOX_REGION &&
+			unit->worker >= 0)
+			served = lappend(served, pstrdup(NameStr(unit->store)));
+	}
+	LWLockRelease(Shared->lock);
+	return served;
+}
+
 /* One for each store whose writes are to be produced; to be given out where there are some. */
 static List *
 wanted_outboxes(void)
 {
 	List	   *with_rows;
-	List	   *stores = OutboxStores(&with_rows);
+	List	   *stores = OutboxStores(served_outboxes(), &with_rows);
 	List	   *wanted = NIL;
 	ListCell   *cell;
 
