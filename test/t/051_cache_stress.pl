@@ -1,5 +1,6 @@
 # Look-ups that memory answers are compared, each with what the index says under the same snapshot, while everything that
-# can change a row goes on: writers, savepoints, roll-backs, swaps, TRUNCATE, rewrites, switched triggers, other keys.
+# can change a row goes on: writers, with triggers and without, in SQL and by put, savepoints, roll-backs, swaps, TRUNCATE,
+# rewrites, switched triggers, other keys.
 # VENICE_STRESS_S: for how many seconds; VENICE_SEED: to have the same run again, as far as processes allow.
 use strict;
 use warnings;
@@ -132,8 +133,26 @@ ROLLBACK;
 COMMIT;
 \endif
 },
+	'writers by put' => q{
+\set id random(1, 20)
+\set other random(1, 970)
+\set end random(1, 3)
+\set pause random(0, 40)
+\sleep :pause ms
+BEGIN;
+SELECT try('SELECT s.put(:id, :other, md5(random()::text))');
+SELECT compare(ARRAY[:id, :other]);
+SELECT try('SELECT venice.incremental_push(''s'', ''SELECT g % 1000 + 1, :id, md5(g::text) FROM generate_series(:other, :other + 30) g'')');
+SELECT compare(ARRAY[:other, :id]);
+SELECT try('SELECT s.delete(:id)');
+\if :end = 1
+ROLLBACK;
+\else
+COMMIT;
+\endif
+},
 	'administrators' => q{
-\set what random(1, 12)
+\set what random(1, 14)
 \set id random(1, 20)
 \set pause random(1, 100)
 \if :what <= 3
@@ -158,6 +177,10 @@ SELECT try('ALTER TABLE s.records DROP CONSTRAINT records_pkey; UPDATE s.records
 SELECT try('CLUSTER s.records USING records_pkey');
 \elif :what = 11
 SELECT try('SELECT venice.warm(''s'')');
+\elif :what = 12
+SELECT try('DROP TRIGGER zz_hesitate ON s.records');
+\elif :what = 13
+SELECT try('CREATE TRIGGER zz_hesitate BEFORE UPDATE OR DELETE ON s.records FOR EACH ROW WHEN (OLD.id <= 20) EXECUTE FUNCTION hesitate()');
 \else
 SELECT try('UPDATE s.records SET v = v + 1');
 \endif
