@@ -37,6 +37,19 @@ SELECT count(v) > 30000 AS many, count(*) FROM inserted;
 SELECT count(*) AS different FROM ((TABLE inserted EXCEPT ALL TABLE helped) UNION ALL (TABLE helped EXCEPT ALL TABLE inserted)
     UNION ALL (TABLE alone EXCEPT ALL TABLE looped) UNION ALL (TABLE looped EXCEPT ALL TABLE helped)) AS d;
 
+-- A spine that does not fit into memory is merged from few runs, or sorted by the server where it is many, with NULLs in it too.
+CREATE TABLE gaps AS SELECT id, NULLIF(k, 7) AS k, NULLIF(event_time, '2020-01-01 00:53+00') AS event_time, repeat('x', id % 50) AS note FROM spine;
+SELECT venice.historical_features_query('TABLE gaps', '{by_number}', options => '{"plan": "probe"}') AS gaps \gset
+CREATE TABLE in_memory AS :gaps;
+SET work_mem = '256kB';
+CREATE TABLE merged AS :gaps;
+SELECT regexp_replace(line, '.*Spilled: (.).*', '\1') <> '0' AS spilled FROM venice.explain_historical_features('TABLE gaps', '{by_number}') AS e(line) WHERE line LIKE '%Spilled%';
+SET work_mem = '64kB';
+CREATE TABLE by_server AS :gaps;
+RESET work_mem;
+SELECT count(v) > 30000 AS many, count(*) FROM merged;
+SELECT count(*) AS different FROM ((TABLE in_memory EXCEPT ALL TABLE merged) UNION ALL (TABLE merged EXCEPT ALL TABLE by_server)) AS d;
+
 -- Who has enough stops, and the workers go; a subquery that is run again has all rows again.
 SELECT count(*) FROM (SELECT v FROM (:query) AS f LIMIT 20000) AS enough;
 SELECT count(*) AS in_progress FROM venice.stat_progress_join WHERE pid = pg_backend_pid();

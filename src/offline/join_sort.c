@@ -3,13 +3,16 @@
  * join_sort.c
  *		Sorting the tuples of a join that are under way.
  *
- * It is the server's sort, which spills.  But most spines have one integer key and
- * fit into work_mem, and then what takes longest is waiting for memory: for each tuple
- * when it is compared, and again when it is read.  So these are sorted by a small array
- * of keys, a digit after the other, and fetched into the processor's cache a few tuples
- * ahead.  Tuples lie one behind the other, as nothing is freed before all is.
+ * It is the server's sort.  But most spines have one integer key, and then what takes
+ * longest is waiting for memory: for each tuple when it is compared, and again when it is
+ * read.  So these are sorted by a small array of keys, a digit after the other, and
+ * fetched into the processor's cache a few tuples ahead.  Tuples lie one behind the other, as
+ * nothing is freed before all is.
  *
- * Locks: none.
+ * What does not fit into work_mem is written as runs, each in order, which are merged when
+ * they are read.  Only where there would be too many of them it is the server's sort after all.
+ *
+ * Locks: none; temporary files.
  * Must not know: what is joined.
  *
  *-------------------------------------------------------------------------
@@ -19,7 +22,9 @@
 #include "offline/join_sort.h"
 
 #include "access/htup_details.h"
+#include "lib/binaryheap.h"
 #include "miscadmin.h"
+#include "storage/buffile.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/tuplesort.h"
@@ -31,6 +36,9 @@
 #define DIGIT_BITS 8
 #define DIGIT_VALUES (1 << DIGIT_BITS)
 
+/* Runs that are merged at once: each has a file's buffer. */
+#define MAX_RUNS 128
+
 typedef struct SortRow
 {
 	int64		key;
@@ -38,13 +46,23 @@ typedef struct SortRow
 	MinimalTuple tuple;
 } SortRow;
 
+/* What stands in a run before the tuple. */
+#define ROW_HEADER_BYTES offsetof(SortRow, tuple)
+
+typedef struct Run
+{
+	BufFile    *file;
+	SortRow		row;			/* to be read next, and space for it */
+	Size		tuple_space;
+} Run;
+
 struct JoinSort
 {
 	TupleDesc	tuple;
 	JoinSortColumn *columns;
 	int			column_count;
 	int			integer_bytes;
-	Tuplesortstate *spilling;	/* the server's, or NULL: in memory */
+	Tuplesortstate *server;		/* its sort, or NULL: ours */
 
 	MemoryContext parent;
 	MemoryContext context;		/* of the tuples */
@@ -55,10 +73,16 @@ struct JoinSort
 	int64		row_count;
 	int64		row_space;
 	int64		next_row;
+
+	Run			runs[MAX_RUNS];
+	int			run_count;		/* 0: all is in memory */
+	binaryheap *merging;		/* of pointers to those that are not at their end */
+	bool		was_given;		/* the first of them has given its row, and has the next to read */
+	int64		written_bytes;
 };
 
 static void
-begin_spilling(JoinSort *sort)
+begin_server_sort(JoinSort *sort)
 {
 	int			count = sort->column_count;
 	AttrNumber *columns = palloc(sizeof(AttrNumber) * count);
@@ -73,7 +97,7 @@ begin_spilling(JoinSort *sort)
 		operators[i] = sort->columns[i].operator;
 		collations[i] = sort->columns[i].collation;
 	}
-	sort->spilling = tuplesort_begin_heap(sort->tuple, count, columns, operators, collations,
+	sort->server = tuplesort_begin_heap(sort->tuple, count, columns, operators, collations,
 										  nulls_first, work_mem, NULL, TUPLESORT_NONE);
 }
 
@@ -92,33 +116,13 @@ JoinSortBegin(TupleDesc tuple, const JoinSortColumn *columns, int column_count, 
 										  ALLOCSET_DEFAULT_SIZES);
 	sort->block_bytes = FIRST_BLOCK_BYTES;
 	if (integer_bytes == 0)
-		begin_spilling(sort);
+		begin_server_sort(sort);
 	else
 	{
 		sort->row_space = 1024;
 		sort->rows = palloc(sizeof(SortRow) * sort->row_space);
 	}
 	return sort;
-}
-
-/* There is too much for the memory: leave it to the server. */
-static void
-spill(JoinSort *sort)
-{
-	MemoryContext old = MemoryContextSwitchTo(sort->parent);
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(sort->tuple, &TTSOpsMinimalTuple);
-	int64		i;
-
-	begin_spilling(sort);
-	for (i = 0; i < sort->row_count; i++)
-		tuplesort_puttupleslot(sort->spilling,
-							   ExecStoreMinimalTuple(sort->rows[i].tuple, slot, false));
-	ExecDropSingleTupleTableSlot(slot);
-	MemoryContextReset(sort->context);
-	sort->free_bytes = 0;
-	pfree(sort->rows);
-	sort->rows = NULL;
-	MemoryContextSwitchTo(old);
 }
 
 static void *
@@ -185,21 +189,6 @@ keep(JoinSort *sort, TupleTableSlot *slot)
 	row->tuple = keep_tuple(sort, slot);
 }
 
-void
-JoinSortPut(JoinSort *sort, TupleTableSlot *slot)
-{
-	if (sort->spilling != NULL)
-	{
-		tuplesort_puttupleslot(sort->spilling, slot);
-		return;
-	}
-	keep(sort, slot);
-	if (sort->row_count % 64 == 0 &&
-		MemoryContextMemAllocated(sort->context, false) + 2 * sizeof(SortRow) * sort->row_space >
-		work_mem * (Size) 1024)
-		spill(sort);
-}
-
 /* Move rows into the order of one byte of their times, or keys, which are counted from first. */
 static void
 sort_by_digit(const SortRow *from, SortRow *to, int64 count, bool by_time, int64 first, int shift)
@@ -232,7 +221,7 @@ static void
 sort_rows(JoinSort *sort)
 {
 	int64		count = sort->row_count;
-	SortRow    *to = palloc_extended(sizeof(SortRow) * Max(count, 1), MCXT_ALLOC_HUGE);
+	SortRow    *to = palloc_extended(sizeof(SortRow) * sort->row_space, MCXT_ALLOC_HUGE);
 	SortRow     least = {PG_INT64_MAX, PG_INT64_MAX};
 	SortRow     greatest = {PG_INT64_MIN, PG_INT64_MIN};
 
@@ -261,21 +250,199 @@ sort_rows(JoinSort *sort)
 	pfree(to);
 }
 
+/* Write what is in memory as a run, and forget it. */
+static void
+write_run(JoinSort *sort)
+{
+	MemoryContext old = MemoryContextSwitchTo(sort->parent);
+	Run		   *run = &sort->runs[sort->run_count++];
+
+	sort_rows(sort);
+	memset(run, 0, sizeof(Run));
+	run->file = BufFileCreateTemp(false);
+	for (int64 i = 0; i < sort->row_count; i++)
+	{
+		SortRow    *row = &sort->rows[i];
+
+		if (i % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (i + JOIN_FETCH_AHEAD < sort->row_count)
+			JoinTupleFetch(sort->rows[i + JOIN_FETCH_AHEAD].tuple);
+		BufFileWrite(run->file, row, ROW_HEADER_BYTES);
+		BufFileWrite(run->file, row->tuple, row->tuple->t_len);
+		sort->written_bytes += ROW_HEADER_BYTES + row->tuple->t_len;
+	}
+	if (BufFileSeek(run->file, 0, 0, SEEK_SET) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not rewind temporary file")));
+	MemoryContextReset(sort->context);
+	sort->free_bytes = 0;
+	sort->block_bytes = FIRST_BLOCK_BYTES;
+	sort->row_count = 0;
+	MemoryContextSwitchTo(old);
+}
+
+/* All of so many bytes; false: at the end there are none. */
+static bool
+read_bytes(Run *run, void *to, Size bytes)
+{
+	Size		read = BufFileRead(run->file, to, bytes);
+
+	if (read != 0 && read != bytes)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not read from temporary file: read only %zu of %zu bytes", read,
+						bytes)));
+	return read != 0;
+}
+
+/* The next row of a run; false: it is at its end. */
+static bool
+read_run(JoinSort *sort, Run *run)
+{
+	uint32		length;
+
+	if (!read_bytes(run, &run->row, ROW_HEADER_BYTES) ||
+		!read_bytes(run, &length, sizeof(length)))
+		return false;
+	if (run->tuple_space < length)
+	{
+		if (run->row.tuple != NULL)
+			pfree(run->row.tuple);
+		run->tuple_space = length * (Size) 2;
+		run->row.tuple = MemoryContextAllocHuge(sort->parent, run->tuple_space);
+	}
+	run->row.tuple->t_len = length;
+	return read_bytes(run, (char *) run->row.tuple + sizeof(length), length - sizeof(length));
+}
+
+static void
+end_run(Run *run)
+{
+	BufFileClose(run->file);
+	if (run->row.tuple != NULL)
+		pfree(run->row.tuple);
+}
+
+/* There would be too many runs: give all rows to the server's sort. */
+static void
+leave_to_server(JoinSort *sort)
+{
+	MemoryContext old = MemoryContextSwitchTo(sort->parent);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(sort->tuple, &TTSOpsMinimalTuple);
+
+	begin_server_sort(sort);
+	for (int i = 0; i < sort->run_count; i++)
+	{
+		while (read_run(sort, &sort->runs[i]))
+		{
+			CHECK_FOR_INTERRUPTS();
+			tuplesort_puttupleslot(sort->server,
+								   ExecStoreMinimalTuple(sort->runs[i].row.tuple, slot, false));
+		}
+		end_run(&sort->runs[i]);
+	}
+	sort->run_count = 0;
+	ExecDropSingleTupleTableSlot(slot);
+	pfree(sort->rows);
+	sort->rows = NULL;
+	MemoryContextSwitchTo(old);
+}
+
+void
+JoinSortPut(JoinSort *sort, TupleTableSlot *slot)
+{
+	if (sort->server != NULL)
+	{
+		tuplesort_puttupleslot(sort->server, slot);
+		return;
+	}
+	keep(sort, slot);
+	if (sort->row_count % 64 == 0 &&
+		MemoryContextMemAllocated(sort->context, false) + 2 * sizeof(SortRow) * sort->row_space >
+		work_mem * (Size) 1024)
+	{
+		write_run(sort);
+		if (sort->run_count == MAX_RUNS)
+			leave_to_server(sort);
+	}
+}
+
+/* For a heap whose first is its greatest: the run whose row comes first. */
+static int
+compare_runs(Datum one, Datum other, void *argument)
+{
+	const SortRow *a = &((Run *) DatumGetPointer(one))->row;
+	const SortRow *b = &((Run *) DatumGetPointer(other))->row;
+
+	if (a->key != b->key)
+		return a->key < b->key ? 1 : -1;
+	return a->time < b->time ? -1 : a->time > b->time;
+}
+
+static void
+begin_merge(JoinSort *sort)
+{
+	MemoryContext old = MemoryContextSwitchTo(sort->parent);
+
+	pfree(sort->rows);
+	sort->rows = NULL;
+	sort->merging = binaryheap_allocate(sort->run_count, compare_runs, NULL);
+	for (int i = 0; i < sort->run_count; i++)
+		if (read_run(sort, &sort->runs[i]))
+			binaryheap_add_unordered(sort->merging, PointerGetDatum(&sort->runs[i]));
+	binaryheap_build(sort->merging);
+	MemoryContextSwitchTo(old);
+}
+
+/* The next row of all runs; false: there is none. */
+static bool
+merge_next(JoinSort *sort, TupleTableSlot *slot)
+{
+	Run		   *run;
+
+	if (sort->was_given)
+	{
+		run = (Run *) DatumGetPointer(binaryheap_first(sort->merging));
+		if (read_run(sort, run))
+			binaryheap_replace_first(sort->merging, PointerGetDatum(run));
+		else
+			(void) binaryheap_remove_first(sort->merging);
+	}
+	sort->was_given = !binaryheap_empty(sort->merging);
+	if (!sort->was_given)
+	{
+		ExecClearTuple(slot);
+		return false;
+	}
+	run = (Run *) DatumGetPointer(binaryheap_first(sort->merging));
+	ExecStoreMinimalTuple(run->row.tuple, slot, false);
+	return true;
+}
+
 void
 JoinSortPerform(JoinSort *sort)
 {
-	if (sort->spilling != NULL)
-		tuplesort_performsort(sort->spilling);
-	else
+	if (sort->server != NULL)
+		tuplesort_performsort(sort->server);
+	else if (sort->run_count == 0)
 		sort_rows(sort);
+	else
+	{
+		if (sort->row_count > 0)
+			write_run(sort);
+		begin_merge(sort);
+	}
 }
 
 bool
 JoinSortGet(JoinSort *sort, TupleTableSlot *slot, MemoryContext kept)
 {
-	if (sort->spilling != NULL)
+	if (sort->server != NULL || sort->merging != NULL)
 	{
-		if (!tuplesort_gettupleslot(sort->spilling, true, false, slot, NULL))
+		if (sort->server != NULL ? !tuplesort_gettupleslot(sort->server, true, false, slot, NULL) :
+			!merge_next(sort, slot))
 			return false;
 		if (kept != NULL)
 		{
@@ -300,17 +467,21 @@ JoinSortGet(JoinSort *sort, TupleTableSlot *slot, MemoryContext kept)
 int64
 JoinSortEnd(JoinSort *sort)
 {
-	int64		spilled_kb = 0;
+	int64		spilled_kb = sort->written_bytes / 1024;
 
-	if (sort->spilling != NULL)
+	if (sort->server != NULL)
 	{
 		TuplesortInstrumentation statistics;
 
-		tuplesort_get_stats(sort->spilling, &statistics);
+		tuplesort_get_stats(sort->server, &statistics);
 		if (statistics.spaceType == SORT_SPACE_TYPE_DISK)
-			spilled_kb = statistics.spaceUsed;
-		tuplesort_end(sort->spilling);
+			spilled_kb += statistics.spaceUsed;
+		tuplesort_end(sort->server);
 	}
+	for (int i = 0; i < sort->run_count; i++)
+		end_run(&sort->runs[i]);
+	if (sort->merging != NULL)
+		binaryheap_free(sort->merging);
 	MemoryContextDelete(sort->context);
 	if (sort->rows != NULL)
 		pfree(sort->rows);
