@@ -94,12 +94,12 @@ CREATE TABLE venice.push (
     rows bigint,
     rejected bigint NOT NULL DEFAULT 0,
     error text,
-    ended_partitions integer NOT NULL DEFAULT 0,
+    ended_partitions integer[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (store_name, push_id)
 );
 COMMENT ON TABLE venice.push IS 'One row per push, kept after its version is gone.';
 COMMENT ON COLUMN venice.push.ended_partitions IS
-    'Of an incremental push through a real-time topic: in how many partitions its end was read.';
+    'Of an incremental push through a real-time topic: the partitions in which its end was read.';
 
 CREATE TABLE venice.version_pointer (
     store_name name NOT NULL PRIMARY KEY,

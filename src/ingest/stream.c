@@ -218,16 +218,15 @@ StreamSlowest(const Stream *stream)
 	return &(slowest != NULL ? slowest : (Target *) linitial(stream->targets))->state;
 }
 
-/* Up to where the first of them is: what comes behind is new to the store. */
-static int64
-furthest_offset(const Stream *stream)
+bool
+StreamIsLevel(const Stream *stream)
 {
-	int64		offset = -1;
 	ListCell   *cell;
 
 	foreach(cell, stream->targets)
-		offset = Max(offset, ((Target *) lfirst(cell))->state.next_offset);
-	return offset;
+		if (((Target *) lfirst(cell))->state.next_offset != StreamSlowest(stream)->next_offset)
+			return false;
+	return true;
 }
 
 int64
@@ -539,6 +538,21 @@ write_target(const Writing *writing, Target *target)
 }
 
 static void
+close_writers(const Writing *writing)
+{
+	ListCell   *cell;
+
+	foreach(cell, writing->stream->targets)
+	{
+		Target	   *target = lfirst(cell);
+
+		if (takes_part(writing, target) && target->writer != NULL)
+			api->VersionWriterClose(target->writer);
+		target->writer = NULL;
+	}
+}
+
+static void
 write_some(void *argument)
 {
 	Writing    *writing = argument;
@@ -549,14 +563,13 @@ write_some(void *argument)
 	{
 		Target	   *target = lfirst(cell);
 
+		target->writer = NULL;
 		if (!takes_part(writing, target) || target->version == NULL)
 			continue;
 		target->writer = api->VersionWriterOpen(stream->store, target->version, stream->columns);
 		writing->gone |= target->writer == NULL;
 	}
-	if (writing->gone)
-		return;
-	if (history_follows_updates(writing))
+	if (!writing->gone && history_follows_updates(writing))
 		for (int i = writing->first; i < writing->end; i++)
 		{
 			if (i % RECORDS_PER_CHECK == 0)
@@ -564,13 +577,11 @@ write_some(void *argument)
 			foreach(cell, stream->targets)
 				write_one(writing, lfirst(cell), i);
 		}
-	else
+	else if (!writing->gone)
 		foreach(cell, stream->targets)
 			if (takes_part(writing, lfirst(cell)))
 				write_target(writing, lfirst(cell));
-	foreach(cell, stream->targets)
-		if (takes_part(writing, lfirst(cell)) && ((Target *) lfirst(cell))->version != NULL)
-			api->VersionWriterClose(((Target *) lfirst(cell))->writer);
+	close_writers(writing);
 }
 
 /* Does an error pass by itself?  A damaged table, or one without its key, does not. */
@@ -581,7 +592,10 @@ is_transient(int sqlstate)
 		sqlstate != ERRCODE_DATA_CORRUPTED && sqlstate != ERRCODE_INDEX_CORRUPTED;
 }
 
-/* Data, constraints, and what a trigger says, are a record's fault; all else is the version's. */
+/*
+ * Data, constraints, what a trigger says, and what cannot be resolved, are a record's fault;
+ * all else is the version's.
+ */
 static bool
 is_records_fault(int sqlstate)
 {
@@ -595,7 +609,8 @@ is_records_fault(int sqlstate)
 		case ERRCODE_EXTERNAL_ROUTINE_EXCEPTION:
 			return true;
 		default:
-			return sqlstate == ERRCODE_DATATYPE_MISMATCH;
+			return sqlstate == ERRCODE_DATATYPE_MISMATCH ||
+				sqlstate == ERRCODE_FEATURE_NOT_SUPPORTED;
 	}
 }
 
@@ -645,6 +660,31 @@ find_culprits(const Writing *writing, Target *target, int first, int end)
 		leave(target, error);
 }
 
+/* The history has no record that none of the versions has which read it now. */
+static void
+refuse_for_history(const Writing *writing, Target *history, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		DecodeError *refusal = NULL;
+		bool		is_taken = false;
+		ListCell   *cell;
+
+		foreach(cell, writing->stream->targets)
+		{
+			Target	   *target = lfirst(cell);
+
+			if (target->version == NULL || target->leaves ||
+				writing->records[i].offset < target->state.next_offset)
+				continue;
+			refusal = target->refusals[i];
+			is_taken |= refusal == NULL;
+		}
+		if (!is_taken)
+			history->refusals[i] = refusal;
+	}
+}
+
 /* Who is at fault for an error, and is to be left out?  It is raised again if that is all. */
 static void
 find_fault(const Writing *writing, ErrorData *cause, int count)
@@ -660,6 +700,8 @@ find_fault(const Writing *writing, ErrorData *cause, int count)
 		ErrorData  *error;
 
 		target->refusals = palloc0(count * sizeof(DecodeError *));
+		if (target->version == NULL)
+			refuse_for_history(writing, target, count);
 		error = try_range(writing, target, 0, target->version != NULL ? 0 : count);
 		if (error != NULL && target->version == NULL)
 			ReThrowError(error);
@@ -723,16 +765,13 @@ count_changes(Target *target, const Stream *stream, const KafkaRecord *records,
 	}
 }
 
-/* Each marker is read once, by whoever comes to it first. */
 static void
 read_markers(const Stream *stream, const KafkaRecord *records, const Change *changes, int count)
 {
-	int64		furthest = furthest_offset(stream);
-
 	for (int i = 0; i < count; i++)
-		if (changes[i].push_id != NULL && records[i].offset >= furthest)
+		if (changes[i].push_id != NULL)
 			api->PushMarkerRead(stream->store, changes[i].push_id, changes[i].push_ends,
-								stream->partition_count);
+								stream->partition, stream->partition_count);
 }
 
 static void

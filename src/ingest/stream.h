@@ -26,6 +26,9 @@ extern Stream *StreamOpen(Store *store, int version, int region, const char *top
  */
 extern const PartitionState *StreamSlowest(const Stream *stream);
 
+/* Are all at one place? */
+extern bool StreamIsLevel(const Stream *stream);
+
 /* When the records were made that a version begins with, in milliseconds since 1970. */
 extern int64 StreamRewindTime(const Stream *stream);
 

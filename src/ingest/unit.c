@@ -822,6 +822,7 @@ write_batch(Unit *unit)
 	int64		rejected_before = unit->state.rejected;
 	bool		joins = has_caught_up(unit);
 	bool		goes_on = true;
+	bool		was_level = !is_stream(unit) || StreamIsLevel(unit->stream);
 
 	for (;;)
 	{
@@ -861,6 +862,8 @@ write_batch(Unit *unit)
 		load_committed(unit, &new_state, rejected_before);
 	else if (joins || !goes_on)
 		UnitRelease(unit);
+	else if (!was_level && StreamIsLevel(unit->stream))
+		api->SupervisorWake();	/* one may wait for its swap */
 }
 
 /* It waits for an answer, or knows the end already. */

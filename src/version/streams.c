@@ -76,7 +76,7 @@ read_positions(const Version *version, int region, const char *topic)
 							  "'partition', p.partition, 'next_offset', p.next_offset, "
 							  "'last_record_time', p.last_record_time)) FROM %s p "
 							  "WHERE store_name = $1::name AND version = $2 AND region = $3 "
-							  "AND topic = $4 AND joined", state_table(version)), &args);
+							  "AND topic = $4", state_table(version)), &args);
 	positions = QueryJsonb(0, 1, session.result_context);
 	QueryEnd(&session);
 	return positions;
@@ -115,7 +115,10 @@ VersionStreamsCopy(const Version *from, const Version *to, Snapshot snapshot)
 	PopActiveSnapshot();
 }
 
-/* Whoever is about to write to the version has to wait for its positions. */
+/*
+ * Where there is nothing yet, whoever is about to write to the version has to wait for its
+ * positions.  What the history had before, and the version has not, it gets once more.
+ */
 void
 HistoryStreamsBegin(const Store *store, const Version *version)
 {
@@ -134,11 +137,15 @@ HistoryStreamsBegin(const Store *store, const Version *version)
 								   "AND h.region = p.region AND h.topic = p.topic "
 								   "AND h.partition = p.partition) FOR UPDATE",
 								   state_table(version)), &args);
-	(void) QueryRunLatest(psprintf("INSERT INTO venice.partition_state (store_name, version, region, "
-								   "topic, partition, next_offset, last_record_time, joined) "
+	(void) QueryRunLatest(psprintf("INSERT INTO venice.partition_state AS h (store_name, version, "
+								   "region, topic, partition, next_offset, last_record_time, joined) "
 								   "SELECT store_name, $3, region, topic, partition, next_offset, "
 								   "last_record_time, true FROM %s WHERE store_name = $1::name "
-								   "AND version = $2 AND region >= 0 AND joined ON CONFLICT DO NOTHING",
+								   "AND version = $2 AND region >= 0 AND joined "
+								   "ON CONFLICT (store_name, version, region, topic, partition) "
+								   "DO UPDATE SET next_offset = EXCLUDED.next_offset, "
+								   "last_record_time = EXCLUDED.last_record_time "
+								   "WHERE h.next_offset > EXCLUDED.next_offset",
 								   state_table(version)), &args);
 	QueryEnd(&session);
 }

@@ -17,17 +17,25 @@
 
 /*
  * In SQL, for a row v of venice.store_version: has it caught up with all partitions of
- * all its real-time topics?  True where there are none.
+ * all its real-time topics, and with the store's other versions?  True where there are none.
+ * Versions that had come further in a topic that was replaced since do not count: what they
+ * have read last is older.
  */
 #define V_HAS_CAUGHT_UP \
 	"(NOT EXISTS (SELECT FROM pg_catalog.generate_series(0, " \
 	"pg_catalog.jsonb_array_length(v.options -> 'real_time_topics') - 1) region " \
-	"WHERE (SELECT pg_catalog.bool_and(p.joined) FROM (" \
-	"SELECT a.joined FROM venice.partition_state a WHERE a.store_name = v.store_name " \
-	"AND a.version = v.version AND a.region = region.region " \
-	"UNION ALL SELECT b.joined FROM venice.unlogged_partition_state b " \
-	"WHERE b.store_name = v.store_name AND b.version = v.version " \
-	"AND b.region = region.region) p) IS NOT TRUE))"
+	"WHERE (SELECT pg_catalog.bool_and(p.joined AND NOT EXISTS (" \
+	"SELECT FROM (" STREAM_STATES ") o WHERE o.store_name = p.store_name AND o.region = p.region " \
+	"AND o.topic = p.topic AND o.partition = p.partition AND o.joined " \
+	"AND o.next_offset > p.next_offset AND o.last_record_time >= p.last_record_time)) " \
+	"FROM (" STREAM_STATES ") p WHERE p.store_name = v.store_name AND p.version = v.version " \
+	"AND p.region = region.region) IS NOT TRUE))"
+
+#define STREAM_STATES \
+	"SELECT a.store_name, a.version, a.region, a.topic, a.partition, a.joined, a.next_offset, " \
+	"a.last_record_time FROM venice.partition_state a UNION ALL " \
+	"SELECT b.store_name, b.version, b.region, b.topic, b.partition, b.joined, b.next_offset, " \
+	"b.last_record_time FROM venice.unlogged_partition_state b"
 
 /* The same of one version. */
 extern bool VersionHasCaughtUp(const Version *version);
@@ -43,8 +51,8 @@ extern void VersionStreamsCopy(const Version *from, const Version *to, Snapshot 
 
 /*
  * The store's history has the rows of a version as they are: what is read from its
- * real-time topics from there on is appended to it.  Does nothing for partitions that
- * are appended already.  The version is not written to until the end of the transaction.
+ * real-time topics from there on is appended to it.  Where nothing was before, the version is
+ * not written to until the end of the transaction.
  */
 extern void HistoryStreamsBegin(const Store *store, const Version *version);
 

@@ -61,7 +61,7 @@ typedef struct IngestApi
 	void		(*PartitionStateExtend) (const char *store, int region, const char *topic,
 								int count);
 	void		(*PushMarkerRead) (const Store *store, const char *push_id, bool is_end,
-								int partition_count);
+								int32 partition, int partition_count);
 	void		(*RejectedRecordAdd) (const StateKey *state_key, int32 partition, int64 offset,
 								TimestampTz record_time, const char *key, int key_bytes,
 								const char *value, int value_bytes, const DecodeError *error);

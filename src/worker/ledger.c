@@ -253,7 +253,8 @@ PartitionStateExtend(const char *store, int region, const char *topic, int count
 }
 
 void
-PushMarkerRead(const Store *store, const char *push_id, bool is_end, int partition_count)
+PushMarkerRead(const Store *store, const char *push_id, bool is_end, int32 partition,
+			   int partition_count)
 {
 	QuerySession session;
 	QueryArgs	args = {0};
@@ -270,11 +271,15 @@ PushMarkerRead(const Store *store, const char *push_id, bool is_end, int partiti
 	{
 		args.count = 2;
 		QueryArgInt4(&args, partition_count);
-		(void) QueryRun("UPDATE venice.push SET ended_partitions = ended_partitions + 1, "
-						"state = CASE WHEN ended_partitions + 1 >= $3 THEN 'completed' ELSE state END, "
-						"ended_time = CASE WHEN ended_partitions + 1 >= $3 "
+		QueryArgInt4(&args, partition);
+		/* A version that catches up reads it again. */
+		(void) QueryRun("UPDATE venice.push SET ended_partitions = ended_partitions || $4, "
+						"state = CASE WHEN pg_catalog.cardinality(ended_partitions) + 1 >= $3 "
+						"THEN 'completed' ELSE state END, "
+						"ended_time = CASE WHEN pg_catalog.cardinality(ended_partitions) + 1 >= $3 "
 						"THEN pg_catalog.clock_timestamp() ELSE ended_time END "
-						"WHERE store_name = $1::name AND push_id = $2 AND origin = 'incremental'",
+						"WHERE store_name = $1::name AND push_id = $2 AND origin = 'incremental' "
+						"AND $4 <> ALL (ended_partitions)",
 						&args);
 		StateChangeTellAtCommit();
 	}

@@ -81,9 +81,10 @@ extern void PartitionStateExtend(const char *store, int region, const char *topi
 
 /*
  * The begin, or the end in one of so many partitions, of an incremental push was read: its
- * row in venice.push, which is made where somebody else has produced it.
+ * row in venice.push, which is made where somebody else has produced it.  To read it again
+ * changes nothing.
  */
-extern void PushMarkerRead(const Store *store, const char *push_id, bool is_end,
+extern void PushMarkerRead(const Store *store, const char *push_id, bool is_end, int32 partition,
 						   int partition_count);
 
 /* Keep a record that was rejected.  NULL key or value is a null of Kafka's. */
