@@ -17,6 +17,7 @@ import psycopg
 
 LETTERS = "abcde"
 NEVER = 0
+NO_REGION, MEMBERS_REGION = -1, -2**31      # of what came with a push; of changes of members
 
 
 class Scalar:
@@ -29,7 +30,7 @@ class Scalar:
         self.value, self.time, self.deleted = value, time, False
         return True
 
-    def delete(self, time):
+    def delete(self, time, _region):
         if time < self.time:
             return False, False
         self.value, self.time, self.deleted = None, time, True
@@ -45,18 +46,18 @@ class Collection:
 
     def __init__(self, is_map):
         self.is_map = is_map
-        self.put_time, self.whole_written = NEVER, False
+        self.put_time, self.region = NEVER, NO_REGION
         self.whole = None       # list of (identity, value), or None
         self.added = {}         # identity: (time, value)
         self.removed = {}       # identity: time
 
-    def newer(self, time, is_whole):
-        return self.put_time > time or (self.put_time == time and self.whole_written and not is_whole)
+    def newer(self, time, region):
+        return self.put_time > time or (self.put_time == time and self.region > region)
 
-    def put(self, members, time):
-        if self.newer(time, True):
+    def put(self, members, time, region):
+        if self.newer(time, region):
             return False
-        self.put_time, self.whole_written = time, True
+        self.put_time, self.region = time, region
         self.added = {i: a for i, a in self.added.items() if a[0] > time}
         self.removed = {i: t for i, t in self.removed.items() if t > time}
         self.whole = members
@@ -73,12 +74,12 @@ class Collection:
         self.whole = [m for place, m in enumerate(self.whole)
                       if last[m[0]] == place and m[0] not in self.added and m[0] not in self.removed]
 
-    def delete(self, time):
-        changed = self.put(None, time)
+    def delete(self, time, region):
+        changed = self.put(None, time, region)
         return changed, changed and not self.added and not self.removed
 
     def change(self, added, removed, time):
-        if self.newer(time, False):
+        if self.newer(time, MEMBERS_REGION):
             return False
         changed = False
         both = {i for i, _ in added} & set(removed)
@@ -132,9 +133,9 @@ class Row:
         self.name, self.tags, self.attrs = Scalar(), Collection(False), Collection(True)
 
     def apply(self, write):
-        time = write["time"]
+        time, region = write["time"], write.get("region", 0)
         if write["kind"] == "delete":
-            outcomes = [field.delete(time) for field in (self.name, self.tags, self.attrs)]
+            outcomes = [field.delete(time, region) for field in (self.name, self.tags, self.attrs)]
             if any(changed for changed, _ in outcomes):
                 self.exists = self.exists and not all(gone for _, gone in outcomes)
             return
@@ -145,7 +146,7 @@ class Row:
         for name, field in (("tags", self.tags), ("attrs", self.attrs)):
             if name in fields:
                 what = fields[name]
-                changed.append(field.put(what["whole"], time) if "whole" in what else
+                changed.append(field.put(what["whole"], time, region) if "whole" in what else
                                field.change(what["added"], what["removed"], time))
         self.exists = self.exists or any(changed)
 
@@ -160,8 +161,8 @@ def random_members(rng, is_map):
     return [(rng.choice(LETTERS), None) for _ in range(count)]
 
 
-def random_write(rng, times):
-    """Of those that write the whole of something each has a time of its own; the others may share one."""
+def random_write(rng, times, regions=1):
+    """Of those that write the whole of something in a region each has a time of its own; the others may share one."""
     kind = rng.choices(("put", "update", "delete"), (3, 6, 1))[0]
     fields, whole = {}, kind != "update"
     if kind == "put":
@@ -180,12 +181,12 @@ def random_write(rng, times):
                 added = list(dict(random_members(rng, is_map)).items())
                 removed = rng.sample(LETTERS, rng.randrange(3))
                 fields[name] = {"added": [m for m in added if not is_map or m[0] not in removed], "removed": removed}
-    time = rng.randrange(1, 40)
-    while whole and time in times["whole"]:
+    time, region = rng.randrange(1, 40), rng.randrange(regions)
+    while whole and (time, region) in times["whole"]:
         time += 1
     if whole:
-        times["whole"].add(time)
-    return {"kind": kind, "fields": fields, "time": time}
+        times["whole"].add((time, region))
+    return {"kind": kind, "fields": fields, "time": time, "region": region}
 
 
 def argument(name, what):
