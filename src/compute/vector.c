@@ -118,21 +118,21 @@ VectorL2Distance(const float *a, const float *b, int count)
 
 /* NaN for a vector without length: 0 / 0. */
 double
-VectorCosine(double dot, double squared_a, double squared_b)
+VectorCosine(double dot, double length_a, double squared_b)
 {
-	double		cosine = dot / (sqrt(squared_a) * sqrt(squared_b));
+	double		cosine = dot / (length_a * sqrt(squared_b));
 
 	/* Rounding must not make a similarity that there cannot be. */
 	return cosine > 1 ? 1 : cosine < -1 ? -1 : cosine;
 }
 
 double
-VectorCosineOf(const float *a, double squared_a, const float *b, int count)
+VectorCosineOf(const float *a, double length_a, const float *b, int count)
 {
 	float		squared_b;
 	float		dot = KernelsSelect()->dot_and_squared_float(a, b, count, &squared_b);
 
-	return VectorCosine(in_float_range(dot) ? dot : VectorDot(a, b, count), squared_a,
+	return VectorCosine(in_float_range(dot) ? dot : VectorDot(a, b, count), length_a,
 						in_float_range(squared_b) ? squared_b : VectorDot(b, b, count));
 }
 
@@ -214,7 +214,7 @@ venice_cosine_similarity_float4(PG_FUNCTION_ARGS)
 
 	if (!vector_arguments(fcinfo, &a, &b))
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(VectorCosineOf(floats(&a), VectorDot(floats(&a), floats(&a), a.count),
+	PG_RETURN_FLOAT8(VectorCosineOf(floats(&a), sqrt(VectorDot(floats(&a), floats(&a), a.count)),
 									floats(&b), b.count));
 }
 
@@ -228,7 +228,7 @@ venice_cosine_similarity_float8(PG_FUNCTION_ARGS)
 	if (!vector_arguments(fcinfo, &a, &b))
 		PG_RETURN_NULL();
 	PG_RETURN_FLOAT8(VectorCosine(kernels->dot_double(doubles(&a), doubles(&b), a.count),
-								  kernels->dot_double(doubles(&a), doubles(&a), a.count),
+								  sqrt(kernels->dot_double(doubles(&a), doubles(&a), a.count)),
 								  kernels->dot_double(doubles(&b), doubles(&b), b.count)));
 }
 

@@ -105,7 +105,7 @@ typedef struct Computation
 	const float *query;
 	double	   *query_doubles;	/* for VECTOR_DOUBLES */
 	int			count;			/* of the query's elements */
-	double		query_squared;	/* its dot product with itself */
+	double		query_length;
 	bool		is_null;		/* the query */
 	MemoryContext per_row;		/* for vectors that are not in one piece */
 } Computation;
@@ -118,7 +118,7 @@ compute_floats(const Computation *computation, const float *vector)
 	switch (computation->operation)
 	{
 		case COSINE_SIMILARITY:
-			return VectorCosineOf(computation->query, computation->query_squared, vector, count);
+			return VectorCosineOf(computation->query, computation->query_length, vector, count);
 		case DOT_PRODUCT:
 			return VectorDot(computation->query, vector, count);
 		case L1_DISTANCE:
@@ -142,7 +142,7 @@ compute_doubles(const Computation *computation, const double *vector)
 	{
 		case COSINE_SIMILARITY:
 			dot = kernels->dot_and_squared_double(query, vector, count, &squared);
-			return VectorCosine(dot, computation->query_squared, squared);
+			return VectorCosine(dot, computation->query_length, squared);
 		case DOT_PRODUCT:
 			return kernels->dot_double(query, vector, count);
 		case L1_DISTANCE:
@@ -339,16 +339,16 @@ take_query(Computation *computation, ArrayType *query)
 	computation->query = memcpy(aligned, ARR_DATA_PTR(query), bytes);
 	if (computation->type != VECTOR_DOUBLES)
 	{
-		computation->query_squared = VectorDot(computation->query, computation->query,
-											   computation->count);
+		computation->query_length = sqrt(VectorDot(computation->query, computation->query,
+												   computation->count));
 		return;
 	}
 	computation->query_doubles = palloc((computation->count + 1) * sizeof(double));
 	for (int i = 0; i < computation->count; i++)
 		computation->query_doubles[i] = computation->query[i];
-	computation->query_squared = KernelsSelect()->dot_double(computation->query_doubles,
-															 computation->query_doubles,
-															 computation->count);
+	computation->query_length = sqrt(KernelsSelect()->dot_double(computation->query_doubles,
+																  computation->query_doubles,
+																  computation->count));
 }
 
 /* The arguments that they have in common: store, operation, field, query. */
