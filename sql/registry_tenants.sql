@@ -32,6 +32,9 @@ SELECT pg_temp.run($script$
     SELECT venice.push('tenant_<me>_store', 'VALUES (1, 2, ''hush_<me>'', ''{1}''::real[])');
     SELECT venice.create_store('tenant_<me>_filling', 'id integer', 'v integer', 'tenant_<me>_kafka', '{"version_topic": "hush_<me>"}');
     SELECT venice.start_push('tenant_<me>_filling', 'hush_<me>');
+    SELECT venice.create_store('tenant_<me>_hybrid', 'id integer', 'v integer', options => '{"key_format": "json", "value_format": "json",
+        "real_time_topics": [{"server": "tenant_<me>_kafka", "topic": "hush_<me>"}]}');
+    SELECT tenant_<me>_hybrid.put(1, 2);
     CREATE MATERIALIZED VIEW tenant_<me>_data.stays AS SELECT v FROM tenant_<me>_store.records;
 
     SELECT venice.create_project('team_<me>', options => '{"description": "hush_<me>", "tags": {"hush_<me>": "hush_<me>"}}');

@@ -25,6 +25,9 @@ SELECT venice.push('matrix', 'SELECT 1, 10, 100');
 SELECT venice.push('matrix', 'SELECT 1, 20, 200');
 SELECT venice.create_store('matrix_filling', 'id integer', 'v integer', 'matrix_kafka');
 SELECT version FROM venice.start_push('matrix_filling');
+SELECT venice.create_store('matrix_hybrid', 'id integer', 'v integer', options => '{"key_format": "json", "value_format": "json",
+    "real_time_topics": [{"server": "matrix_kafka", "topic": "t"}]}');
+SELECT matrix_hybrid.put(1, 2);
 SELECT venice.create_project('matrix_team');
 SELECT venice.create_entity('matrix_team.matrix_entity', 'id integer');
 SELECT venice.create_source('matrix_source', store => 'matrix');
@@ -180,6 +183,7 @@ INSERT INTO act (function, statement) VALUES
     ('venice_internal.read_statistics', $$SELECT venice_internal.read_statistics()$$),
     ('venice_internal.served_statistics', $$SELECT venice_internal.served_statistics()$$),
     ('venice_internal.build_progress', $$SELECT venice_internal.build_progress()$$),
+    ('venice_internal.outboxes', $$SELECT venice_internal.outboxes()$$),
     ('venice_internal.join_progress', $$SELECT venice_internal.join_progress()$$),
     ('venice_internal.unlogged_partition_states', $$SELECT venice_internal.unlogged_partition_states()$$),
     -- These read the tables for a role that is given.
