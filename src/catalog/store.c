@@ -573,7 +573,7 @@ VersionTopic(const char *pattern, const char *store, int number)
 			appendStringInfoString(&topic, store);
 			p += 7;
 		}
-		else if (strncmp(p, "{version}", 9) == 0)
+		else if (number > 0 && strncmp(p, "{version}", 9) == 0)
 		{
 			appendStringInfo(&topic, "%d", number);
 			p += 9;

@@ -9,10 +9,12 @@
  * joins the others by a mark in its row.  The store's history is one more of them.
  *
  * Records are decoded once, into the columns of the newest version; each version takes
- * those that it has.  Where the writes of a batch fail, trials that are rolled back find
- * out who is at fault: a record that a version cannot take is rejected for that version,
- * and counted; a version that cannot take any leaves the others, is noted to have, and
- * is tried by itself from then on.
+ * those that it has.  For versions that were made with another option "fields" they are
+ * decoded once more: from what a version's columns are derived does not change.  Where
+ * the writes of a batch fail, trials that are rolled back find out who is at fault: a
+ * record that a version cannot take is rejected for that version, and counted; a version
+ * that cannot take any leaves the others, is noted to have, and is tried by itself from
+ * then on.
  *
  * All is done as the store's owner: types, domains and their checks are his.
  *
@@ -53,6 +55,8 @@ typedef struct Target
 {
 	StateKey	key;
 	Version    *version;		/* NULL: the history */
+	int			reading;		/* which of the stream's decoders it wants */
+	const struct Change *changes;	/* of the batch, as that one has read them */
 	PartitionState state;		/* as committed */
 	PartitionState next;		/* as it is being written */
 	VersionWriter *writer;
@@ -86,7 +90,9 @@ struct Stream
 	int			attribute_count;	/* which it has */
 	TupleDesc	columns;		/* that a record has, keys first; no bookkeeping */
 	TupleDesc	key_columns;
-	RecordDecoder *decoder;
+	RecordDecoder **decoders;	/* one for each option "fields", the newest version's first */
+	int			decoder_count;
+	int			asking;			/* the one that lacks a schema */
 	int			decoded_count;	/* columns, and the event time where the version keeps one */
 	Datum	   *values;
 	bool	   *isnull;
@@ -135,15 +141,69 @@ find_targets(Store *store, int version, int region, const char *topic, int32 par
 	return targets;
 }
 
+static bool
+same_fields(const Version *a, const Version *b)
+{
+	Jsonb	   *one = a->options->fields;
+	Jsonb	   *other = b->options->fields;
+
+	if (one == NULL || other == NULL)
+		return one == other;
+	return compareJsonbContainers(&one->root, &other->root) == 0;
+}
+
+/* The versions whose fields are read, each target's reading being its place among them. */
+static List *
+assign_readings(const Stream *stream)
+{
+	List	   *readers = NIL;
+	ListCell   *cell;
+
+	foreach(cell, stream->targets)
+	{
+		Target	   *target = lfirst(cell);
+
+		if (target->version == NULL)
+			continue;
+		while (target->reading < list_length(readers) &&
+			   !same_fields(target->version, list_nth(readers, target->reading)))
+			target->reading++;
+		if (target->reading == list_length(readers))
+			readers = lappend(readers, target->version);
+	}
+	return readers;
+}
+
+/* From the fields that a version reads into the stream's columns. */
+static RecordDecoder *
+open_decoder(Stream *stream, const Version *reader, Relation relation, MemoryContext context)
+{
+	RecordColumn *columns = palloc0((stream->columns->natts + 1) * sizeof(RecordColumn));
+	AttrNumber	event_time = get_attnum(stream->records, EVENT_TIME_COLUMN);
+	int			count;
+
+	for (count = 0; count < stream->columns->natts; count++)
+	{
+		char	   *name = NameStr(TupleDescAttr(stream->columns, count)->attname);
+
+		BatchColumnInit(&columns[count], stream->store, reader, relation,
+						get_attnum(stream->records, name) - 1, context);
+	}
+	if (event_time != InvalidAttrNumber)
+		BatchColumnInit(&columns[count++], stream->store, reader, relation, event_time - 1,
+						context);
+	stream->decoded_count = count;
+	return BatchDecoderCreate(stream->store, stream->newest, columns, count, context);
+}
+
 /* The columns that records fill, and what decodes them; false when the table is gone. */
 static bool
-open_decoder(Stream *stream, MemoryContext context)
+open_decoders(Stream *stream, MemoryContext context)
 {
 	Oid			records = api->VersionTable(stream->newest);
 	Relation	relation = OidIsValid(records) ? try_table_open(records, AccessShareLock) : NULL;
-	AttrNumber	event_time;
-	RecordColumn *columns;
-	int			count;
+	List	   *readers;
+	ListCell   *cell;
 	UserContext user;
 
 	if (relation == NULL)
@@ -154,21 +214,12 @@ open_decoder(Stream *stream, MemoryContext context)
 	stream->key_columns = CreateTemplateTupleDesc(stream->store->key_count);
 	for (int i = 0; i < stream->store->key_count; i++)
 		TupleDescCopyEntry(stream->key_columns, i + 1, stream->columns, i + 1);
-	columns = palloc0((stream->columns->natts + 1) * sizeof(RecordColumn));
+	readers = assign_readings(stream);
+	stream->decoders = palloc0(list_length(readers) * sizeof(RecordDecoder *));
 	api->UserContextEnter(&user, stream->store->owner);
-	for (count = 0; count < stream->columns->natts; count++)
-	{
-		char	   *name = NameStr(TupleDescAttr(stream->columns, count)->attname);
-
-		BatchColumnInit(&columns[count], stream->store, stream->newest, relation,
-						get_attnum(records, name) - 1, context);
-	}
-	event_time = get_attnum(records, EVENT_TIME_COLUMN);
-	if (event_time != InvalidAttrNumber)
-		BatchColumnInit(&columns[count++], stream->store, stream->newest, relation, event_time - 1,
-						context);
-	stream->decoded_count = count;
-	stream->decoder = BatchDecoderCreate(stream->store, stream->newest, columns, count, context);
+	foreach(cell, readers)
+		stream->decoders[stream->decoder_count++] =
+			open_decoder(stream, lfirst(cell), relation, context);
 	api->UserContextLeave(&user);
 	table_close(relation, AccessShareLock);
 	return true;
@@ -190,7 +241,7 @@ StreamOpen(Store *store, int version, int region, const char *topic, int32 parti
 		return NULL;
 	stream->newest = ((Target *) linitial(stream->targets))->version;
 	stream->partition_count = api->PartitionCount(&((Target *) linitial(stream->targets))->key);
-	open = open_decoder(stream, context);
+	open = open_decoders(stream, context);
 	MemoryContextSwitchTo(old);
 	return open ? stream : NULL;
 }
@@ -198,7 +249,7 @@ StreamOpen(Store *store, int version, int region, const char *topic, int32 parti
 RecordDecoder *
 StreamDecoder(const Stream *stream)
 {
-	return stream->decoder;
+	return stream->decoders[stream->asking];
 }
 
 const PartitionState *
@@ -323,7 +374,8 @@ write_time(const KafkaRecord *record, Change *change)
 
 /* What is decoded lives in the batch's context. */
 static RecordVerdict
-decode_one(const Stream *stream, const KafkaRecord *record, Change *change, int32 *schema_id)
+decode_one(const Stream *stream, int reading, const KafkaRecord *record, Change *change,
+		   int32 *schema_id)
 {
 	RawRecord	raw = {record->key, record->key_bytes, record->value, record->value_bytes};
 	int			event_time = stream->columns->natts;	/* its place, where there is one */
@@ -338,8 +390,8 @@ decode_one(const Stream *stream, const KafkaRecord *record, Change *change, int3
 	change->values = palloc0(stream->decoded_count * sizeof(Datum));
 	change->isnull = palloc0(stream->decoded_count * sizeof(bool));
 	fields = palloc0(stream->decoded_count * sizeof(FieldWrite));
-	change->verdict = api->RecordDecodeWrite(stream->decoder, &raw, change->values, change->isnull,
-											 fields, schema_id, &error);
+	change->verdict = api->RecordDecodeWrite(stream->decoders[reading], &raw, change->values,
+											 change->isnull, fields, schema_id, &error);
 	if (change->verdict == RECORD_REJECTED)
 		reject(change, error.sqlstate, error.message);
 	if (change->verdict == RECORD_REJECTED || change->verdict == RECORD_NEEDS_SCHEMA)
@@ -363,6 +415,7 @@ decode_one(const Stream *stream, const KafkaRecord *record, Change *change, int3
 typedef struct Decoding
 {
 	const Stream *stream;
+	int			reading;
 	const KafkaRecord *records;
 	Change	   *changes;
 	int			count;
@@ -380,7 +433,7 @@ decode_some(void *argument)
 	{
 		if (decoding->next % RECORDS_PER_CHECK == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (decode_one(decoding->stream, &decoding->records[decoding->next],
+		if (decode_one(decoding->stream, decoding->reading, &decoding->records[decoding->next],
 					   &decoding->changes[decoding->next],
 					   decoding->schema_id) == RECORD_NEEDS_SCHEMA)
 		{
@@ -390,9 +443,9 @@ decode_some(void *argument)
 	}
 }
 
-/* All of them; a record that raises an error is rejected.  False when a schema is missing. */
+/* All of a batch; a record that raises an error is rejected.  False when a schema is missing. */
 static bool
-decode_all(Decoding *decoding)
+decode_batch(Decoding *decoding)
 {
 	while (decoding->next < decoding->count && !decoding->needs_schema)
 	{
@@ -407,6 +460,33 @@ decode_all(Decoding *decoding)
 	return !decoding->needs_schema;
 }
 
+/* By each of the decoders; false when one lacks a schema. */
+static bool
+decode_all(Stream *stream, const KafkaRecord *records, int count, int32 *schema_id)
+{
+	Size		all = (Size) stream->decoder_count * count;
+	Change	   *changes = MemoryContextAllocHuge(CurrentMemoryContext,
+												 Max(all, 1) * sizeof(Change));
+	ListCell   *cell;
+
+	for (int i = 0; i < stream->decoder_count; i++)
+	{
+		Decoding	decoding = {stream, i, records, changes + (Size) i * count, count, 0,
+		schema_id};
+
+		stream->asking = i;
+		if (!decode_batch(&decoding))
+			return false;
+	}
+	foreach(cell, stream->targets)
+	{
+		Target	   *target = lfirst(cell);
+
+		target->changes = changes + (Size) target->reading * count;
+	}
+	return true;
+}
+
 /* Writing */
 
 /* Some records of a batch, to some of the targets. */
@@ -414,7 +494,6 @@ typedef struct Writing
 {
 	const Stream *stream;
 	const KafkaRecord *records;
-	const Change *changes;
 	int			first;
 	int			end;
 	Target	   *only;			/* NULL: all that stay */
@@ -423,8 +502,10 @@ typedef struct Writing
 } Writing;
 
 static bool
-takes(const Target *target, const KafkaRecord *record, const Change *change, int i)
+takes(const Target *target, const KafkaRecord *record, int i)
 {
+	const Change *change = &target->changes[i];
+
 	return record->offset >= target->state.next_offset && change->verdict != RECORD_REJECTED &&
 		change->push_id == NULL && (target->refusals == NULL || target->refusals[i] == NULL);
 }
@@ -462,8 +543,8 @@ history_follows_updates(const Writing *writing)
 		if (target->version != NULL || !takes_part(writing, target))
 			continue;
 		for (int i = writing->first; i < writing->end; i++)
-			if (takes(target, &writing->records[i], &writing->changes[i], i) &&
-				writing->changes[i].write.kind == WRITE_UPDATE)
+			if (takes(target, &writing->records[i], i) &&
+				target->changes[i].write.kind == WRITE_UPDATE)
 				return true;
 	}
 	return false;
@@ -472,9 +553,9 @@ history_follows_updates(const Writing *writing)
 static void
 write_one(const Writing *writing, Target *target, int i)
 {
-	const Change *change = &writing->changes[i];
+	const Change *change = &target->changes[i];
 
-	if (!takes_part(writing, target) || !takes(target, &writing->records[i], change, i))
+	if (!takes_part(writing, target) || !takes(target, &writing->records[i], i))
 		return;
 	if (target->version != NULL)
 		api->VersionWriterApply(target->writer, change->values, &change->write, change->event_time);
@@ -496,9 +577,9 @@ write_history(const Writing *writing, const Target *target)
 
 	for (int i = writing->first; i < writing->end; i++)
 	{
-		const Change *change = &writing->changes[i];
+		const Change *change = &target->changes[i];
 
-		if (!takes(target, &writing->records[i], change, i))
+		if (!takes(target, &writing->records[i], i))
 			continue;
 		if (change->write.kind != kind)
 		{
@@ -528,9 +609,9 @@ write_target(const Writing *writing, Target *target)
 									(writing->end - writing->first + 1) * sizeof(KeyedWrite));
 	for (int i = writing->first; i < writing->end; i++)
 	{
-		const Change *change = &writing->changes[i];
+		const Change *change = &target->changes[i];
 
-		if (takes(target, &writing->records[i], change, i))
+		if (takes(target, &writing->records[i], i))
 			writes[count++] = (KeyedWrite) {change->values, &change->write, change->event_time};
 	}
 	api->VersionWriterApplyMany(target->writer, writes, count);
@@ -717,9 +798,9 @@ find_fault(const Writing *writing, ErrorData *cause, int count)
 
 /* False when a table is gone. */
 static bool
-write_all(const Stream *stream, const KafkaRecord *records, const Change *changes, int count)
+write_all(const Stream *stream, const KafkaRecord *records, int count)
 {
-	Writing		writing = {.stream = stream,.records = records,.changes = changes,.end = count};
+	Writing		writing = {.stream = stream,.records = records,.end = count};
 	ErrorData  *error = api->SubtransactionTry(write_some, &writing, SUBTRANSACTION_ANY_ERROR);
 
 	if (error == NULL)
@@ -733,13 +814,12 @@ write_all(const Stream *stream, const KafkaRecord *records, const Change *change
 /* Bookkeeping */
 
 static void
-count_changes(Target *target, const Stream *stream, const KafkaRecord *records,
-			  const Change *changes, int count)
+count_changes(Target *target, const Stream *stream, const KafkaRecord *records, int count)
 {
 	for (int i = 0; i < count; i++)
 	{
 		const KafkaRecord *record = &records[i];
-		const Change *change = &changes[i];
+		const Change *change = &target->changes[i];
 		const DecodeError *error = change->verdict == RECORD_REJECTED ? change->error :
 			target->refusals != NULL ? target->refusals[i] : NULL;
 
@@ -766,8 +846,10 @@ count_changes(Target *target, const Stream *stream, const KafkaRecord *records,
 }
 
 static void
-read_markers(const Stream *stream, const KafkaRecord *records, const Change *changes, int count)
+read_markers(const Stream *stream, const KafkaRecord *records, int count)
 {
+	const Change *changes = ((Target *) linitial(stream->targets))->changes;
+
 	for (int i = 0; i < count; i++)
 		if (changes[i].push_id != NULL)
 			api->PushMarkerRead(stream->store, changes[i].push_id, changes[i].push_ends,
@@ -808,8 +890,6 @@ StreamWrite(Stream *stream, const KafkaRecord *records, int count, int64 next_of
 			TimestampTz oldest_time, bool has_caught_up, int32 *schema_id)
 {
 	MemoryContext context = BatchContext();
-	Change	   *changes;
-	Decoding	decoding = {stream, records, NULL, count, 0, schema_id};
 	bool		decoded;
 	bool		written = true;
 	UserContext user;
@@ -819,7 +899,6 @@ StreamWrite(Stream *stream, const KafkaRecord *records, int count, int64 next_of
 	MemoryContextSwitchTo(context);
 	if (count > 0 && !BatchColumnsAreThere(stream->records, stream->attribute_count))
 		return BATCH_TABLE_CHANGED;
-	changes = decoding.changes = MemoryContextAllocHuge(context, Max(count, 1) * sizeof(Change));
 	foreach(cell, stream->targets)
 	{
 		Target	   *target = lfirst(cell);
@@ -829,9 +908,9 @@ StreamWrite(Stream *stream, const KafkaRecord *records, int count, int64 next_of
 		target->leaves = false;
 	}
 	api->UserContextEnter(&user, stream->store->owner);
-	decoded = decode_all(&decoding);
+	decoded = decode_all(stream, records, count, schema_id);
 	if (decoded)
-		written = write_all(stream, records, changes, count);
+		written = write_all(stream, records, count);
 	api->UserContextLeave(&user);
 	if (!decoded)
 		return BATCH_NEEDS_SCHEMA;
@@ -842,10 +921,10 @@ StreamWrite(Stream *stream, const KafkaRecord *records, int count, int64 next_of
 		Target	   *target = lfirst(cell);
 
 		if (!target->leaves)
-			count_changes(target, stream, records, changes, count);
+			count_changes(target, stream, records, count);
 		write_state(target, records, count, next_offset, oldest_time, has_caught_up);
 	}
-	read_markers(stream, records, changes, count);
+	read_markers(stream, records, count);
 	return BATCH_WRITTEN;
 }
 

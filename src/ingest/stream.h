@@ -47,6 +47,7 @@ extern BatchResult StreamWrite(Stream *stream, const KafkaRecord *records, int c
 /* The transaction has been committed; false when some version does not go on with it. */
 extern bool StreamCommitted(Stream *stream);
 
+/* The one that lacks a schema, after BATCH_NEEDS_SCHEMA. */
 extern RecordDecoder *StreamDecoder(const Stream *stream);
 
 #endif							/* VENICE_INGEST_STREAM_H */

@@ -291,7 +291,6 @@ begin_stream(Unit *unit, Store *store)
 	if (unit->stream == NULL)
 		return false;
 	unit->state = *StreamSlowest(unit->stream);
-	unit->target.decoder = StreamDecoder(unit->stream);
 	return true;
 }
 
@@ -834,6 +833,8 @@ write_batch(Unit *unit)
 		commit_transaction();
 		if (result != BATCH_NEEDS_SCHEMA)
 			break;
+		if (is_stream(unit))
+			unit->target.decoder = StreamDecoder(unit->stream);
 		obtain_schema(unit, schema_id);
 	}
 	if (result == BATCH_TABLE_CHANGED)
