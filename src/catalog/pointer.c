@@ -31,6 +31,7 @@
 #include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -267,6 +268,22 @@ VersionPointerWrite(const char *store, int version, Oid records)
 	UnregisterSnapshot(snapshot);
 	table_close(relation, RowExclusiveLock);
 	CommandCounterIncrement();
+}
+
+void
+VersionPointerSettle(const char *store)
+{
+	FullTransactionId next = ReadNextFullTransactionId();
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	VersionPointer pointer;
+	FullTransactionId swap;
+	bool		found = read_row(store, snapshot, &pointer, &swap);
+
+	UnregisterSnapshot(snapshot);
+	/* A transaction's lock on itself goes after its invalidations. */
+	if (found && !RecoveryInProgress() && FullTransactionIdIsNormal(swap) &&
+		U64FromFullTransactionId(next) - U64FromFullTransactionId(swap) <= 1 << 30)
+		XactLockTableWait(XidFromFullTransactionId(swap), NULL, NULL, XLTW_None);
 }
 
 void

@@ -38,6 +38,7 @@
 #include "apply/log.h"
 #include "apply/outbox.h"
 #include "catalog/node.h"
+#include "catalog/pointer.h"
 #include "catalog/store.h"
 #include "common/compat.h"
 #include "common/item_list.h"
@@ -832,6 +833,42 @@ venice_repush(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(version->number);
 }
 
+/* Does a version that is built wait for its real-time topics? */
+static bool
+is_behind(const Version *version)
+{
+	/* A standby cannot read the positions of unlogged versions. */
+	return version->state == VERSION_READY && !RecoveryInProgress() && !VersionHasCaughtUp(version);
+}
+
+/* How far it is with them, and what is in the way. */
+static char *
+describe_behind(const Version *version)
+{
+	QuerySession session;
+	QueryArgs	args = {0};
+	int64		lag;
+	char	   *error;
+
+	QueryBeginRegistry(&session);
+	QueryArgText(&args, version->store);
+	QueryArgInt4(&args, version->number);
+	(void) QueryRun("SELECT pg_catalog.sum(lag)::bigint, pg_catalog.min(last_error) "
+					"FROM venice.stat_ingestion WHERE store = $1::name AND version = $2 "
+					"AND region IS NOT NULL", &args);
+	lag = QueryInt8(0, 1, -1);
+	error = QueryText(0, 2, session.result_context);
+	QueryEnd(&session);
+	if (error != NULL)
+		return psprintf("store \"%s\", version %d: catching up with its real-time topics: %s",
+						version->store, version->number, error);
+	if (lag < 0)
+		return psprintf("store \"%s\", version %d: catching up with its real-time topics",
+						version->store, version->number);
+	return psprintf("store \"%s\", version %d: catching up with its real-time topics, " INT64_FORMAT
+					" records to go", version->store, version->number, lag);
+}
+
 /*
  * Progress of a push in words, for a NOTICE.
  */
@@ -845,6 +882,8 @@ describe_progress(const Version *version)
 	int64		partitions;
 	int64		done;
 
+	if (is_behind(version))
+		return describe_behind(version);
 	if (version->state != VERSION_STARTED)
 		return psprintf("store \"%s\", version %d: %s", version->store, version->number,
 						VersionStateName(version->state));
@@ -945,7 +984,7 @@ push_is_over(const Version *version)
 				 errmsg("push of version %d of store \"%s\" was aborted", version->number,
 						version->store)));
 	return !VersionStateIsFuture(version->state) ||
-		(version->state == VERSION_READY && !version->swap);
+		(version->state == VERSION_READY && !version->swap && !is_behind(version));
 }
 
 /*
@@ -994,6 +1033,8 @@ venice_wait_for_push(PG_FUNCTION_ARGS)
 		MemoryContextSwitchTo(step);
 		version = VersionLookup(name, number, false);
 		over = push_is_over(version);
+		if (over)
+			VersionPointerSettle(name);
 		if (over || version->state != last_state ||
 			TimestampDifferenceExceeds(last_notice, now, NOTICE_EVERY_MS))
 		{
@@ -1005,9 +1046,12 @@ venice_wait_for_push(PG_FUNCTION_ARGS)
 			ereport(ERROR,
 					(errcode(ERRCODE_QUERY_CANCELED),
 					 errmsg("timed out waiting for version %d of store \"%s\"", number, name),
-					 errdetail("The push goes on; its version is %s.",
-							   VersionStateName(version->state)),
-					 version->state == VERSION_STARTED && version->topic != NULL ?
+					 errdetail("The push goes on; its version is %s%s.",
+							   VersionStateName(version->state),
+							   is_behind(version) ?
+							   ", and has not caught up with its real-time topics" : ""),
+					 (version->state == VERSION_STARTED && version->topic != NULL) ||
+					 is_behind(version) ?
 					 errhint("SELECT partition, state, last_error FROM venice.stat_ingestion WHERE store = %s AND version = %d says what it waits for.",
 							 quote_literal_cstr(name), number) : 0));
 		SPI_commit();
