@@ -5,8 +5,8 @@ use warnings;
 use FindBin;
 use JSON::PP;
 use lib "$FindBin::RealBin/../lib";
-use PostgreSQL::Test::Utils;
 use VeniceTest;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = venice_cluster('main');

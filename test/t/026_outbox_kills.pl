@@ -10,9 +10,9 @@ use FindBin;
 use IPC::Run;
 use JSON::PP;
 use lib "$FindBin::RealBin/../lib";
-use PostgreSQL::Test::Utils;
 use Time::HiRes qw(time usleep);
 use VeniceTest;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $kills = $ENV{VENICE_KILLS} || 12;

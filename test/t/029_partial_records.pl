@@ -277,7 +277,7 @@ decodes('t', avro($keyed, %in_value), 'x', long(0) . long(1) . long(6), '23502: 
 decodes('t', avro(record('R', [ nn => [ 'null', 'int' ] ])), '1', long(0), '23502: value: field "nn" is null, which its column does not allow', 'NULL where it is not allowed');
 raises('t', avro(record('R', [ p => 'int' ])), '1', long(0), qr/^23514: /, 'a value that the domain refuses');
 raises('t', avro(record('R', [ i => 'string' ])), '1', string('x'), qr/^22P02: /, 'text that is no number');
-raises('t', avro(record('R', [ i => 'long' ])), '1', '', qr/^42804: .*Avro type long does not fit type integer/, 'a schema that does not fit the columns');
+raises('t', avro(record('R', [ i => 'double' ])), '1', '', qr/^42804: .*Avro type double does not fit type integer/, 'a schema that does not fit the columns');
 
 # Hostile bytes: rejected for a reason, and read alike by an update and as a whole record.
 sub survives
