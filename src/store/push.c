@@ -186,6 +186,7 @@ start_push(Store *store, char *push_id, const char *origin, const char *topic_pa
 	Version    *version = push_id != NULL ? find_push(store, push_id) : NULL;
 	int			number = store->last_version + 1;
 	char	   *topic = NULL;
+	ListCell   *cell;
 
 	*found = version != NULL;
 	if (*found)
@@ -222,6 +223,8 @@ start_push(Store *store, char *push_id, const char *origin, const char *topic_pa
 		WorkersRequire("a push to a hybrid store");
 		check_node();
 	}
+	foreach(cell, store->options->real_time_topics)
+		ServerOptionsCheckUsage(((RealTimeTopic *) lfirst(cell))->server, store->owner);
 	if (!kafka && store->options->unlogged && !store->options->accept_loss)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

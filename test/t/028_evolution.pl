@@ -165,6 +165,10 @@ sub both_have
 
 	$node->safe_psql('postgres', qq{SELECT venice.create_store('deferred', 'id int', 'n int', NULL,
 		'{"key_format": "text", "value_format": "json", "real_time_topics": [{"server": "k", "topic": "$topic"}]}')});
+	$node->safe_psql('postgres', q{CREATE ROLE team; GRANT USAGE ON FOREIGN SERVER k TO team; GRANT CREATE ON DATABASE postgres TO team;
+		SELECT venice.alter_store('deferred', '{"owner": "team"}'); REVOKE USAGE ON FOREIGN SERVER k FROM team});
+	like(sql_error($node, "SELECT venice.start_push('deferred')"), qr/^42501: permission denied for foreign server k$/, 'a push wants the right to the server');
+	$node->safe_psql('postgres', 'GRANT USAGE ON FOREIGN SERVER k TO team');
 	$node->safe_psql('postgres', q{SELECT venice.start_push('deferred'); SELECT venice.end_push('deferred', swap => false)});
 	my (undef, undef, $said) = $node->psql('postgres', "CALL venice.wait_for_push('deferred', timeout => '3 s')");
 	like($said, qr/NOTICE:  store "deferred", version 1: catching up with its real-time topics: topic "$topic" does not exist/, 'who waits is told for what');
