@@ -55,9 +55,6 @@
 /* Rows of a batch, unless memory says fewer. */
 #define BATCH_ROWS 16384
 
-/* Batches that each process of a team is to have at least, lest one waits for another. */
-#define TEAM_BATCHES 4
-
 /* The same where a table is read once for each batch. */
 #define MAX_BATCH_ROWS (64 * 1024 * 1024)
 
@@ -710,14 +707,6 @@ begin_team(JoinPipeline *join, const Stage *stage)
 	return team;
 }
 
-static int
-team_rows(const JoinPipeline *join, const JoinTeam *team)
-{
-	int64		batches = TEAM_BATCHES * (JoinTeamSize(team) + 1);
-
-	return Max(Min(join->spine_rows / batches, JOIN_WORKER_ROWS), 1);
-}
-
 /* Make a stage ready to take what was put into the sort. */
 static Running *
 begin_stage(JoinPipeline *join, const Stage *stage)
@@ -745,7 +734,7 @@ begin_stage(JoinPipeline *join, const Stage *stage)
 	}
 	running->team = begin_team(join, stage);
 	if (running->team != NULL)
-		running->capacity = Min(team_rows(join, running->team), merge_rows);
+		running->capacity = Min(JOIN_WORKER_ROWS, merge_rows);
 	JoinProgressPhase(join->progress, JOIN_PHASE_JOINING, stage->number, join->spine_rows,
 					  running->team != NULL ? JoinTeamSize(running->team) : 0);
 	return running;

@@ -290,7 +290,7 @@ JoinWorkers(double spine_rows)
 {
 	if (IsParallelWorker() || !IsUnderPostmaster)
 		return 0;
-	return Min(max_parallel_workers_per_gather, spine_rows / JOIN_WORKER_LEAST_ROWS);
+	return Min(max_parallel_workers_per_gather, spine_rows / JOIN_WORKER_ROWS / 2);
 }
 
 JoinStep *

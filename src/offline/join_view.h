@@ -15,9 +15,6 @@
 /* Most rows of a batch that a worker is given. */
 #define JOIN_WORKER_ROWS 8192
 
-/* Rows that it takes as long to look up as to start a worker, several times over. */
-#define JOIN_WORKER_LEAST_ROWS 4096
-
 /* How a column of the spine compares with a key column of a history. */
 typedef struct JoinKey
 {
@@ -77,7 +74,7 @@ typedef struct JoinViewRun
 
 extern JoinViewRun *JoinViewPrepare(JoinView *view, TupleDesc spine);
 
-/* How many workers may help with so large a spine? */
+/* How many workers may help with so large a spine?  Each is to have a few batches. */
 extern int	JoinWorkers(double spine_rows);
 
 /* Which of the history can be wanted by times between these. */
