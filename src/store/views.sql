@@ -19,7 +19,7 @@ CREATE VIEW venice.stores WITH (security_barrier) AS
            pg_catalog.pg_get_userbyid(n.nspowner) AS owner,
            n.nspname AS schema,
            CASE WHEN n.oid IS NULL THEN 'missing'
-                WHEN s.server_name IS NOT NULL AND NOT venice_internal.node_is_known() THEN 'restored'
+                WHEN (s.server_name IS NOT NULL OR s.options ? 'real_time_topics') AND NOT venice_internal.node_is_known() THEN 'restored'
                 WHEN s.paused THEN 'paused'
                 WHEN EXISTS (SELECT FROM venice_internal.over_quota o WHERE o.store_name = s.store_name) THEN 'over_quota'
                 ELSE 'ok' END AS state,
