@@ -905,6 +905,27 @@ compare_writes(const void *a, const void *b, void *table)
 	return result != 0 ? result : left->write < right->write ? -1 : left->write > right->write;
 }
 
+static SortedWrite *
+sort_writes(VersionWriter *writer, const KeyedWrite *writes, int count)
+{
+	SortedWrite *sorted = palloc(count * sizeof(SortedWrite));
+
+	for (int i = 0; i < count; i++)
+		sorted[i] = (SortedWrite) {writes[i].key[writer->records.key_column[0]], &writes[i]};
+	qsort_arg(sorted, count, sizeof(SortedWrite), compare_writes, &writer->records);
+	return sorted;
+}
+
+void
+VersionWriterOrder(VersionWriter *writer, const KeyedWrite *writes, int count, int *order)
+{
+	SortedWrite *sorted = sort_writes(writer, writes, count);
+
+	for (int i = 0; i < count; i++)
+		order[i] = sorted[i].write - writes;
+	pfree(sorted);
+}
+
 /* Writes lie in memory as they came, not by key: fetch those whose turn comes next. */
 static void
 prefetch_writes(VersionWriter *writer, const SortedWrite *next, int count)
@@ -923,12 +944,8 @@ VersionWriterApplyMany(VersionWriter *writer, const KeyedWrite *writes, int coun
 {
 	MemoryContext old = MemoryContextSwitchTo(writer->batch_context);
 	KeyedTable *records = &writer->records;
-	SortedWrite *sorted = palloc(count * sizeof(SortedWrite));
+	SortedWrite *sorted = sort_writes(writer, writes, count);
 	int			end;
-
-	for (int i = 0; i < count; i++)
-		sorted[i] = (SortedWrite) {writes[i].key[records->key_column[0]], &writes[i]};
-	qsort_arg(sorted, count, sizeof(SortedWrite), compare_writes, records);
 
 	/* Rows that we have written are there for us to change; in a batch each is, once. */
 	CommandCounterIncrement();

@@ -56,6 +56,13 @@ typedef struct KeyedWrite
  */
 extern void VersionWriterApplyMany(VersionWriter *writer, const KeyedWrite *writes, int count);
 
+/*
+ * The same order, for who calls VersionWriterApply for each: the places of the writes, those
+ * of one key in theirs.
+ */
+extern void VersionWriterOrder(VersionWriter *writer, const KeyedWrite *writes, int count,
+							   int *order);
+
 /* Does the version know when its rows were written? */
 extern bool VersionWriterKnowsTimes(const VersionWriter *writer);
 

@@ -567,6 +567,48 @@ write_one(const Writing *writing, Target *target, int i)
 	}
 }
 
+/*
+ * One by one to all, so that the history finds each row as an update leaves it; by key, as
+ * others lock rows who write to several.
+ */
+static void
+write_together(const Writing *writing)
+{
+	const Stream *stream = writing->stream;
+	VersionWriter *writer = NULL;
+	int			room = writing->end - writing->first + 1;
+	KeyedWrite *writes = MemoryContextAllocHuge(CurrentMemoryContext, room * sizeof(KeyedWrite));
+	int		   *places = palloc(room * sizeof(int));
+	int		   *order = palloc(room * sizeof(int));
+	int			count = 0;
+	ListCell   *cell;
+
+	for (int i = writing->first; i < writing->end; i++)
+	{
+		const Change *change = &writing->changes[i];
+
+		if (change->verdict == RECORD_REJECTED || change->push_id != NULL)
+			continue;
+		order[count] = count;
+		places[count] = i;
+		writes[count++] = (KeyedWrite) {change->values, &change->write, change->event_time};
+	}
+	foreach(cell, stream->targets)
+		if (writer == NULL)
+			writer = ((Target *) lfirst(cell))->writer;
+	if (writer != NULL)
+		api->VersionWriterOrder(writer, writes, count, order);
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		foreach(cell, stream->targets)
+			write_one(writing, lfirst(cell), places[order[i]]);
+	}
+	pfree(order);
+	pfree(places);
+	pfree(writes);
+}
+
 /* All records to the history, as many at once as are of one kind. */
 static void
 write_history(const Writing *writing, const Target *target)
@@ -651,13 +693,7 @@ write_some(void *argument)
 		writing->gone |= target->writer == NULL;
 	}
 	if (!writing->gone && history_follows_updates(writing))
-		for (int i = writing->first; i < writing->end; i++)
-		{
-			if (i % RECORDS_PER_CHECK == 0)
-				CHECK_FOR_INTERRUPTS();
-			foreach(cell, stream->targets)
-				write_one(writing, lfirst(cell), i);
-		}
+		write_together(writing);
 	else if (!writing->gone)
 		foreach(cell, stream->targets)
 			if (takes_part(writing, lfirst(cell)))

@@ -69,6 +69,7 @@ static const IngestApi api = {
 	.VersionWriterOpen = VersionWriterOpen,
 	.VersionWriterApply = VersionWriterApply,
 	.VersionWriterApplyMany = VersionWriterApplyMany,
+	.VersionWriterOrder = VersionWriterOrder,
 	.VersionWriterClose = VersionWriterClose,
 	.HistoryAppendWrite = HistoryAppendWrite,
 	.SubtransactionTry = SubtransactionTry,

@@ -105,6 +105,8 @@ typedef struct IngestApi
 								const RowWrite *write, TimestampTz event_time);
 	void		(*VersionWriterApplyMany) (VersionWriter *writer, const KeyedWrite *writes,
 								int count);
+	void		(*VersionWriterOrder) (VersionWriter *writer, const KeyedWrite *writes, int count,
+									int *order);
 	void		(*VersionWriterClose) (VersionWriter *writer);
 	void		(*HistoryAppendWrite) (const Store *store, HistoryEvent event, TupleDesc columns,
 								const HistoryWrite *writes, int count, bool in_order);
