@@ -567,6 +567,22 @@ write_one(const Writing *writing, Target *target, int i)
 	}
 }
 
+/* A record as one of those has read it who take it; NULL: nobody does. */
+static const Change *
+taken_change(const Writing *writing, int i)
+{
+	ListCell   *cell;
+
+	foreach(cell, writing->stream->targets)
+	{
+		const Target *target = lfirst(cell);
+
+		if (takes_part(writing, target) && takes(target, &writing->records[i], i))
+			return &target->changes[i];
+	}
+	return NULL;
+}
+
 /*
  * One by one to all, so that the history finds each row as an update leaves it; by key, as
  * others lock rows who write to several.
@@ -574,7 +590,6 @@ write_one(const Writing *writing, Target *target, int i)
 static void
 write_together(const Writing *writing)
 {
-	const Stream *stream = writing->stream;
 	VersionWriter *writer = NULL;
 	int			room = writing->end - writing->first + 1;
 	KeyedWrite *writes = MemoryContextAllocHuge(CurrentMemoryContext, room * sizeof(KeyedWrite));
@@ -585,15 +600,15 @@ write_together(const Writing *writing)
 
 	for (int i = writing->first; i < writing->end; i++)
 	{
-		const Change *change = &writing->changes[i];
+		const Change *change = taken_change(writing, i);
 
-		if (change->verdict == RECORD_REJECTED || change->push_id != NULL)
+		if (change == NULL)
 			continue;
 		order[count] = count;
 		places[count] = i;
 		writes[count++] = (KeyedWrite) {change->values, &change->write, change->event_time};
 	}
-	foreach(cell, stream->targets)
+	foreach(cell, writing->stream->targets)
 		if (writer == NULL)
 			writer = ((Target *) lfirst(cell))->writer;
 	if (writer != NULL)
@@ -601,7 +616,7 @@ write_together(const Writing *writing)
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		foreach(cell, stream->targets)
+		foreach(cell, writing->stream->targets)
 			write_one(writing, lfirst(cell), places[order[i]]);
 	}
 	pfree(order);
@@ -802,6 +817,39 @@ refuse_for_history(const Writing *writing, Target *history, int count)
 	}
 }
 
+/*
+ * Somebody keeps a table locked: its version leaves, so that the others need not wait.  False
+ * if that does not help.
+ */
+static bool
+leave_locked(const Writing *writing)
+{
+	bool		any_leaves = false;
+	bool		any_stays = false;
+	ListCell   *cell;
+
+	foreach(cell, writing->stream->targets)
+	{
+		Target	   *target = lfirst(cell);
+		Writing		trial = *writing;
+		ErrorData  *error;
+
+		if (target->version == NULL)
+			continue;
+		trial.only = target;
+		trial.end = 0;
+		trial.undone = true;
+		error = api->SubtransactionTryUnless(write_some, &trial, &trial.undone);
+		if (error != NULL && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+			ReThrowError(error);
+		if (error != NULL)
+			leave(target, error);
+		any_leaves |= target->leaves;
+		any_stays |= !target->leaves;
+	}
+	return any_leaves && any_stays;
+}
+
 /* Who is at fault for an error, and is to be left out?  It is raised again if that is all. */
 static void
 find_fault(const Writing *writing, ErrorData *cause, int count)
@@ -809,6 +857,8 @@ find_fault(const Writing *writing, ErrorData *cause, int count)
 	bool		all_leave = true;
 	ListCell   *cell;
 
+	if (cause->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE && leave_locked(writing))
+		return;
 	if (is_transient(cause->sqlerrcode))
 		ReThrowError(cause);
 	foreach(cell, writing->stream->targets)
