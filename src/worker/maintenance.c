@@ -76,6 +76,7 @@
 #include "version/swap.h"
 #include "version/views.h"
 #include "worker/ledger.h"
+#include "worker/units.h"
 
 PGDLLEXPORT void venice_maintenance_main(Datum argument);
 PG_FUNCTION_INFO_V1(venice_run_maintenance);
@@ -142,6 +143,8 @@ swap(Task *task, Store *store, Version *version)
 	if (!(version->state == VERSION_READY && version->swap) &&
 		version->state != VERSION_WAITING_FOR_DUMP)
 		return TASK_NOTHING;
+	if (version->options->real_time_topics != NIL && !UnitsWriteToAll(store->name))
+		return TASK_LATER;
 	/* Who reads the topics tells when it has. */
 	if (!VersionHasCaughtUp(version))
 		return TASK_NOTHING;

@@ -239,6 +239,34 @@ find_wanted(const List *wanted, int *next, const SharedUnit *unit)
 	return NULL;
 }
 
+bool
+UnitsWriteToAll(const char *store)
+{
+	List	   *wanted;
+	int			next_wanted = 0;
+	bool		result = true;
+
+	if (!WorkersPreloaded())
+		return true;
+	wanted = UnitsWanted();
+	LWLockAcquire(Shared->lock, LW_SHARED);
+	for (int i = 0; i < SHARED_UNITS; i++)
+	{
+		const SharedUnit *unit = &Shared->units[i];
+		const WantedUnit *match;
+
+		/* One without a worker reads who is there when it gets one. */
+		if (!unit->in_use || unit->database != MyDatabaseId || unit->worker < 0 ||
+			unit->region < 0 || unit->version != JOINED_VERSIONS ||
+			strcmp(NameStr(unit->store), store) != 0)
+			continue;
+		match = find_wanted(wanted, &next_wanted, unit);
+		result &= match != NULL && match->members == unit->members;
+	}
+	LWLockRelease(Shared->lock);
+	return result;
+}
+
 static void
 init_unit(SharedUnit *unit, const WantedUnit *wanted)
 {

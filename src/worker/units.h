@@ -27,6 +27,12 @@ typedef struct WantedUnit
 /* What the registry wants ingested now, as a list of WantedUnit; in a transaction. */
 extern List *UnitsWanted(void);
 
+/*
+ * Do those that write to all versions of a store that have joined know of them all?  Then a
+ * version that has come as far as the others stays with them.
+ */
+extern bool UnitsWriteToAll(const char *store);
+
 /* Make the shared units of this database match. */
 extern void UnitsSync(const List *wanted);
 

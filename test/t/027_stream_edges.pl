@@ -88,6 +88,22 @@ sub rows { return "SELECT string_agg(format('%s:%s', id, n), ' ' ORDER BY id) FR
 	wait_for_sql($node, rows('dropped'), '1:1 2:2 3:3', 'one is left, and goes on');
 }
 
+# Nor does one whose table somebody keeps locked, that is rebuilt, say.
+{
+	my $topic = make_store('locked', 1);
+	my $session = $node->background_psql('postgres');
+
+	push_version('locked');
+	$session->query_safe('BEGIN; LOCK TABLE locked_v1.records IN SHARE MODE');
+	produce($topic, { key => '2', value => '{"n": 2}' });
+	wait_for_sql($node, rows('locked'), '1:1 2:2', 'the others do not wait for a lock');
+	wait_for_sql($node, "SELECT last_error FROM venice.stat_ingestion WHERE store = 'locked' AND version = 1", qr/lock timeout/, 'and it is seen who does');
+	is($node->safe_psql('postgres', rows('locked_v1')), '1:1', 'it has to');
+	$session->query_safe('COMMIT');
+	$session->quit;
+	wait_for_sql($node, rows('locked_v1'), '1:1 2:2', 'until it has the record, too');
+}
+
 # The end of an incremental push is read once in each partition, though a new version reads it again.
 {
 	my $topic = make_store('ended', 2);
