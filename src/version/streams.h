@@ -19,7 +19,8 @@
  * In SQL, for a row v of venice.store_version: has it caught up with all partitions of
  * all its real-time topics, and with the store's other versions?  True where there are none.
  * Versions that had come further in a topic that was replaced since do not count: what they
- * have read last is older.
+ * have read last is older.  Nor may the history be behind: it would get once more what a
+ * swap appends to it.
  */
 #define V_HAS_CAUGHT_UP \
 	"(NOT EXISTS (SELECT FROM pg_catalog.generate_series(0, " \
@@ -27,7 +28,8 @@
 	"WHERE (SELECT pg_catalog.bool_and(p.joined AND NOT EXISTS (" \
 	"SELECT FROM (" STREAM_STATES ") o WHERE o.store_name = p.store_name AND o.region = p.region " \
 	"AND o.topic = p.topic AND o.partition = p.partition AND o.joined " \
-	"AND o.next_offset > p.next_offset AND o.last_record_time >= p.last_record_time)) " \
+	"AND ((o.next_offset > p.next_offset AND o.last_record_time >= p.last_record_time) " \
+	"OR (o.version < 0 AND o.next_offset < p.next_offset)))) " \
 	"FROM (" STREAM_STATES ") p WHERE p.store_name = v.store_name AND p.version = v.version " \
 	"AND p.region = region.region) IS NOT TRUE))"
 
