@@ -1,5 +1,7 @@
 -- Theme: rows expire, and a repush leaves out what has.
 SET client_min_messages = warning;
+-- A worker that has looked just before a write was committed comes again in a minute: here it looks again at once.
+\set maintain 'DELETE FROM venice.expiry_look; CALL venice.run_maintenance();'
 CREATE FUNCTION ago(text) RETURNS timestamptz LANGUAGE sql STABLE AS 'SELECT now() - $1::interval';
 
 -- What is written expires; what a push has brought does not, nor what was written lately.
@@ -11,7 +13,7 @@ SELECT fresh.put(2, 2, 'old', ago('2 days')), fresh.put(3, 3, 'old', ago('25 hou
 SELECT fresh.put(6, 6, 'new'), fresh.update(6, '{"v": 7}', ago('2 days'));
 SELECT id, r.* FROM generate_series(1, 6) id, fresh.get(id) r ORDER BY 1;
 COMMIT;
-CALL venice.run_maintenance();
+:maintain
 SELECT id, r.* FROM generate_series(1, 6) id, fresh.get(id) r ORDER BY 1;
 
 -- In every complete version, and it does not come back with the next push, although the log is written again to that.
@@ -21,14 +23,14 @@ BEGIN;
 SELECT fresh.put(7, 7, 'old', ago('2 days'));
 SELECT format('SELECT count(*) FILTER (WHERE id = 7) FROM %s', records) FROM venice.versions WHERE store = 'fresh' AND state IN ('current', 'backup') ORDER BY version \gexec
 COMMIT;
-CALL venice.run_maintenance();
+:maintain
 SELECT format('SELECT count(*) FILTER (WHERE id = 7) FROM %s', records) FROM venice.versions WHERE store = 'fresh' AND state IN ('current', 'backup') ORDER BY version \gexec
 
 -- More than a transaction takes away at once; and those that lie between others that stay.
 SELECT venice.incremental_push('fresh', 'SELECT g, 0, ''many'' FROM generate_series(1001, 4500) g', 'many');
 SELECT count(fresh.delete(g)) FROM generate_series(1001, 4500) g WHERE g % 10 > 0;
 SELECT count(fresh.put(g, 1, 'many', ago('2 days'))) FROM generate_series(1001, 4500) g WHERE g % 10 > 0;
-CALL venice.run_maintenance();
+:maintain
 SELECT count(*), count(*) FILTER (WHERE id % 10 = 0) FROM fresh.records WHERE id > 1000;
 
 -- Nothing is looked through before something can have expired, unless the ttl changes.
@@ -37,17 +39,17 @@ BEGIN;
 SELECT venice.alter_store('fresh', '{"ttl": "12 hours"}');
 SELECT count(*) FROM venice.expiry_look WHERE store_name = 'fresh';
 COMMIT;
-CALL venice.run_maintenance();
+:maintain
 SELECT id, v, t FROM fresh.records WHERE id < 1000 ORDER BY 1;
 SELECT venice.alter_store('fresh', '{"ttl": null}');
 SELECT fresh.put(8, 8, 'old', ago('2 days'));
-CALL venice.run_maintenance();
+:maintain
 SELECT id, v, t FROM fresh.records WHERE id = 8;
 
 -- The past says that it is gone, from when it was.
 SELECT venice.create_store('past', 'id int', 'v int', options => '{"ttl": "1 day", "history": true}');
 SELECT past.put(1, 1, ago('2 days')), past.put(2, 2, ago('2 hours'));
-CALL venice.run_maintenance();
+:maintain
 SELECT id, v, _deleted, event_time > ago('1 hour') AS lately FROM past_history.rows ORDER BY arrival;
 SELECT kind, key FROM past_history.log ORDER BY position;
 
@@ -60,18 +62,18 @@ SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 SELECT venice.repush('late', options => '{"ttl": true}');
 SELECT late.put(2, 2, ago('2 days'));
-CALL venice.run_maintenance();
+:maintain
 SELECT id, v FROM late.records ORDER BY 1;
 SELECT venice.repush('late');
 SELECT late.put(3, 3, ago('2 days'));
-CALL venice.run_maintenance();
+:maintain
 SELECT id, v FROM late.records ORDER BY 1;
 
 -- By row: what has expired leaves a tombstone, as a delete of then does, and what comes late stays away.
 SELECT venice.create_store('by_row', 'id int', 'v int', options => '{"conflict_resolution": "row", "ttl": "1 day"}');
 SELECT venice.push('by_row', 'SELECT 1, 0');
 SELECT by_row.put(1, 1, ago('2 days')), by_row.put(2, 2, ago('2 days')), by_row.put(3, 3, ago('2 hours'));
-CALL venice.run_maintenance();
+:maintain
 SELECT id, v FROM by_row.records ORDER BY 1;
 SELECT id FROM by_row.tombstones ORDER BY 1;
 SELECT by_row.put(2, 4, ago('25 hours')), by_row.put(1, 5, ago('1 hour'));
@@ -87,18 +89,18 @@ SELECT by_field.update(1, '{"a": 1, "b": 1}', ago('2 days')), by_field.update(1,
        by_field.update(5, '{"tags": {"$union": ["old"]}}', ago('2 days')),
        by_field.put(6, 6, 6, '{old}', '{"old": 1}', ago('2 days')), by_field.update(6, '{"attrs": {"$merge": {"new": 1}}}', ago('2 hours')),
        by_field.put(7, 7, 7, '{old}', '{"old": 1}', ago('2 days'));
-CALL venice.run_maintenance();
+:maintain
 SELECT id, a, b, tags, attrs FROM by_field.records ORDER BY 1;
 SELECT id FROM by_field.tombstones ORDER BY 1;
 SELECT id, a, b, tags, attrs, _deleted FROM by_field_history.rows WHERE event_time > ago('1 hour') AND id > 0 ORDER BY arrival;
-CALL venice.run_maintenance();
+:maintain
 SELECT count(*) FROM by_field_history.log WHERE kind = 'x';
 SELECT by_field.update(7, '{"a": 8}', ago('25 hours')), by_field.update(1, '{"a": 9}', ago('25 hours')), by_field.update(4, '{"tags": {"$union": ["late"]}}', ago('25 hours'));
 SELECT id, a, b, tags, attrs FROM by_field.records WHERE id IN (1, 4, 7) ORDER BY 1;
 
 -- A push leaves the same of it: the log is written again, with what has expired.
 SELECT venice.push('by_field', 'SELECT g, 0, 0, ''{p}''::text[], ''{"p": 1}''::jsonb FROM generate_series(1, 3) g');
-CALL venice.run_maintenance();
+:maintain
 SELECT id, a, b, tags, attrs FROM by_field.records ORDER BY 1;
 
 SELECT venice.drop_store(s) FROM unnest('{fresh,past,late,by_row,by_field}'::text[]) s;

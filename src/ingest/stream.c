@@ -28,7 +28,6 @@
 #include "ingest/stream.h"
 
 #include "access/table.h"
-#include "common/hashfn.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/fmgrprotos.h"
@@ -90,6 +89,7 @@ struct Stream
 	int			attribute_count;	/* which it has */
 	TupleDesc	columns;		/* that a record has, keys first; no bookkeeping */
 	TupleDesc	key_columns;
+	int			frame_bytes;	/* of a value, before what was written */
 	RecordDecoder **decoders;	/* one for each option "fields", the newest version's first */
 	int			decoder_count;
 	int			asking;			/* the one that lacks a schema */
@@ -240,6 +240,8 @@ StreamOpen(Store *store, int version, int region, const char *topic, int32 parti
 	if (stream->targets == NIL)
 		return NULL;
 	stream->newest = ((Target *) linitial(stream->targets))->version;
+	if (strcmp(stream->newest->options->value_format, "confluent-avro") == 0)
+		stream->frame_bytes = CONFLUENT_FRAME_BYTES;
 	stream->partition_count = api->PartitionCount(&((Target *) linitial(stream->targets))->key);
 	open = open_decoders(stream, context);
 	MemoryContextSwitchTo(old);
@@ -403,9 +405,9 @@ decode_one(const Stream *stream, int reading, const KafkaRecord *record, Change 
 	change->write.region = stream->region;
 	change->write.time = write_time(record, change);
 	change->event_time = change->write.time - EPOCH_DIFFERENCE_US;
-	if (record->value_bytes > 0)
-		change->write.tie_hash = (int32) hash_bytes((const unsigned char *) record->value,
-													record->value_bytes);
+	if (record->value_bytes > stream->frame_bytes)
+		change->write.tie_hash = MergeTieHash(record->value + stream->frame_bytes,
+											  record->value_bytes - stream->frame_bytes);
 	if (stream->decoded_count > event_time && fields[event_time].change == FIELD_SET &&
 		!fields[event_time].isnull && change->verdict != RECORD_DELETE)
 		change->event_time = DatumGetTimestampTz(fields[event_time].value);

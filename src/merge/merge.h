@@ -38,6 +38,20 @@ typedef enum WriteKind
 	WRITE_EXPIRE				/* what is older than its time, by MergeExpire */
 } WriteKind;
 
+/*
+ * What decides among rows put at one time, from the bytes that a value came in: Venice's,
+ * which is that of Java's buffers, so that its servers decide alike.
+ */
+static inline int32
+MergeTieHash(const char *value, int value_bytes)
+{
+	uint32		hash = 1;
+
+	for (int i = value_bytes - 1; i >= 0; i--)
+		hash = 31 * hash + (uint32) (signed char) value[i];
+	return (int32) hash;
+}
+
 typedef struct RowWrite
 {
 	WriteKind	kind;

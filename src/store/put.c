@@ -27,7 +27,6 @@
 #include "access/table.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -284,8 +283,7 @@ add_write(Batch *batch, const Datum *values, const bool *isnull, RowWrite *write
 
 	write->time = write_time(time);
 	if (write->kind == WRITE_PUT)
-		write->tie_hash = (int32) hash_bytes((const unsigned char *) VARDATA(fields),
-											 VARSIZE(fields) - VARHDRSZ);
+		write->tie_hash = MergeTieHash(VARDATA(fields), VARSIZE(fields) - VARHDRSZ);
 	*logged = (LoggedWrite) {
 		.kind = write->kind,.fields = fields,.time = write->time,.event_time = time,
 		.tie_hash = write->tie_hash

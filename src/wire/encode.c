@@ -32,9 +32,6 @@
 #include "common/json_input.h"
 #include "wire/to_json.h"
 
-#define FRAME_BYTES		5
-#define FRAME_MAGIC		0
-
 typedef struct EncodeSide
 {
 	const char *part;			/* "key", "value" */
@@ -319,9 +316,9 @@ encode_side(EncodeSide *side, const Datum *values, const bool *isnull, StringInf
 	switch (side->format)
 	{
 		case WIRE_CONFLUENT_AVRO:
-			appendStringInfoSpaces(out, FRAME_BYTES);
-			out->data[out->len - FRAME_BYTES] = FRAME_MAGIC;
-			RecordFrameFill(out->data + out->len - FRAME_BYTES, Max(side->schema_id, 0));
+			appendStringInfoSpaces(out, CONFLUENT_FRAME_BYTES);
+			out->data[out->len - CONFLUENT_FRAME_BYTES] = CONFLUENT_FRAME_MAGIC;
+			RecordFrameFill(out->data + out->len - CONFLUENT_FRAME_BYTES, Max(side->schema_id, 0));
 			encode_avro(side, out);
 			break;
 		case WIRE_AVRO:

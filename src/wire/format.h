@@ -33,6 +33,10 @@ typedef enum WireFormat
 extern bool WireFormatParse(const char *name, WireFormat *format);
 extern const char *WireFormatName(WireFormat format);
 
+/* What is in front of a WIRE_CONFLUENT_AVRO: a magic byte, then the schema's id, big-endian. */
+#define CONFLUENT_FRAME_BYTES	5
+#define CONFLUENT_FRAME_MAGIC	0
+
 typedef struct RecordColumn
 {
 	const char *name;			/* NULL: no record fills it */

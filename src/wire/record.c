@@ -41,10 +41,6 @@
 #include "wire/scalar_key.h"
 #include "wire/text.h"
 
-/* A magic byte, then the schema's id, big-endian. */
-#define FRAME_BYTES		5
-#define FRAME_MAGIC		0
-
 /* A newer frame, whose schema is named by a 16-byte GUID. */
 #define GUID_MAGIC		1
 
@@ -621,8 +617,8 @@ frame_read(RecordDecoder *decoder, RecordSide *side, const char **data, int *dat
 		*error = schema->sides[side->part].error;
 		return RECORD_REJECTED;
 	}
-	*data += FRAME_BYTES;
-	*data_bytes -= FRAME_BYTES;
+	*data += CONFLUENT_FRAME_BYTES;
+	*data_bytes -= CONFLUENT_FRAME_BYTES;
 	return RECORD_PUT;
 }
 
@@ -631,7 +627,7 @@ frame_parse(const char *data, int data_bytes, int32 *schema_id)
 {
 	uint32		id;
 
-	if (data_bytes < FRAME_BYTES || data[0] != FRAME_MAGIC)
+	if (data_bytes < CONFLUENT_FRAME_BYTES || data[0] != CONFLUENT_FRAME_MAGIC)
 		return false;
 	memcpy(&id, data + 1, sizeof(id));
 	*schema_id = (int32) pg_ntoh32(id);
@@ -648,7 +644,7 @@ frame_reject(const char *part, const char *data, int data_bytes, DecodeError *er
 		return WireReject(error, ERRCODE_INVALID_BINARY_REPRESENTATION,
 						  "%s is empty, which is neither a Confluent frame nor null", part);
 	first = data[0];
-	if (first == FRAME_MAGIC)
+	if (first == CONFLUENT_FRAME_MAGIC)
 		return WireReject(error, ERRCODE_INVALID_BINARY_REPRESENTATION,
 						  "%s of %d bytes is too short for a Confluent frame", part, data_bytes);
 	if (first == GUID_MAGIC && data_bytes >= 1 + 16)
@@ -767,7 +763,7 @@ describe_part(JsonbParseState **state, const char *name, const char *data, int d
 		value.val.numeric = int64_to_numeric(schema_id);
 		pushJsonbValue(state, WJB_VALUE, &value);
 		push_string(state, WJB_KEY, "bytes", strlen("bytes"));
-		push_hex(state, WJB_VALUE, data + FRAME_BYTES, data_bytes - FRAME_BYTES);
+		push_hex(state, WJB_VALUE, data + CONFLUENT_FRAME_BYTES, data_bytes - CONFLUENT_FRAME_BYTES);
 		pushJsonbValue(state, WJB_END_OBJECT, NULL);
 	}
 	else
