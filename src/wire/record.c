@@ -763,7 +763,8 @@ describe_part(JsonbParseState **state, const char *name, const char *data, int d
 		value.val.numeric = int64_to_numeric(schema_id);
 		pushJsonbValue(state, WJB_VALUE, &value);
 		push_string(state, WJB_KEY, "bytes", strlen("bytes"));
-		push_hex(state, WJB_VALUE, data + CONFLUENT_FRAME_BYTES, data_bytes - CONFLUENT_FRAME_BYTES);
+		push_hex(state, WJB_VALUE, data + CONFLUENT_FRAME_BYTES,
+				 data_bytes - CONFLUENT_FRAME_BYTES);
 		pushJsonbValue(state, WJB_END_OBJECT, NULL);
 	}
 	else
