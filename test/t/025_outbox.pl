@@ -106,6 +106,7 @@ sub murmur2_partition
 	}
 	is_deeply(\%marks, { map { $_ => [ 'venice_push_start:monday', 'rows', 'venice_push_end:monday' ] } 0 .. 2 }, 'each partition begins and ends');
 	is(scalar(grep { $_ == 1 } values %rows), 2500, 'each row once');
+	wait_for_sql($node, q{SELECT pending FROM venice.stat_outbox WHERE store = 'incremental'}, '0', 'the outbox is empty');
 	is(sql(q{SELECT venice.incremental_push('incremental', 'SELECT ''x'', 1', 'monday'); SELECT count(*) FROM incremental_history.outbox}), "monday\n0", 'an id is pushed once');
 }
 
@@ -167,7 +168,7 @@ sub murmur2_partition
 
 		wait_for_sql($node, "SELECT count(*) FROM $store.records stored JOIN $twin.records other ON record_image_eq(stored, other)", $count, "$store has what was written", timeout_s => 30)
 		  or diag(sql("SELECT stored::text FROM $store.records stored UNION ALL SELECT other::text FROM $twin.records other ORDER BY 1"));
-		is(sql("SELECT count(*) FROM $store.records"), $count, "$store has nothing else");
+		wait_for_sql($node, "SELECT count(*) FROM $store.records", $count, "$store has nothing else, once the deletion has come");
 	}
 }
 
