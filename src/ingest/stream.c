@@ -238,7 +238,10 @@ StreamOpen(Store *store, int version, int region, const char *topic, int32 parti
 	stream->partition = partition;
 	stream->targets = find_targets(store, version, region, topic, partition);
 	if (stream->targets == NIL)
+	{
+		MemoryContextSwitchTo(old);
 		return NULL;
+	}
 	stream->newest = ((Target *) linitial(stream->targets))->version;
 	if (strcmp(stream->newest->options->value_format, "confluent-avro") == 0)
 		stream->frame_bytes = CONFLUENT_FRAME_BYTES;

@@ -253,7 +253,7 @@ start_reading(Unit *unit)
 					  unit->verifying ? unit->position - 1 : unit->position,
 					  (void *) unit->tag);
 	unit->reading = true;
-	unit->reading_since = GetCurrentTimestamp();
+	unit->received_since = 0;
 }
 
 /* What a version is loaded from.  False when it is not to be any more. */
@@ -611,6 +611,8 @@ buffer_record(Unit *unit, KafkaRecord *record)
 	}
 	if (unit->count == 0)
 		unit->oldest_time = unit->client->heard_time = GetCurrentTimestamp();
+	if (unit->received_since == 0)
+		unit->received_since = unit->oldest_time;
 	unit->records[unit->count++] = *record;
 	unit->pending_bytes += Max(record->key_bytes, 0) + Max(record->value_bytes, 0);
 	unit->position = record->offset + 1;
@@ -780,8 +782,8 @@ has_caught_up(const Unit *unit)
 	if (!is_catching_up(unit) || !unit->reading || unit->verifying)
 		return false;
 	return unit->eof_offset >= unit->position ||
-		(unit->high_watermark >= 0 &&
-		 TimestampDifferenceExceeds(unit->reading_since, GetCurrentTimestamp(), MOVING_TOPIC_MS) &&
+		(unit->high_watermark >= 0 && unit->received_since != 0 &&
+		 TimestampDifferenceExceeds(unit->received_since, GetCurrentTimestamp(), MOVING_TOPIC_MS) &&
 		 StreamIsNear(unit->stream, unit->high_watermark - unit->position,
 					  unit->count == 0 ? 0 :
 					  RecordTimestamp(unit->records[unit->count - 1].timestamp_ms)));

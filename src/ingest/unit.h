@@ -38,7 +38,7 @@ typedef struct Unit
 	int64		pending_bytes;
 	TimestampTz oldest_time;	/* when the first of them came */
 	bool		reading;		/* the Kafka client has been told to */
-	TimestampTz reading_since;
+	TimestampTz received_since; /* the first record since then, 0: none yet */
 	int64		position;		/* next offset that is of use */
 	bool		verifying;		/* the last record that was written is to come once more */
 	bool		replaced;		/* and another came in its place */
